@@ -1,0 +1,139 @@
+//! What the store knows of a user, as far as the decision needs it.
+
+use crate::name::UserName;
+
+/// An enrollment's immutable id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EnrollmentId(pub i64);
+
+/// Whether the enrollment has seen its first code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Made, first code not yet seen.
+    Pending,
+    /// On.
+    Active,
+}
+
+impl State {
+    /// The word that the store, JSON and tables use.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Active => "active",
+        }
+    }
+}
+
+/// One enrollment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrollment {
+    /// Its id, which never changes.
+    pub id: EnrollmentId,
+    /// The name it was made for.
+    pub user: UserName,
+    /// The uid it was made for.
+    pub uid: u32,
+    /// How far it is.
+    pub state: State,
+    /// How many authenticators it has. An active one without any is *app-only*.
+    pub authenticators: u32,
+}
+
+impl Enrollment {
+    /// Whether it is for somebody who never sees a prompt.
+    #[must_use]
+    pub fn is_app_only(&self) -> bool {
+        self.state == State::Active && self.authenticators == 0
+    }
+
+    /// Stricter is larger: what asks for a code in any case comes last.
+    fn strictness(&self) -> u8 {
+        match self.state {
+            State::Active => 1,
+            State::Pending => 0,
+        }
+    }
+}
+
+/// What a clean read of the store and NSS say of whoever signs in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Account {
+    /// No enrollment concerns this user.
+    NotEnrolled,
+    /// This enrollment holds. Its name may be another name of the same uid.
+    Enrolled(Enrollment),
+    /// The name has an enrollment that was made for another uid: the account was deleted and made anew, or renumbered.
+    UidChanged {
+        /// The enrollment in question.
+        enrollment: Enrollment,
+        /// The uid the name has now.
+        now: u32,
+    },
+    /// NSS does not know the name as it stands.
+    NotInNss {
+        /// The store or NSS knows the name as it would be written plainly.
+        known_otherwise: bool,
+    },
+}
+
+impl Account {
+    /// Settles which enrollment holds for a name with this uid: its own if that is as strict as any other, else the strictest of
+    /// the `others` that share the uid. The caller has left out orphans: enrollments whose own name no longer has that uid.
+    #[must_use]
+    pub fn settle(own: Option<Enrollment>, uid: u32, others: Vec<Enrollment>) -> Self {
+        if let Some(enrollment) = own.as_ref().filter(|own| own.uid != uid) {
+            return Self::UidChanged { enrollment: enrollment.clone(), now: uid };
+        }
+        // max_by_key returns the last of equals, so that the own one comes last.
+        match others.into_iter().chain(own).max_by_key(Enrollment::strictness) {
+            Some(enrollment) => Self::Enrolled(enrollment),
+            None => Self::NotEnrolled,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn enrollment(id: i64, user: &str, uid: u32, state: State) -> Enrollment {
+        Enrollment {
+            id: EnrollmentId(id),
+            user: UserName::parse(user).unwrap(),
+            uid,
+            state,
+            authenticators: 1,
+        }
+    }
+
+    #[test]
+    fn an_own_enrollment_holds() {
+        let own = enrollment(1, "alice", 1000, State::Active);
+        let other = enrollment(2, "al", 1000, State::Active);
+        assert_eq!(Account::settle(Some(own.clone()), 1000, vec![other]), Account::Enrolled(own));
+    }
+
+    #[test]
+    fn two_names_with_one_uid_share_the_stricter() {
+        let root = enrollment(1, "root", 0, State::Active);
+        let toor = enrollment(2, "toor", 0, State::Pending);
+        assert_eq!(Account::settle(None, 0, vec![root.clone()]), Account::Enrolled(root.clone()));
+        assert_eq!(Account::settle(Some(toor), 0, vec![root.clone()]), Account::Enrolled(root));
+    }
+
+    #[test]
+    fn a_reused_name_does_not_inherit() {
+        let old = enrollment(1, "alice", 1000, State::Active);
+        assert_eq!(
+            Account::settle(Some(old.clone()), 1007, vec![]),
+            Account::UidChanged { enrollment: old, now: 1007 }
+        );
+    }
+
+    #[test]
+    fn nobody_is_not_enrolled() {
+        assert_eq!(Account::settle(None, 1000, vec![]), Account::NotEnrolled);
+    }
+}

@@ -1,0 +1,99 @@
+//! One attempt to sign in: who, which service, from where.
+
+use crate::name::{ServiceName, UserName};
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
+
+/// One attempt to sign in. When it happens is a [`crate::time::Now`] beside it.
+#[derive(Clone, Debug)]
+pub struct Attempt {
+    /// The canonical name of who signs in; none where NSS does not know the name as it stands.
+    pub user: Option<UserName>,
+    /// Where she signs in to.
+    pub service: ServiceName,
+    /// What kind of service that is.
+    pub class: ServiceClass,
+    /// Where she comes from.
+    pub source: Source,
+}
+
+/// What kind of service asks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ServiceClass {
+    /// One that can ask for a code: ssh, console.
+    Interactive,
+    /// One whose clients send a single password: IMAP, SMTP, XMPP. It takes app passwords.
+    App,
+}
+
+/// Where somebody signs in from, as far as the service tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A network address, taken from PAM_RHOST where that is a literal.
+    Address(IpAddr),
+    /// PAM_RHOST is a name. Whoever runs the reverse zone chooses it, so that all names are one source.
+    Name,
+    /// A terminal of this host: no PAM_RHOST, but a PAM_TTY.
+    Local,
+    /// The service tells nothing.
+    Unknown,
+}
+
+impl Source {
+    /// Reads PAM_RHOST and PAM_TTY.
+    #[must_use]
+    pub fn from_items(rhost: Option<&str>, tty: Option<&str>) -> Self {
+        match rhost.filter(|host| !host.is_empty()) {
+            Some(host) => match host.parse::<IpAddr>() {
+                Ok(address) => Self::Address(address.to_canonical()),
+                Err(_) => Self::Name,
+            },
+            None if tty.is_some_and(|tty| !tty.is_empty()) => Self::Local,
+            None => Self::Unknown,
+        }
+    }
+
+    /// The name under which failures from here are counted. An IPv6 customer has a whole /64 to guess from: it is one source.
+    #[must_use]
+    pub fn key(&self) -> String {
+        match self {
+            Self::Address(IpAddr::V6(address)) => {
+                let [a, b, c, d, ..] = address.segments();
+                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
+            }
+            other => other.to_string(),
+        }
+    }
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => address.fmt(f),
+            Self::Name => f.write_str("name"),
+            Self::Local => f.write_str("local"),
+            Self::Unknown => f.write_str("unknown"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_literals_are_addresses() {
+        let from = |host| Source::from_items(Some(host), Some("ssh")).key();
+        assert_eq!(from("203.0.113.9"), "203.0.113.9");
+        assert_eq!(from("::ffff:203.0.113.9"), "203.0.113.9");
+        assert_eq!(from("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
+        assert_eq!(from("trusted.example.org"), "name");
+        assert_eq!(from("203.0.113.9/8"), "name");
+    }
+
+    #[test]
+    fn without_a_host_a_terminal_is_local() {
+        assert_eq!(Source::from_items(None, Some("/dev/pts/3")), Source::Local);
+        assert_eq!(Source::from_items(Some(""), None), Source::Unknown);
+    }
+}

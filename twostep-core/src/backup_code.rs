@@ -1,0 +1,125 @@
+//! Backup codes: a set of single-use codes for the day the phone is gone (look-up secrets, NIST SP 800-63B §5.1.2).
+//!
+//! Ten characters of Crockford's base 32 are 50 random bits. They are typed like `k7m2p-x9q4r`; case, dashes and blanks do not
+//! matter, and the letters that look like digits are read as those.
+
+use crate::account::EnrollmentId;
+use crate::crypto::{Subkey, Tag};
+use crate::memory_hard::Hash;
+use crate::random::{Entropy, NoEntropy, characters};
+use std::fmt;
+use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
+
+const LENGTH: usize = 10;
+/// How many codes a set has.
+pub const SET: usize = 10;
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+
+/// A backup code in its normal form.
+#[derive(Clone, Zeroize, ZeroizeOnDrop, PartialEq, Eq)]
+pub struct BackupCode([u8; LENGTH]);
+
+/// A backup code's immutable id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BackupCodeId(pub i64);
+
+/// What is stored of a backup code that has not been used.
+#[derive(Clone, Debug)]
+pub struct Stored {
+    /// Its id.
+    pub id: BackupCodeId,
+    /// The tag it is found by.
+    pub tag: Tag,
+    /// Its hash.
+    pub hash: Hash,
+}
+
+impl BackupCode {
+    /// Makes a new one.
+    ///
+    /// # Errors
+    /// When there is no randomness.
+    pub fn generate(entropy: &mut dyn Entropy) -> Result<Self, NoEntropy> {
+        let drawn = Zeroizing::new(characters(entropy, ALPHABET, LENGTH)?);
+        let mut code = Self([0; LENGTH]);
+        code.0.iter_mut().zip(drawn.iter()).for_each(|(to, from)| *to = *from);
+        Ok(code)
+    }
+
+    /// Reads what somebody typed.
+    #[must_use]
+    pub fn parse(typed: &[u8]) -> Option<Self> {
+        let mut code = Self([0; LENGTH]);
+        let mut places = code.0.iter_mut();
+        for byte in typed.iter().filter(|byte| !matches!(byte, b' ' | b'-')) {
+            let read = match byte.to_ascii_lowercase() {
+                b'o' => b'0',
+                b'i' | b'l' => b'1',
+                other => other,
+            };
+            if !ALPHABET.contains(&read) {
+                return None;
+            }
+            *places.next()? = read;
+        }
+        if places.next().is_some() { None } else { Some(code) }
+    }
+
+    /// The ten characters.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// As it is shown once: `k7m2p-x9q4r`.
+    #[must_use]
+    pub fn grouped(&self) -> Zeroizing<String> {
+        let mut text = Zeroizing::new(String::with_capacity(LENGTH + 1));
+        for (place, character) in self.0.iter().enumerate() {
+            if place == LENGTH / 2 {
+                text.push('-');
+            }
+            text.push(char::from(*character));
+        }
+        text
+    }
+
+    /// The sixteen bits by which it is found among the user's.
+    #[must_use]
+    pub fn tag(&self, key: &Subkey, enrollment: EnrollmentId) -> Tag {
+        key.tag(&[&enrollment.0.to_be_bytes(), &self.0])
+    }
+}
+
+impl fmt::Debug for BackupCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BackupCode(redacted)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::random::fake::Counting;
+
+    #[test]
+    fn what_is_shown_is_read_back() {
+        let code = BackupCode::generate(&mut Counting(10)).unwrap();
+        assert_eq!(*code.grouped(), "abcde-fghjk");
+        assert!(BackupCode::parse(code.grouped().as_bytes()) == Some(code));
+    }
+
+    #[test]
+    fn look_alikes_are_read_as_digits() {
+        assert!(BackupCode::parse(b"OIL00-11111") == BackupCode::parse(b"01100 11111"));
+    }
+
+    #[test]
+    fn codes_and_app_passwords_are_none() {
+        assert!(BackupCode::parse(b"123456").is_none());
+        assert!(BackupCode::parse(b"12345678").is_none());
+        assert!(BackupCode::parse(b"abcdefghjkmnpqrs").is_none());
+        assert!(BackupCode::parse(b"").is_none());
+        assert!(BackupCode::parse(b"uuuuu-uuuuu").is_none());
+    }
+}

@@ -1,0 +1,292 @@
+//! Configuration text to [`Policy`], with every mistake named by line and column.
+//!
+//! Any mistake refuses the whole text: half a policy is none.
+
+use crate::name::ServiceName;
+use crate::policy::{Origin, Policy, Setting, Unenrolled};
+use std::fmt;
+use std::path::{Component, Path, PathBuf};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+/// The longest configuration read, in bytes.
+pub const LENGTH_MAX: usize = 1 << 20;
+
+/// One mistake in the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    /// Line, counted from one.
+    pub line: usize,
+    /// Column in characters, counted from one.
+    pub column: usize,
+    /// What is wrong.
+    pub message: String,
+    /// What to do.
+    pub hint: Option<String>,
+}
+
+/// Reads a configuration.
+///
+/// # Errors
+/// All mistakes, in the order in which they stand in the text. Never an empty list.
+pub fn parse(text: &str) -> Result<Policy, Vec<Diagnostic>> {
+    let mut reader = Reader { text, mistakes: Vec::new() };
+    let (document, errors) = DeTable::parse_recoverable(text);
+    for error in errors {
+        reader.mistake(error.span().map_or(0, |span| span.start), error.message().to_owned(), None);
+    }
+    let mut policy = Policy::defaults();
+    // What follows a syntax error is guesswork: its keys would only be called unknown.
+    if reader.mistakes.is_empty() {
+        reader.document(document.get_ref(), &mut policy);
+    }
+    reader.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
+    if reader.mistakes.is_empty() { Ok(policy) } else { Err(reader.mistakes) }
+}
+
+impl Diagnostic {
+    /// The lines an administrator reads: `file:line:column: message`, then the hint.
+    #[must_use]
+    pub fn render(&self, file: &Path) -> String {
+        let mut text = format!("{}:{self}", file.display());
+        if let Some(hint) = &self.hint {
+            text.push_str("\n  hint: ");
+            text.push_str(hint);
+        }
+        text
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}: {}", self.line, self.column, self.message)
+    }
+}
+
+struct Reader<'t> {
+    text: &'t str,
+    mistakes: Vec<Diagnostic>,
+}
+
+type Value<'t> = Spanned<DeValue<'t>>;
+
+impl Reader<'_> {
+    fn document(&mut self, table: &DeTable<'_>, policy: &mut Policy) {
+        for (key, value) in table {
+            match key.get_ref().as_ref() {
+                "issuer" => policy.issuer = self.issuer(value).or(policy.issuer.take()),
+                "paths" => self.table(value, |reader, key, value| {
+                    let path = match key {
+                        "store" => &mut policy.paths.store,
+                        "key" => &mut policy.paths.key,
+                        "roster" => &mut policy.paths.roster,
+                        "runtime" => &mut policy.paths.runtime,
+                        _ => return Err("\"store\", \"key\", \"roster\", \"runtime\""),
+                    };
+                    reader.path(value).into_iter().for_each(|new| *path = new);
+                    Ok(())
+                }),
+                "interactive" => self.table(value, |reader, key, value| match key {
+                    "unenrolled" => Ok(reader.unenrolled(value, &mut policy.interactive.unenrolled)),
+                    _ => Err("\"unenrolled\""),
+                }),
+                "app" => self.table(value, |reader, key, value| match key {
+                    "unenrolled" => Ok(reader.unenrolled(value, &mut policy.app.unenrolled)),
+                    "services" => Ok(reader.services(value, &mut policy.app.services)),
+                    _ => Err("\"unenrolled\", \"services\""),
+                }),
+                unknown => self.unknown_key(key, unknown, "\"issuer\", [paths], [interactive], [app]"),
+            }
+        }
+    }
+
+    /// Hands every key of a table to `known`, which says what keys there are when it does not know one.
+    fn table(
+        &mut self,
+        value: &Value<'_>,
+        mut known: impl FnMut(&mut Self, &str, &Value<'_>) -> Result<(), &'static str>,
+    ) {
+        let Some(table) = value.get_ref().as_table() else {
+            return self.wrong_type(value, "a table");
+        };
+        for (key, value) in table {
+            if let Err(keys) = known(self, key.get_ref(), value) {
+                self.unknown_key(key, key.get_ref(), keys);
+            }
+        }
+    }
+
+    fn unenrolled(&mut self, value: &Value<'_>, setting: &mut Setting<Unenrolled>) {
+        let Some(word) = self.string(value) else { return };
+        match Unenrolled::WORDS.iter().find(|(known, _)| *known == word) {
+            Some((_, new)) => *setting = Setting { value: *new, origin: self.origin(value) },
+            None => {
+                let words: Vec<_> = Unenrolled::WORDS.iter().map(|(word, _)| format!("{word:?}")).collect();
+                let hint = format!("one of {}", words.join(", "));
+                self.mistake(
+                    value.span().start,
+                    format!("unknown value {word:?} for `unenrolled`"),
+                    Some(hint),
+                );
+            }
+        }
+    }
+
+    fn services(&mut self, value: &Value<'_>, setting: &mut Setting<Vec<ServiceName>>) {
+        let Some(list) = value.get_ref().as_array() else {
+            return self.wrong_type(value, "a list of PAM service names");
+        };
+        let mut services = Vec::new();
+        for item in list.iter() {
+            let Some(name) = self.string(item) else { continue };
+            match ServiceName::parse(name) {
+                Ok(service) => services.push(service),
+                Err(error) => {
+                    let hint = "a PAM service name is the name of a file in /etc/pam.d".to_owned();
+                    self.mistake(
+                        item.span().start,
+                        format!("{name:?} is no service name: {error}"),
+                        Some(hint),
+                    );
+                }
+            }
+        }
+        *setting = Setting { value: services, origin: self.origin(value) };
+    }
+
+    fn path(&mut self, value: &Value<'_>) -> Option<PathBuf> {
+        let path = Path::new(self.string(value)?);
+        let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
+        if path.is_absolute() && plain && !path.to_string_lossy().contains('\0') && path.file_name().is_some()
+        {
+            return Some(path.to_owned());
+        }
+        let hint = "write an absolute path, without `..`".to_owned();
+        self.mistake(
+            value.span().start,
+            format!("{:?} is no path that can be used here", path.display()),
+            Some(hint),
+        );
+        None
+    }
+
+    fn issuer(&mut self, value: &Value<'_>) -> Option<String> {
+        let text = self.string(value)?;
+        if (1..=64).contains(&text.chars().count()) && !text.contains(|c: char| c.is_control() || c == ':') {
+            return Some(text.to_owned());
+        }
+        let hint =
+            "1 to 64 printable characters, without `:` (authenticator apps split the label there)".to_owned();
+        self.mistake(value.span().start, format!("{text:?} is no issuer"), Some(hint));
+        None
+    }
+
+    fn string<'v>(&mut self, value: &'v Value<'_>) -> Option<&'v str> {
+        let text = value.get_ref().as_str();
+        if text.is_none() {
+            self.wrong_type(value, "a string in double quotes");
+        }
+        text
+    }
+
+    fn wrong_type(&mut self, value: &Value<'_>, wanted: &str) {
+        let message = format!("expected {wanted}, found {}", value.get_ref().type_str());
+        self.mistake(value.span().start, message, None);
+    }
+
+    fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, name: &str, keys: &str) {
+        self.mistake(key.span().start, format!("unknown key {name:?}"), Some(format!("known here: {keys}")));
+    }
+
+    fn origin(&self, value: &Value<'_>) -> Origin {
+        Origin::Line(self.place(value.span().start).0)
+    }
+
+    fn mistake(&mut self, at: usize, message: String, hint: Option<String>) {
+        let (line, column) = self.place(at);
+        self.mistakes.push(Diagnostic { line, column, message, hint });
+    }
+
+    fn place(&self, at: usize) -> (usize, usize) {
+        let before = self.text.get(..at).unwrap_or(self.text);
+        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
+        let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
+        (before.matches('\n').count() + 1, column)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mistakes(text: &str) -> Vec<String> {
+        parse(text)
+            .unwrap_err()
+            .iter()
+            .map(|mistake| mistake.render(Path::new("/etc/twostep/config.toml")))
+            .collect()
+    }
+
+    #[test]
+    fn nothing_configured_is_the_defaults() {
+        assert_eq!(parse("# nothing\n").unwrap(), Policy::defaults());
+        assert_eq!(Policy::defaults().app.services.value.len(), 7);
+    }
+
+    #[test]
+    fn everything_configured_is_read() {
+        let policy = parse(
+            "issuer = \"Example\"\n[paths]\nstore = \"/srv/s.db\"\nkey = \"/srv/k\"\nroster = \"/srv/r\"\nruntime = \"/run/t\"\n\
+             [interactive]\nunenrolled = \"deny\"\n[app]\nunenrolled = \"deny\"\nservices = [\"imap\", \"ftp\"]\n",
+        )
+        .unwrap();
+        assert_eq!(policy.issuer.as_deref(), Some("Example"));
+        assert_eq!(policy.paths.store, Path::new("/srv/s.db"));
+        assert_eq!(
+            policy.interactive.unenrolled,
+            Setting { value: Unenrolled::Deny, origin: Origin::Line(8) }
+        );
+        assert_eq!(policy.app.services.value.len(), 2);
+        assert_eq!(policy.app.services.origin, Origin::Line(11));
+    }
+
+    #[test]
+    fn a_wrong_value_is_named_with_its_place_and_the_remedy() {
+        assert_eq!(
+            mistakes("\n\n[interactive]\nunenrolled = \"optionl\"\n"),
+            [
+                "/etc/twostep/config.toml:4:14: unknown value \"optionl\" for `unenrolled`\n  hint: one of \"allow\", \"deny\""
+            ]
+        );
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let told = mistakes(
+            "isuer = 1\n[paths]\nstore = \"store.db\"\nkey = 5\n[app]\nservices = [\"a b\", 3]\n[apps]\n",
+        );
+        assert_eq!(told.len(), 6, "{told:#?}");
+        assert!(told[0].contains(":1:1: unknown key \"isuer\""));
+        assert!(told[1].contains(":3:9: \"store.db\" is no path"));
+        assert!(told[2].contains(":4:7: expected a string"));
+        assert!(told[5].contains(":7:2: unknown key \"apps\""), "{}", told[5]);
+    }
+
+    #[test]
+    fn a_syntax_error_refuses_the_text() {
+        let told = mistakes("[interactive]\nunenrolled = allow\n");
+        assert!(told[0].starts_with("/etc/twostep/config.toml:2:14:"), "{told:?}");
+    }
+
+    #[test]
+    fn a_key_given_twice_is_a_mistake() {
+        assert!(
+            mistakes("[interactive]\nunenrolled = \"deny\"\nunenrolled = \"allow\"\n")[0].contains(":3:1")
+        );
+    }
+
+    #[test]
+    fn columns_count_characters() {
+        assert!(mistakes("issuer = \"ü\" x\n")[0].contains(":1:14"), "{:?}", mistakes("issuer = \"ü\" x\n"));
+    }
+}

@@ -1,0 +1,401 @@
+//! What is told to the log: one line for every verdict, `key=value`, for administrators and for programs that alert.
+//!
+//! The words in these lines are an interface: docs/log.md lists them all, and a test holds the two together.
+
+use crate::attempt::Source;
+use crate::name::{ServiceName, UserName};
+use std::fmt::{self, Write};
+use std::time::Duration;
+
+/// One line of the log.
+#[derive(Clone, Debug)]
+pub struct Event {
+    /// What happened, and why.
+    pub reason: Reason,
+    /// Who; none where the name is unknown (it may be a password typed at the wrong prompt) or not yet known.
+    pub user: Option<UserName>,
+    /// Where to.
+    pub service: Option<ServiceName>,
+    /// Where from.
+    pub source: Option<Source>,
+}
+
+/// How urgent a line is, as syslog has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// Somebody must act: nobody gets in.
+    Error,
+    /// A refusal.
+    Warning,
+    /// A login, or a change by an administrator.
+    Info,
+}
+
+/// How it ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Let in as far as this module is concerned.
+    Accepted,
+    /// None of this module's business: the other modules decide.
+    Ignored,
+    /// Refused.
+    Refused,
+    /// No verdict could be reached: refused.
+    Unavailable,
+    /// Something in the store was changed.
+    Changed,
+}
+
+/// Why it ended so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    // accepted
+    /// A right code.
+    Code {
+        /// Whose code.
+        authenticator: i64,
+    },
+    /// A right backup code.
+    BackupCode {
+        /// How many are left.
+        left: usize,
+    },
+    /// A right app password.
+    AppPassword {
+        /// Its name.
+        name: String,
+    },
+    /// A key, from somebody who is not enrolled or still pending, where the policy allows that.
+    Key,
+
+    // ignored
+    /// Not enrolled, and the policy allows that.
+    NotEnrolled,
+    /// Pending, and nothing was entered.
+    PendingSkipped,
+
+    // refused
+    /// Not enrolled, and the policy does not allow that.
+    NotEnrolledDenied,
+    /// No code of any authenticator, no backup code.
+    CodeWrong,
+    /// A code of a step that was used.
+    CodeReplayed,
+    /// A right code, but of a time before one already seen: the clock was set back.
+    ClockBehind,
+    /// Nothing was entered.
+    Empty,
+    /// The account password was entered again.
+    SameAsPassword,
+    /// An app password was entered at a prompt.
+    AppPasswordAtPrompt,
+    /// Too many wrong codes from here: not judged.
+    Throttled {
+        /// How long is still to wait.
+        wait: Duration,
+    },
+    /// Too many wrong codes for this user: not judged.
+    Capped,
+    /// The enrollment went away or changed while the prompt stood.
+    EnrollmentChanged,
+    /// An app-only user at an interactive service.
+    AppOnly,
+    /// Made for another uid.
+    UidChanged {
+        /// The uid it was made for.
+        was: u32,
+        /// The uid the name has now.
+        is: u32,
+    },
+    /// NSS does not know the name.
+    UserUnknown,
+    /// NSS does not know the name, but it is another spelling of one that is known.
+    NameSpelling,
+    /// What was sent is no app password; most likely the account password.
+    NotAnAppPassword,
+    /// It looks like an app password, but is none of this user's.
+    AppPasswordWrong,
+    /// An app password that was revoked.
+    AppPasswordRevoked {
+        /// The name it had.
+        name: String,
+    },
+    /// A key alone, where a code is demanded.
+    KeyAlone,
+    /// The user at the end is not the one who gave the code.
+    UserSwitched,
+    /// The service's conversation failed.
+    Conversation,
+
+    // unavailable
+    /// The store, its key or a file cannot be used.
+    Store {
+        /// What is wrong.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The configuration cannot be used.
+    Configuration {
+        /// The first mistake.
+        cause: String,
+    },
+    /// The module's line in the PAM stack has a word it does not know.
+    Argument {
+        /// The word.
+        word: String,
+    },
+    /// The caller is not wholly root.
+    NotRoot {
+        /// Its real, effective and saved uid.
+        uids: [u32; 3],
+    },
+    /// NSS failed, as against knowing no such user.
+    Nss {
+        /// The error.
+        cause: String,
+    },
+    /// The service name is missing or none.
+    Service,
+    /// A bug in this module.
+    Internal {
+        /// Where.
+        cause: String,
+    },
+    /// No memory for, or damage in, a password hash.
+    Hash {
+        /// What is wrong.
+        cause: String,
+    },
+
+    // changed
+    /// A pending enrollment became active by its first code.
+    Activated,
+    /// An administrator changed something.
+    Administrator {
+        /// What was done: `enroll`, `app-password-add` …
+        action: &'static str,
+        /// Who did it, as far as is known.
+        by: String,
+        /// What it was done to: an app password's name.
+        target: Option<String>,
+    },
+}
+
+impl Reason {
+    /// The word in the log.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        self.entry().1
+    }
+
+    /// How a login with this reason ends.
+    #[must_use]
+    pub fn ending(&self) -> Ending {
+        self.entry().0
+    }
+
+    fn entry(&self) -> (Ending, &'static str) {
+        use Ending::{Accepted, Changed, Ignored, Refused, Unavailable};
+        match self {
+            Self::Code { .. } => (Accepted, "code"),
+            Self::BackupCode { .. } => (Accepted, "backup-code"),
+            Self::AppPassword { .. } => (Accepted, "app-password"),
+            Self::Key => (Accepted, "key"),
+            Self::NotEnrolled => (Ignored, "not-enrolled"),
+            Self::PendingSkipped => (Ignored, "pending-skipped"),
+            Self::NotEnrolledDenied => (Refused, "not-enrolled"),
+            Self::CodeWrong => (Refused, "code-wrong"),
+            Self::CodeReplayed => (Refused, "code-replayed"),
+            Self::ClockBehind => (Refused, "clock-behind"),
+            Self::Empty => (Refused, "empty"),
+            Self::SameAsPassword => (Refused, "same-as-password"),
+            Self::AppPasswordAtPrompt => (Refused, "app-password-at-prompt"),
+            Self::Throttled { .. } => (Refused, "throttled"),
+            Self::Capped => (Refused, "capped"),
+            Self::EnrollmentChanged => (Refused, "enrollment-changed"),
+            Self::AppOnly => (Refused, "app-only"),
+            Self::UidChanged { .. } => (Refused, "uid-changed"),
+            Self::UserUnknown => (Refused, "user-unknown"),
+            Self::NameSpelling => (Refused, "name-spelling"),
+            Self::NotAnAppPassword => (Refused, "not-an-app-password"),
+            Self::AppPasswordWrong => (Refused, "app-password-wrong"),
+            Self::AppPasswordRevoked { .. } => (Refused, "app-password-revoked"),
+            Self::KeyAlone => (Refused, "key-alone"),
+            Self::UserSwitched => (Refused, "user-switched"),
+            Self::Conversation => (Refused, "conversation"),
+            Self::Store { .. } => (Unavailable, "store"),
+            Self::Configuration { .. } => (Unavailable, "configuration"),
+            Self::Argument { .. } => (Unavailable, "argument"),
+            Self::NotRoot { .. } => (Unavailable, "not-root"),
+            Self::Nss { .. } => (Unavailable, "nss"),
+            Self::Service => (Unavailable, "service"),
+            Self::Internal { .. } => (Unavailable, "internal"),
+            Self::Hash { .. } => (Unavailable, "hash"),
+            Self::Activated => (Changed, "activated"),
+            Self::Administrator { action, .. } => (Changed, action),
+        }
+    }
+
+    fn details(&self) -> Vec<(&'static str, String)> {
+        match self {
+            Self::Code { authenticator } => vec![("authenticator", authenticator.to_string())],
+            Self::BackupCode { left } => vec![("left", left.to_string())],
+            Self::AppPassword { name } | Self::AppPasswordRevoked { name } => vec![("name", name.clone())],
+            Self::Throttled { wait } => vec![("wait", format!("{}s", wait.as_secs().max(1)))],
+            Self::Capped => vec![("remedy", "twostep-admin unlock USER, or a backup code".to_owned())],
+            Self::ClockBehind => vec![("remedy", "set this host's clock; twostep-admin check".to_owned())],
+            Self::UidChanged { was, is } => vec![
+                ("was", was.to_string()),
+                ("is", is.to_string()),
+                ("remedy", "twostep-admin settle USER".to_owned()),
+            ],
+            Self::NameSpelling => vec![("remedy", "make the service pass the plain login name".to_owned())],
+            Self::Store { cause, remedy } => vec![("cause", cause.clone()), ("remedy", remedy.clone())],
+            Self::Configuration { cause } => {
+                vec![("cause", cause.clone()), ("remedy", "twostep-admin check".to_owned())]
+            }
+            Self::Argument { word } => {
+                vec![
+                    ("word", word.clone()),
+                    ("remedy", "mend the pam_twostep.so line in /etc/pam.d".to_owned()),
+                ]
+            }
+            Self::NotRoot { uids: [real, effective, saved] } => vec![
+                ("uids", format!("{real},{effective},{saved}")),
+                (
+                    "remedy",
+                    "only services whose real, effective and saved uid are 0 can be served".to_owned(),
+                ),
+            ],
+            Self::Nss { cause } => {
+                vec![("cause", cause.clone()), ("remedy", "getent passwd USER must work".to_owned())]
+            }
+            Self::Internal { cause } | Self::Hash { cause } => vec![("cause", cause.clone())],
+            Self::Administrator { by, target, .. } => [("by", Some(by.clone())), ("name", target.clone())]
+                .into_iter()
+                .filter_map(|(k, v)| Some((k, v?)))
+                .collect(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl Event {
+    /// How urgent the line is.
+    #[must_use]
+    pub fn severity(&self) -> Severity {
+        match self.reason.ending() {
+            Ending::Unavailable => Severity::Error,
+            Ending::Refused => Severity::Warning,
+            Ending::Accepted | Ending::Ignored | Ending::Changed => Severity::Info,
+        }
+    }
+
+    /// The line, without the tag that syslog puts before it.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let result = match self.reason.ending() {
+            Ending::Accepted => "accepted",
+            Ending::Ignored => "ignored",
+            Ending::Refused => "refused",
+            Ending::Unavailable => "unavailable",
+            Ending::Changed => "changed",
+        };
+        let mut line = format!("result={result} reason={}", self.reason.word());
+        let mut put = |key: &str, value: &dyn fmt::Display| {
+            // Writing to a String cannot fail.
+            let _ = write!(line, " {key}={}", quoted(&value.to_string()));
+        };
+        if let Some(user) = &self.user {
+            put("user", user);
+        }
+        if let Some(service) = &self.service {
+            put("service", service);
+        }
+        if let Some(source) = &self.source {
+            put("from", source);
+        }
+        for (key, value) in self.reason.details() {
+            put(key, &value);
+        }
+        line
+    }
+}
+
+/// The longest value in a line, in bytes before quoting.
+const VALUE_MAX: usize = 400;
+
+/// A value as it stands in a line: bare where it is one plain word, else in double quotes, in which `"`, `\` and every character
+/// that is not printable ASCII are written as escapes. No value can end its line or forge another key.
+fn quoted(value: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:@/+,%".contains(c);
+    if !value.is_empty() && value.len() <= VALUE_MAX && value.chars().all(plain) {
+        return value.to_owned();
+    }
+    let mut text = String::from('"');
+    for (at, c) in value.char_indices() {
+        if at >= VALUE_MAX {
+            text.push_str("...");
+            break;
+        }
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            ' '..='~' => text.push(c),
+            other => text.extend(other.escape_unicode()),
+        }
+    }
+    text.push('"');
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(reason: Reason) -> Event {
+        Event {
+            reason,
+            user: UserName::parse("alice").ok(),
+            service: ServiceName::parse("sshd").ok(),
+            source: Some(Source::from_items(Some("203.0.113.9"), None)),
+        }
+    }
+
+    #[test]
+    fn a_line_is_keys_and_values() {
+        assert_eq!(
+            event(Reason::CodeWrong).line(),
+            "result=refused reason=code-wrong user=alice service=sshd from=203.0.113.9"
+        );
+        assert_eq!(
+            event(Reason::AppPasswordRevoked { name: "old phone".into() }).line(),
+            "result=refused reason=app-password-revoked user=alice service=sshd from=203.0.113.9 name=\"old phone\""
+        );
+    }
+
+    #[test]
+    fn nothing_can_forge_a_line_or_a_key() {
+        let line = event(Reason::AppPassword {
+            name: "x\" user=root\nresult=accepted \u{1b}[2J \u{202e}ü\\".into(),
+        })
+        .line();
+        assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)), "{line}");
+        assert!(
+            line.ends_with(r#"name="x\" user=root\u{a}result=accepted \u{1b}[2J \u{202e}\u{fc}\\""#),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn an_endless_value_ends() {
+        assert!(event(Reason::Argument { word: "x".repeat(100_000) }).line().len() < 1_000);
+    }
+
+    #[test]
+    fn an_unknown_user_is_not_named() {
+        let mut event = event(Reason::UserUnknown);
+        event.user = None;
+        assert_eq!(event.line(), "result=refused reason=user-unknown service=sshd from=203.0.113.9");
+    }
+}

@@ -1,0 +1,481 @@
+//! Whole logins, played over plain values. The conversation is a queue that must be used up.
+
+use super::*;
+use crate::account::State;
+use crate::app_password::{self, AppPasswordId, Label};
+use crate::attempt::Source;
+use crate::crypto::{MasterKey, Purpose};
+use crate::memory_hard::{Cost, Hash};
+use crate::policy::{Origin, Setting, Unenrolled};
+use crate::ports::{DirectoryFailed, TalkFailed};
+use crate::random::fake::Counting;
+use crate::throttle::Tally;
+use crate::time::UnixTime;
+use crate::totp::{Authenticator, AuthenticatorId, Parameters};
+use crate::verify::{AppCandidates, Changes, CodeCredentials, CodeOutcome};
+use std::cell::RefCell;
+use std::collections::VecDeque;
+use std::time::Duration;
+
+const NOW: UnixTime = UnixTime(1_800_000_000);
+
+struct People(Vec<(&'static str, u32)>);
+
+impl Directory for People {
+    fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed> {
+        if name == "nss-is-down" {
+            return Err(DirectoryFailed("ENOENT".into()));
+        }
+        // A case-folding directory, as sssd can be: ALIAS is alice.
+        let name = if name == "ALIAS" { "alice" } else { name };
+        let found = self.0.iter().find(|(known, _)| *known == name);
+        Ok(found.map(|(name, uid)| Person { name: UserName::parse(name).unwrap(), uid: *uid }))
+    }
+}
+
+#[derive(Default)]
+struct Shelf {
+    enrollments: Vec<Enrollment>,
+    last_step: Option<u64>,
+    failures: u32,
+    activated: Vec<EnrollmentId>,
+    opened: usize,
+    broken: bool,
+    read_only: bool,
+}
+
+impl Vault for Shelf {
+    fn open(&mut self) -> Result<Box<dyn Store + '_>, Unavailable> {
+        self.opened += 1;
+        if self.broken { Err(unavailable()) } else { Ok(Box::new(Open(self))) }
+    }
+}
+
+fn unavailable() -> Unavailable {
+    Unavailable { cause: "broken".into(), remedy: "mend it".into() }
+}
+
+struct Open<'a>(&'a mut Shelf);
+
+impl Store for Open<'_> {
+    fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable> {
+        Ok(self.0.enrollments.iter().find(|e| e.user == *name).cloned())
+    }
+
+    fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable> {
+        Ok(self.0.enrollments.iter().filter(|e| e.uid == uid).cloned().collect())
+    }
+
+    fn judge(
+        &mut self,
+        enrollment: EnrollmentId,
+        _: &str,
+        _: &Now,
+        judge: &mut dyn FnMut(Option<&CodeCredentials>) -> CodeOutcome,
+    ) -> Result<CodeOutcome, Unavailable> {
+        if self.0.read_only {
+            return Err(unavailable());
+        }
+        let credentials = CodeCredentials {
+            enrollment,
+            authenticators: vec![Authenticator { last_step: self.0.last_step, ..phone() }],
+            backup_codes: Vec::new(),
+            backup_key: MasterKey::new([1; 32]).subkey(Purpose::BackupCodeTags),
+            tally: Tally::default(),
+            untold: self.0.failures,
+        };
+        let outcome = judge(Some(&credentials));
+        let Changes { step, here, .. } = &outcome.changes;
+        self.0.last_step = step.map(|(_, step)| step).or(self.0.last_step);
+        self.0.failures += u32::from(here.as_ref().is_some_and(|record| record.codes > 0));
+        Ok(outcome)
+    }
+
+    fn app_candidates(&mut self, _: EnrollmentId, _: &AppPassword) -> Result<AppCandidates, Unavailable> {
+        let live = app_password::Stored {
+            id: AppPasswordId(4),
+            label: Label::parse("mail").unwrap(),
+            hash: Hash::make(b"abcdefghijklmnop", Cost { memory: 32, passes: 1, lanes: 1 }, &mut Counting(0))
+                .unwrap(),
+            boot_tag: None,
+            last_used: None,
+        };
+        Ok(AppCandidates { live: vec![live], revoked: None, boot_key: None })
+    }
+
+    fn record_use(&mut self, _: AppPasswordId, _: &Use<'_>) -> Result<(), Unavailable> {
+        if self.0.read_only { Err(unavailable()) } else { Ok(()) }
+    }
+
+    fn activate(&mut self, enrollment: EnrollmentId) -> Result<(), Unavailable> {
+        self.0.activated.push(enrollment);
+        Ok(())
+    }
+}
+
+#[derive(Default)]
+struct Script {
+    steps: VecDeque<Step>,
+    password: Option<Secret>,
+}
+
+#[derive(Debug)]
+enum Step {
+    Ask(&'static str, Result<String, TalkFailed>),
+    Tell(&'static str),
+}
+
+impl Conversation for Script {
+    fn known_password(&mut self) -> Option<Secret> {
+        self.password.clone()
+    }
+
+    fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
+        match self.password.clone() {
+            Some(password) => Ok(password),
+            None => self.ask(prompt),
+        }
+    }
+
+    fn ask(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
+        match self.steps.pop_front() {
+            Some(Step::Ask(expected, answer)) if prompt == expected => {
+                answer.map(|a| Secret::new(a.into_bytes()))
+            }
+            other => panic!("asked {prompt:?}, expected {other:?}"),
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        match self.steps.pop_front() {
+            Some(Step::Tell(expected)) if text.contains(expected) => {}
+            other => panic!("told {text:?}, expected {other:?}"),
+        }
+    }
+}
+
+#[derive(Default)]
+struct Lines(RefCell<Vec<String>>);
+
+impl Audit for Lines {
+    fn record(&self, event: &Event) {
+        self.0.borrow_mut().push(event.line());
+    }
+}
+
+fn phone() -> Authenticator {
+    Authenticator {
+        id: AuthenticatorId(3),
+        parameters: Parameters::COMMON,
+        secret: Secret::new(b"12345678901234567890".to_vec()),
+        last_step: None,
+    }
+}
+
+fn code() -> String {
+    phone().code(Parameters::COMMON.step_at(NOW)).to_string()
+}
+
+fn enrolled(state: State) -> Enrollment {
+    Enrollment {
+        id: EnrollmentId(7),
+        user: UserName::parse("alice").unwrap(),
+        uid: 1000,
+        state,
+        authenticators: 1,
+    }
+}
+
+/// A host with alice (1000), her alias al (1000), bob (1001), and alice's enrollment as given.
+struct Host {
+    people: People,
+    shelf: Shelf,
+    policy: Policy,
+    lines: Lines,
+}
+
+impl Host {
+    fn with(state: State) -> Self {
+        let shelf = Shelf { enrollments: vec![enrolled(state)], ..Shelf::default() };
+        let people = People(vec![("alice", 1000), ("al", 1000), ("bob", 1001)]);
+        Self { people, shelf, policy: Policy::defaults(), lines: Lines::default() }
+    }
+
+    fn request(user: &str, class: ServiceClass) -> Request<'_> {
+        let service = ServiceName::parse(if class == ServiceClass::App { "imap" } else { "sshd" }).unwrap();
+        let source = Source::from_items(Some("203.0.113.9"), None);
+        Request { user, service, class, source, prompt: None, key_seen: false }
+    }
+
+    fn play<R>(
+        &mut self,
+        steps: Vec<Step>,
+        password: Option<&str>,
+        act: impl FnOnce(&mut Ports<'_>, &Policy) -> R,
+    ) -> R {
+        let mut talk = Script {
+            steps: steps.into(),
+            password: password.map(|text| Secret::new(text.as_bytes().to_vec())),
+        };
+        let clock = || Now { wall: NOW, since_boot: Duration::from_secs(9), boot: None };
+        let mut ports = Ports {
+            directory: &self.people,
+            vault: &mut self.shelf,
+            talk: &mut talk,
+            audit: &self.lines,
+            clock: &clock,
+        };
+        let result = act(&mut ports, &self.policy);
+        assert!(talk.steps.is_empty(), "not used up: {:?}", talk.steps);
+        result
+    }
+
+    fn at_prompt(&mut self, user: &str, steps: Vec<Step>) -> Ending {
+        self.play(steps, Some("hunter2"), |ports, policy| {
+            authenticate(ports, policy, &Self::request(user, ServiceClass::Interactive))
+        })
+    }
+
+    fn by_imap(&mut self, user: &str, password: &str) -> Ending {
+        let steps = vec![Step::Ask(PASSWORD_PROMPT, Ok(password.into()))];
+        self.play(steps, None, |ports, policy| {
+            authenticate(ports, policy, &Self::request(user, ServiceClass::App))
+        })
+    }
+
+    fn last_line(&self) -> String {
+        self.lines.0.borrow().last().cloned().unwrap_or_default()
+    }
+}
+
+fn ask(answer: &str) -> Step {
+    Step::Ask(CODE_PROMPT, Ok(answer.to_owned()))
+}
+
+fn accepted(ending: &Ending) -> bool {
+    matches!(ending, Ending::Accept(Record { proof: Proof::Code, .. }))
+}
+
+#[test]
+fn a_right_code_lets_in_once() {
+    let mut host = Host::with(State::Active);
+    assert!(accepted(&host.at_prompt("alice", vec![ask(&code())])));
+    assert_eq!(
+        host.last_line(),
+        "result=accepted reason=code user=alice service=sshd from=203.0.113.9 authenticator=3"
+    );
+    let again = host.at_prompt("alice", vec![ask(&code()), Step::Tell("not accepted")]);
+    assert_eq!(again, Ending::Refuse);
+    assert_eq!(
+        host.last_line(),
+        "result=refused reason=code-replayed user=alice service=sshd from=203.0.113.9"
+    );
+}
+
+#[test]
+fn the_owner_is_told_of_wrong_codes() {
+    let mut host = Host::with(State::Active);
+    assert_eq!(host.at_prompt("alice", vec![ask("000000"), Step::Tell("not accepted")]), Ending::Refuse);
+    assert!(accepted(&host.at_prompt("alice", vec![ask(&code()), Step::Tell("1 wrong code was entered")])));
+}
+
+#[test]
+fn who_is_not_enrolled_is_left_to_the_other_modules() {
+    let mut host = Host::with(State::Active);
+    assert!(matches!(host.at_prompt("bob", vec![]), Ending::Ignore(Some(_))));
+    assert_eq!(host.last_line(), "result=ignored reason=not-enrolled user=bob service=sshd from=203.0.113.9");
+    host.policy.interactive.unenrolled = Setting { value: Unenrolled::Deny, origin: Origin::Line(1) };
+    assert_eq!(host.at_prompt("bob", vec![Step::Tell("not set up")]), Ending::Refuse);
+}
+
+#[test]
+fn names_cannot_be_dodged_at_a_prompt() {
+    let mut host = Host::with(State::Active);
+    for spelling in ["ALICE", "alice ", "alice@host", "mallory", "\u{8}\n\r\u{7f}INCORRECT", ""] {
+        assert_eq!(host.at_prompt(spelling, vec![]), Ending::UserUnknown, "{spelling:?}");
+        assert!(!host.last_line().contains("user="), "{}", host.last_line());
+    }
+    assert_eq!(host.shelf.opened, 0, "the store was opened for a name that NSS does not know");
+    assert!(accepted(&host.at_prompt("ALIAS", vec![ask(&code())])));
+    assert_eq!(host.at_prompt("al", vec![ask("000000"), Step::Tell("not accepted")]), Ending::Refuse);
+}
+
+#[test]
+fn names_cannot_be_dodged_on_app_services() {
+    let mut host = Host::with(State::Active);
+    for spelling in ["ALICE", "alice ", "alice@host"] {
+        assert_eq!(host.by_imap(spelling, "hunter2"), Ending::UserUnknown, "{spelling:?}");
+        assert_eq!(host.by_imap(spelling, "abcdefghijklmnop"), Ending::UserUnknown, "{spelling:?}");
+    }
+    // An account that was deleted is not a stranger either; a real stranger is left to the other modules.
+    host.people.0.retain(|(name, _)| *name == "bob");
+    assert_eq!(host.by_imap("alice", "hunter2"), Ending::UserUnknown);
+    assert!(matches!(host.by_imap("carol@example.org", "x"), Ending::Ignore(_)));
+}
+
+#[test]
+fn nss_failing_is_not_knowing_no_such_user() {
+    let mut host = Host::with(State::Active);
+    assert_eq!(host.at_prompt("nss-is-down", vec![Step::Tell("not available")]), Ending::Unavailable);
+    assert!(host.last_line().starts_with("result=unavailable reason=nss"));
+    assert_eq!(host.by_imap("nss-is-down", "x"), Ending::Unavailable);
+}
+
+#[test]
+fn a_deleted_and_remade_account_does_not_inherit() {
+    let mut host = Host::with(State::Active);
+    host.people.0[0].1 = 2000;
+    assert_eq!(host.at_prompt("alice", vec![Step::Tell("administrator")]), Ending::Refuse);
+    assert!(host.last_line().contains("reason=uid-changed user=alice"), "{}", host.last_line());
+    // al still has the old uid, but alice's enrollment is an orphan and does not count for him.
+    assert!(matches!(host.at_prompt("al", vec![]), Ending::Ignore(_)));
+}
+
+#[test]
+fn a_broken_store_lets_nobody_in() {
+    let mut host = Host::with(State::Active);
+    host.shelf.broken = true;
+    assert_eq!(host.at_prompt("alice", vec![Step::Tell("not available")]), Ending::Unavailable);
+    assert_eq!(host.at_prompt("bob", vec![Step::Tell("not available")]), Ending::Unavailable);
+    assert_eq!(host.by_imap("bob", "x"), Ending::Unavailable);
+    assert_eq!(
+        host.last_line(),
+        "result=unavailable reason=store user=bob service=imap from=203.0.113.9 cause=broken remedy=\"mend it\""
+    );
+}
+
+#[test]
+fn right_and_wrong_look_alike_where_nothing_can_be_written() {
+    let mut host = Host::with(State::Active);
+    host.shelf.read_only = true;
+    assert_eq!(
+        host.at_prompt("alice", vec![ask(&code()), Step::Tell(UNAVAILABLE_TEXT)]),
+        Ending::Unavailable
+    );
+    let right = host.last_line();
+    assert_eq!(
+        host.at_prompt("alice", vec![ask("000000"), Step::Tell(UNAVAILABLE_TEXT)]),
+        Ending::Unavailable
+    );
+    assert_eq!(host.last_line(), right);
+}
+
+#[test]
+fn what_is_not_counted_does_not_open_the_store_again() {
+    let mut host = Host::with(State::Active);
+    for (entered, told) in
+        [("", "not accepted"), ("hunter2", "not accepted"), ("abcd efgh ijkl mnop", "app password")]
+    {
+        host.shelf.opened = 0;
+        assert_eq!(host.at_prompt("alice", vec![ask(entered), Step::Tell(told)]), Ending::Refuse);
+        assert_eq!((host.shelf.opened, host.shelf.failures), (1, 0), "{entered:?}");
+    }
+}
+
+#[test]
+fn a_conversation_that_fails_is_a_refusal() {
+    let mut host = Host::with(State::Active);
+    assert_eq!(host.at_prompt("alice", vec![Step::Ask(CODE_PROMPT, Err(TalkFailed))]), Ending::TalkFailed);
+    assert!(host.last_line().contains("reason=conversation"));
+}
+
+#[test]
+fn a_pending_user_activates_by_a_right_code_in_the_account_phase() {
+    let mut host = Host::with(State::Pending);
+    let ending = host.at_prompt("alice", vec![Step::Tell("being set up"), ask(&code())]);
+    let Ending::Accept(record) = ending else { panic!("{ending:?}") };
+    assert!(host.shelf.activated.is_empty(), "activated before the login as a whole succeeded");
+    let request = Host::request("alice", ServiceClass::Interactive);
+    let ending =
+        host.play(vec![], None, |ports, policy| account_with_record(ports, policy, &request, &record));
+    assert!(accepted(&ending));
+    assert_eq!(host.shelf.activated, [EnrollmentId(7)]);
+}
+
+#[test]
+fn a_pending_user_who_enters_nothing_is_as_if_unenrolled() {
+    let mut host = Host::with(State::Pending);
+    let steps = || vec![Step::Tell("being set up"), ask("")];
+    assert!(matches!(host.at_prompt("alice", steps()), Ending::Ignore(Some(_))));
+    host.policy.interactive.unenrolled = Setting { value: Unenrolled::Deny, origin: Origin::Line(1) };
+    let mut denied = steps();
+    denied.push(Step::Tell("not set up"));
+    assert_eq!(host.at_prompt("alice", denied), Ending::Refuse);
+}
+
+#[test]
+fn a_pending_user_who_enters_a_wrong_code_is_refused_and_counted() {
+    let mut host = Host::with(State::Pending);
+    let steps = vec![Step::Tell("being set up"), ask("000000"), Step::Tell("not accepted")];
+    assert_eq!(host.at_prompt("alice", steps), Ending::Refuse);
+    assert_eq!(host.shelf.failures, 1);
+}
+
+#[test]
+fn app_services_take_app_passwords_and_nothing_else() {
+    let mut host = Host::with(State::Active);
+    assert!(matches!(
+        host.by_imap("alice", "ABCD-efgh-ijkl-mnop"),
+        Ending::Accept(Record { proof: Proof::AppPassword, .. })
+    ));
+    assert_eq!(
+        host.last_line(),
+        "result=accepted reason=app-password user=alice service=imap from=203.0.113.9 name=mail"
+    );
+    for (sent, word) in [
+        ("hunter2", "not-an-app-password"),
+        ("bbbbbbbbbbbbbbbb", "app-password-wrong"),
+        ("", "empty"),
+        (&code(), "not-an-app-password"),
+    ] {
+        assert_eq!(host.by_imap("alice", sent), Ending::Refuse, "{sent:?}");
+        assert!(host.last_line().contains(&format!("result=refused reason={word} ")), "{}", host.last_line());
+    }
+    assert!(matches!(host.by_imap("bob", "hunter2"), Ending::Ignore(_)));
+    assert_eq!(host.shelf.failures, 0, "app passwords count towards no lock");
+}
+
+#[test]
+fn a_pending_users_account_password_follows_the_rule_for_the_unenrolled() {
+    let mut host = Host::with(State::Pending);
+    assert!(matches!(host.by_imap("alice", "abcdefghijklmnop"), Ending::Accept(_)));
+    assert!(matches!(host.by_imap("alice", "hunter2"), Ending::Ignore(_)));
+    assert_eq!(host.by_imap("alice", ""), Ending::Refuse);
+    host.policy.app.unenrolled = Setting { value: Unenrolled::Deny, origin: Origin::Line(1) };
+    assert_eq!(host.by_imap("alice", "hunter2"), Ending::Refuse);
+}
+
+#[test]
+fn a_key_alone_is_refused_to_the_enrolled_only() {
+    let mut host = Host::with(State::Active);
+    let by_key = |host: &mut Host, user: &str, steps| {
+        let request = Host::request(user, ServiceClass::Interactive);
+        host.play(steps, None, |ports, policy| account_after_key(ports, policy, &request))
+    };
+    assert_eq!(by_key(&mut host, "alice", vec![Step::Tell("-o PubkeyAuthentication=no")]), Ending::Refuse);
+    assert_eq!(by_key(&mut host, "bob", vec![]), Ending::Ignore(None));
+    host.shelf.broken = true;
+    assert_eq!(by_key(&mut host, "bob", vec![Step::Tell("not available")]), Ending::Unavailable);
+}
+
+#[test]
+fn after_a_key_the_unenrolled_need_no_password() {
+    let mut host = Host::with(State::Active);
+    let request = Request { key_seen: true, ..Host::request("bob", ServiceClass::Interactive) };
+    let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
+    assert!(matches!(ending, Ending::Accept(Record { proof: Proof::Key, .. })));
+    let request = Request { key_seen: true, ..Host::request("alice", ServiceClass::Interactive) };
+    let ending = host.play(vec![ask(&code())], None, |ports, policy| authenticate(ports, policy, &request));
+    assert!(accepted(&ending));
+}
+
+#[test]
+fn a_record_is_good_for_its_user_only() {
+    let mut host = Host::with(State::Active);
+    let record = Record { user: UserName::parse("alice").ok(), proof: Proof::Code, activate: None };
+    let request = Host::request("bob", ServiceClass::Interactive);
+    let ending =
+        host.play(vec![], None, |ports, policy| account_with_record(ports, policy, &request, &record));
+    assert_eq!(ending, Ending::Refuse);
+    assert!(host.last_line().contains("reason=user-switched"));
+}

@@ -1,0 +1,121 @@
+//! What the administrator has configured, ready for use. [`crate::config`] makes it from text.
+
+use crate::name::ServiceName;
+use std::fmt;
+use std::path::PathBuf;
+
+/// The whole configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Policy {
+    /// Where things lie.
+    pub paths: Paths,
+    /// What authenticator apps show beside the user's name; the host's name unless configured.
+    pub issuer: Option<String>,
+    /// Services that ask for a code.
+    pub interactive: Interactive,
+    /// Services that take app passwords.
+    pub app: App,
+}
+
+/// `[paths]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Paths {
+    /// The SQLite database.
+    pub store: PathBuf,
+    /// The master key.
+    pub key: PathBuf,
+    /// The folder of the public roster.
+    pub roster: PathBuf,
+    /// The folder for what lasts until the next boot.
+    pub runtime: PathBuf,
+}
+
+/// `[interactive]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Interactive {
+    /// What happens to users who are not enrolled.
+    pub unenrolled: Setting<Unenrolled>,
+}
+
+/// `[app]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct App {
+    /// What happens to users who are not enrolled.
+    pub unenrolled: Setting<Unenrolled>,
+    /// The PAM services that are app services wherever the module's line does not say so itself.
+    pub services: Setting<Vec<ServiceName>>,
+}
+
+/// What happens to users who are not enrolled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unenrolled {
+    /// The module stands aside: the other modules of the stack decide.
+    Allow,
+    /// They are refused.
+    Deny,
+}
+
+/// A value and where it comes from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was set.
+    pub origin: Origin,
+}
+
+/// Where a setting comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Origin {
+    /// Nobody set it.
+    Default,
+    /// This line of the configuration, counted from one.
+    Line(usize),
+    /// No setting is involved: it is always so.
+    Always,
+}
+
+impl Policy {
+    /// The policy of an empty configuration.
+    #[must_use]
+    pub fn defaults() -> Self {
+        let services = ["dovecot", "imap", "pop3", "sieve", "smtp", "submission", "xmpp"];
+        Self {
+            paths: Paths {
+                store: "/var/lib/twostep/store.db".into(),
+                key: "/etc/twostep/master.key".into(),
+                roster: "/var/lib/twostep-public".into(),
+                runtime: "/run/twostep".into(),
+            },
+            issuer: None,
+            interactive: Interactive { unenrolled: Setting::default(Unenrolled::Allow) },
+            app: App {
+                unenrolled: Setting::default(Unenrolled::Allow),
+                services: Setting::default(
+                    services.iter().filter_map(|name| ServiceName::parse(name).ok()).collect(),
+                ),
+            },
+        }
+    }
+}
+
+impl<T> Setting<T> {
+    fn default(value: T) -> Self {
+        Self { value, origin: Origin::Default }
+    }
+}
+
+impl Unenrolled {
+    /// Every value with its word.
+    pub const WORDS: [(&'static str, Self); 2] = [("allow", Self::Allow), ("deny", Self::Deny)];
+}
+
+impl fmt::Display for Origin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Default => f.write_str("default"),
+            Self::Line(line) => write!(f, "line {line}"),
+            Self::Always => f.write_str("always so"),
+        }
+    }
+}

@@ -1,0 +1,150 @@
+//! What a login needs from the outside, as small traits. The module implements them over PAM, NSS, SQLite and syslog; a unit
+//! test over plain values.
+
+use crate::account::{Enrollment, EnrollmentId};
+use crate::app_password::{AppPassword, AppPasswordId};
+use crate::event::{Event, Reason};
+use crate::name::UserName;
+use crate::secret::Secret;
+use crate::time::{Now, UnixTime};
+use crate::verify::{AppCandidates, CodeCredentials, CodeOutcome};
+
+/// The user database of the host: NSS.
+pub trait Directory {
+    /// Looks a name up.
+    ///
+    /// # Errors
+    /// When the look-up itself failed, which is something else than finding no such user.
+    fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed>;
+}
+
+/// Somebody NSS knows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Person {
+    /// The canonical name, which need not be the one asked for.
+    pub name: UserName,
+    /// The uid.
+    pub uid: u32,
+}
+
+/// NSS failed; the text is for the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DirectoryFailed(pub String);
+
+/// Opens the store. A login opens it, reads, and closes it before anybody is asked anything.
+pub trait Vault {
+    /// Opens it, after every file and folder on the way has been checked.
+    ///
+    /// # Errors
+    /// When it cannot be used, for whatever reason.
+    fn open(&mut self) -> Result<Box<dyn Store + '_>, Unavailable>;
+}
+
+/// Why no answer can be had; always told as a line with cause and remedy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unavailable {
+    /// What is wrong.
+    pub cause: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+impl From<Unavailable> for Reason {
+    fn from(Unavailable { cause, remedy }: Unavailable) -> Self {
+        Self::Store { cause, remedy }
+    }
+}
+
+/// What a login needs of the open store.
+pub trait Store {
+    /// The enrollment made for this name, if any.
+    ///
+    /// # Errors
+    /// As every call here: when the store cannot be read.
+    fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable>;
+
+    /// All enrollments made for this uid, orphans among them.
+    ///
+    /// # Errors
+    /// See [`Self::by_name`].
+    fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable>;
+
+    /// Shows the credentials to `judge` and carries out the changes it wants, all in one transaction that excludes every other
+    /// writer; returns after the commit. With `None` the enrollment is gone.
+    ///
+    /// # Errors
+    /// When anything fails, the commit included: nothing was changed then, and the verdict must not be told.
+    fn judge(
+        &mut self,
+        enrollment: EnrollmentId,
+        source: &str,
+        now: &Now,
+        judge: &mut dyn FnMut(Option<&CodeCredentials>) -> CodeOutcome,
+    ) -> Result<CodeOutcome, Unavailable>;
+
+    /// The app passwords that `password` can be: those with its tag.
+    ///
+    /// # Errors
+    /// See [`Self::by_name`].
+    fn app_candidates(
+        &mut self,
+        enrollment: EnrollmentId,
+        password: &AppPassword,
+    ) -> Result<AppCandidates, Unavailable>;
+
+    /// Writes down that an app password was used. It must still exist.
+    ///
+    /// # Errors
+    /// When that cannot be written, or it was revoked meanwhile.
+    fn record_use(&mut self, id: AppPasswordId, used: &Use<'_>) -> Result<(), Unavailable>;
+
+    /// Makes a pending enrollment active; an active one stays so.
+    ///
+    /// # Errors
+    /// When that cannot be written, or the enrollment is gone.
+    fn activate(&mut self, enrollment: EnrollmentId) -> Result<(), Unavailable>;
+}
+
+/// One use of an app password.
+#[derive(Clone, Debug)]
+pub struct Use<'a> {
+    /// When.
+    pub at: UnixTime,
+    /// Where.
+    pub service: &'a str,
+    /// From where.
+    pub source: &'a str,
+    /// The boot tag to keep, where it is new.
+    pub boot_tag: Option<[u8; 32]>,
+}
+
+/// The person, or program, at the other end.
+pub trait Conversation {
+    /// What was already given as the password (PAM_AUTHTOK).
+    fn known_password(&mut self) -> Option<Secret>;
+
+    /// The password: the one already given, or the answer to one prompt; the modules after us find it too.
+    ///
+    /// # Errors
+    /// When the service could not ask.
+    fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed>;
+
+    /// Asks one question whose answer is not shown. No answer at all is an empty one.
+    ///
+    /// # Errors
+    /// When the service could not ask.
+    fn ask(&mut self, prompt: &str) -> Result<Secret, TalkFailed>;
+
+    /// Says something, where the service lets us; nothing depends on its being seen.
+    fn tell(&mut self, text: &str);
+}
+
+/// The service's conversation function failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TalkFailed;
+
+/// The log.
+pub trait Audit {
+    /// Writes one line.
+    fn record(&self, event: &Event);
+}

@@ -1,0 +1,470 @@
+//! Judging answers: pure functions from what was entered and what is stored to a verdict and the changes that go with it.
+
+use crate::account::EnrollmentId;
+use crate::app_password::{self, AppPassword, AppPasswordId, Label};
+use crate::backup_code::{self, BackupCode, BackupCodeId};
+use crate::crypto::Subkey;
+use crate::event::Reason;
+use crate::memory_hard::HashError;
+use crate::secret::Secret;
+use crate::throttle::{self, Allowance, Kind, Record, Tally};
+use crate::time::{Now, UnixTime};
+use crate::totp::{Authenticator, AuthenticatorId, Match, WINDOW};
+use std::time::Duration;
+use zeroize::Zeroizing;
+
+/// The longest answer looked at, in bytes (PAM_MAX_RESP_SIZE).
+pub const ANSWER_MAX: usize = 512;
+/// How often a use of an app password is written down at most.
+pub const USE_WRITTEN_EVERY: Duration = Duration::from_secs(10 * 60);
+
+/// What an answer at a prompt is, before any secret is looked at.
+#[derive(Debug)]
+pub enum Answer {
+    /// Nothing.
+    Empty,
+    /// The account password again: refused before any comparison, or it would be a free guess. (A service that copies the
+    /// password into every prompt does this.)
+    SameAsPassword,
+    /// An app password, which is never for a prompt.
+    AppPassword,
+    /// Ten characters that can be a backup code.
+    BackupCode(BackupCode),
+    /// Anything else, to be judged as a code.
+    Code(Zeroizing<String>),
+}
+
+impl Answer {
+    /// Why it is refused without a look at any secret, if it is. Such an answer is not counted.
+    #[must_use]
+    pub fn refused_unseen(&self) -> Option<Reason> {
+        match self {
+            Self::Empty => Some(Reason::Empty),
+            Self::SameAsPassword => Some(Reason::SameAsPassword),
+            Self::AppPassword => Some(Reason::AppPasswordAtPrompt),
+            Self::BackupCode(_) | Self::Code(_) => None,
+        }
+    }
+}
+
+/// What a code is judged against.
+#[derive(Debug)]
+pub struct CodeCredentials {
+    /// Whose these are.
+    pub enrollment: EnrollmentId,
+    /// The user's authenticators.
+    pub authenticators: Vec<Authenticator>,
+    /// Her unused backup codes.
+    pub backup_codes: Vec<backup_code::Stored>,
+    /// The key of their tags.
+    pub backup_key: Subkey,
+    /// What has failed before.
+    pub tally: Tally,
+    /// Wrong codes that the owner has not been told of.
+    pub untold: u32,
+}
+
+/// A verdict and what must be written for it to be told.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeOutcome {
+    /// Accepted or refused, and why.
+    pub reason: Reason,
+    /// What to write.
+    pub changes: Changes,
+    /// Wrong codes since the last success, told to the owner with this one.
+    pub untold: u32,
+}
+
+/// What a verdict changes in the store.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// The step that is consumed.
+    pub step: Option<(AuthenticatorId, u64)>,
+    /// The backup code that is consumed.
+    pub backup_code: Option<BackupCodeId>,
+    /// The new record of the source. A success also means that the owner has been told of the failures so far.
+    pub here: Option<Record>,
+}
+
+/// Sorts what was entered. `password` is the account password, where one was given before.
+#[must_use]
+pub fn sort(entered: &Secret, password: Option<&Secret>) -> Answer {
+    if entered.is_empty() {
+        return Answer::Empty;
+    }
+    if password == Some(entered) {
+        return Answer::SameAsPassword;
+    }
+    if AppPassword::parse(entered.expose()).is_some() {
+        return Answer::AppPassword;
+    }
+    if let Some(code) = BackupCode::parse(entered.expose()) {
+        return Answer::BackupCode(code);
+    }
+    // What is too long or no text is no code of anybody's; it counts as a wrong one.
+    let text =
+        std::str::from_utf8(entered.expose()).ok().filter(|text| text.len() <= ANSWER_MAX).unwrap_or("-");
+    Answer::Code(Zeroizing::new(text.chars().filter(|c| *c != ' ').collect()))
+}
+
+/// Judges a code or backup code. What [`sort`] has already refused is refused here too, without a change.
+///
+/// # Errors
+/// When a backup code's hash could not be computed; nothing may be told or written then.
+pub fn verify(
+    answer: &Answer,
+    credentials: Option<&CodeCredentials>,
+    now: &Now,
+) -> Result<CodeOutcome, HashError> {
+    let Some(credentials) = credentials else { return Ok(unchanged(Reason::EnrollmentChanged)) };
+    if let Some(reason) = answer.refused_unseen() {
+        return Ok(unchanged(reason));
+    }
+    let kind = if matches!(answer, Answer::BackupCode(_)) { Kind::BackupCode } else { Kind::Code };
+    match throttle::allowance(&credentials.tally, kind, now) {
+        Allowance::Open => {}
+        Allowance::Wait(wait) => return Ok(unchanged(Reason::Throttled { wait })),
+        Allowance::Capped => return Ok(unchanged(Reason::Capped)),
+    }
+    let judged = match answer {
+        Answer::BackupCode(code) => judge_backup_code(code, credentials)?,
+        Answer::Code(code) => judge_code(code, &credentials.authenticators, now.wall),
+        _ => Err(Reason::CodeWrong),
+    };
+    Ok(match judged {
+        Ok((reason, changes)) => CodeOutcome {
+            reason,
+            changes: Changes { here: Some(throttle::after_success(now)), ..changes },
+            untold: credentials.untold,
+        },
+        Err(reason) => {
+            let here = throttle::after_failure(&credentials.tally.here, kind, now);
+            CodeOutcome { reason, changes: Changes { here: Some(here), ..Changes::default() }, untold: 0 }
+        }
+    })
+}
+
+fn judge_code(
+    code: &str,
+    authenticators: &[Authenticator],
+    now: UnixTime,
+) -> Result<(Reason, Changes), Reason> {
+    let mut refusal = Reason::CodeWrong;
+    for authenticator in authenticators {
+        match authenticator.judge(code, now) {
+            Match::Step(step) => {
+                let changes = Changes { step: Some((authenticator.id, step)), ..Changes::default() };
+                return Ok((Reason::Code { authenticator: authenticator.id.0 }, changes));
+            }
+            Match::Replayed => {
+                let present = authenticator.parameters.step_at(now);
+                let behind =
+                    authenticator.last_step.is_some_and(|last| last > present.saturating_add(WINDOW));
+                refusal = if behind { Reason::ClockBehind } else { Reason::CodeReplayed };
+            }
+            Match::None => {}
+        }
+    }
+    Err(refusal)
+}
+
+fn judge_backup_code(
+    code: &BackupCode,
+    credentials: &CodeCredentials,
+) -> Result<Result<(Reason, Changes), Reason>, HashError> {
+    let tag = code.tag(&credentials.backup_key, credentials.enrollment);
+    for stored in credentials.backup_codes.iter().filter(|stored| stored.tag == tag) {
+        if stored.hash.matches(code.expose())? {
+            let left = credentials.backup_codes.len().saturating_sub(1);
+            let changes = Changes { backup_code: Some(stored.id), ..Changes::default() };
+            return Ok(Ok((Reason::BackupCode { left }, changes)));
+        }
+    }
+    Ok(Err(Reason::CodeWrong))
+}
+
+fn unchanged(reason: Reason) -> CodeOutcome {
+    CodeOutcome { reason, changes: Changes::default(), untold: 0 }
+}
+
+/// What an app password is judged against.
+#[derive(Debug, Default)]
+pub struct AppCandidates {
+    /// The user's app passwords with the tag of the one that was sent.
+    pub live: Vec<app_password::Stored>,
+    /// The name of a revoked one with that tag.
+    pub revoked: Option<Label>,
+    /// The key of this boot's tags, where there is one.
+    pub boot_key: Option<Subkey>,
+}
+
+/// The verdict on an app password.
+#[must_use]
+#[derive(Debug)]
+pub enum AppVerdict {
+    /// It is one of the user's.
+    Accepted {
+        /// Which.
+        id: AppPasswordId,
+        /// Its name.
+        name: Label,
+        /// Whether the use is to be written down, and the boot tag to write with it.
+        write: Option<NewUse>,
+    },
+    /// It is none.
+    Refused(Reason),
+}
+
+/// A use that is to be written down.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewUse {
+    /// The boot tag, where it is a new one.
+    pub boot_tag: Option<[u8; 32]>,
+}
+
+/// Judges an app password: by boot tags first, which cost an HMAC each, then by Argon2id, which runs only for rows that share
+/// the sixteen bits of its tag.
+///
+/// # Errors
+/// When a hash could not be computed.
+pub fn verify_app_password(
+    password: &AppPassword,
+    candidates: &AppCandidates,
+    now: UnixTime,
+) -> Result<AppVerdict, HashError> {
+    let tag_of = |id| candidates.boot_key.as_ref().map(|key| password.boot_tag(key, id));
+    let warm =
+        candidates.live.iter().find(|stored| tag_of(stored.id).is_some_and(|tag| stored.has_boot_tag(&tag)));
+    let found = match warm {
+        Some(stored) => Some((stored, None)),
+        None => {
+            let mut found = None;
+            for stored in &candidates.live {
+                if stored.hash.matches(password.expose())? {
+                    found = Some((stored, tag_of(stored.id)));
+                    break;
+                }
+            }
+            found
+        }
+    };
+    Ok(match found {
+        Some((stored, boot_tag)) => {
+            let due = boot_tag.is_some() || use_is_due(stored.last_used, now);
+            let write = due.then_some(NewUse { boot_tag });
+            AppVerdict::Accepted { id: stored.id, name: stored.label.clone(), write }
+        }
+        None => AppVerdict::Refused(match &candidates.revoked {
+            Some(name) => Reason::AppPasswordRevoked { name: name.to_string() },
+            None => Reason::AppPasswordWrong,
+        }),
+    })
+}
+
+fn use_is_due(last: Option<UnixTime>, now: UnixTime) -> bool {
+    // A last use in the future (the clock was wrong) is written anew.
+    last.is_none_or(|last| last > now || last <= now.minus(USE_WRITTEN_EVERY))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{MasterKey, Purpose};
+    use crate::memory_hard::{Cost, Hash};
+    use crate::random::fake::Counting;
+    use crate::totp::Parameters;
+
+    const CHEAP: Cost = Cost { memory: 32, passes: 1, lanes: 1 };
+    const ENROLLMENT: EnrollmentId = EnrollmentId(7);
+
+    fn now() -> Now {
+        Now { wall: UnixTime(1_800_000_000), since_boot: Duration::from_secs(50), boot: None }
+    }
+
+    fn phone() -> Authenticator {
+        Authenticator {
+            id: AuthenticatorId(3),
+            parameters: Parameters::COMMON,
+            secret: Secret::new(b"12345678901234567890".to_vec()),
+            last_step: None,
+        }
+    }
+
+    fn credentials() -> CodeCredentials {
+        let backup_key = MasterKey::new([1; 32]).subkey(Purpose::BackupCodeTags);
+        let code = BackupCode::parse(b"abcde-fghjk").unwrap();
+        let stored = backup_code::Stored {
+            id: BackupCodeId(9),
+            tag: code.tag(&backup_key, ENROLLMENT),
+            hash: Hash::make(code.expose(), CHEAP, &mut Counting(0)).unwrap(),
+        };
+        CodeCredentials {
+            enrollment: ENROLLMENT,
+            authenticators: vec![phone()],
+            backup_codes: vec![stored],
+            backup_key,
+            tally: Tally::default(),
+            untold: 2,
+        }
+    }
+
+    fn entered(text: &str) -> Answer {
+        sort(&Secret::new(text.as_bytes().to_vec()), Some(&Secret::new(b"hunter2".to_vec())))
+    }
+
+    fn judge(text: &str, credentials: &CodeCredentials) -> CodeOutcome {
+        verify(&entered(text), Some(credentials), &now()).unwrap()
+    }
+
+    fn right_code() -> String {
+        phone().code(Parameters::COMMON.step_at(now().wall)).to_string()
+    }
+
+    #[test]
+    fn a_right_code_is_accepted_with_its_step_consumed() {
+        let outcome = judge(&right_code(), &credentials());
+        assert_eq!(outcome.reason, Reason::Code { authenticator: 3 });
+        assert_eq!(outcome.changes.step, Some((AuthenticatorId(3), 60_000_000)));
+        assert_eq!(outcome.changes.here, Some(throttle::after_success(&now())));
+        assert_eq!(outcome.untold, 2);
+    }
+
+    #[test]
+    fn a_code_typed_with_a_blank_is_the_same_code() {
+        let code = right_code();
+        assert_eq!(
+            judge(&format!("{} {}", &code[..3], &code[3..]), &credentials()).reason,
+            Reason::Code { authenticator: 3 }
+        );
+    }
+
+    #[test]
+    fn a_wrong_code_is_refused_and_counted() {
+        for text in ["000000", "nonsense", "12345", "1234567", &"9".repeat(65_536), "\u{1b}[2J"] {
+            let outcome = judge(text, &credentials());
+            assert_eq!(outcome.reason, Reason::CodeWrong, "{text:.20}");
+            assert_eq!(outcome.changes.here.as_ref().unwrap().codes, 1);
+            assert_eq!(outcome.changes.step, None);
+        }
+    }
+
+    #[test]
+    fn empty_and_the_account_password_are_refused_and_not_counted() {
+        assert_eq!(judge("", &credentials()), unchanged(Reason::Empty));
+        assert_eq!(judge("hunter2", &credentials()), unchanged(Reason::SameAsPassword));
+        assert_eq!(judge("abcd efgh ijkl mnop", &credentials()), unchanged(Reason::AppPasswordAtPrompt));
+    }
+
+    #[test]
+    fn a_password_that_happens_to_be_the_code_is_refused() {
+        let code = Secret::new(right_code().into_bytes());
+        let outcome = verify(&sort(&code, Some(&code)), Some(&credentials()), &now()).unwrap();
+        assert_eq!(outcome, unchanged(Reason::SameAsPassword));
+    }
+
+    #[test]
+    fn a_replayed_code_is_told_from_a_clock_that_was_set_back() {
+        let mut credentials = credentials();
+        credentials.authenticators[0].last_step = Some(60_000_000);
+        assert_eq!(judge(&right_code(), &credentials).reason, Reason::CodeReplayed);
+        credentials.authenticators[0].last_step = Some(60_000_002);
+        assert_eq!(judge(&right_code(), &credentials).reason, Reason::ClockBehind);
+    }
+
+    #[test]
+    fn a_backup_code_works_once() {
+        let mut credentials = credentials();
+        let outcome = judge("ABCDE FGHJK", &credentials);
+        assert_eq!(outcome.reason, Reason::BackupCode { left: 0 });
+        assert_eq!(outcome.changes.backup_code, Some(BackupCodeId(9)));
+        credentials.backup_codes.clear();
+        let outcome = judge("ABCDE FGHJK", &credentials);
+        assert_eq!(outcome.reason, Reason::CodeWrong);
+        assert_eq!(outcome.changes.here.unwrap().backup_codes, 1);
+    }
+
+    #[test]
+    fn a_throttled_answer_is_not_judged_and_not_counted() {
+        let mut credentials = credentials();
+        credentials.tally.all_codes = throttle::CAP_STRANGERS;
+        assert_eq!(judge(&right_code(), &credentials), unchanged(Reason::Capped));
+        assert_eq!(judge("000000", &credentials), unchanged(Reason::Capped));
+        assert_eq!(judge("abcde-fghjk", &credentials).reason, Reason::BackupCode { left: 0 });
+    }
+
+    #[test]
+    fn an_enrollment_that_is_gone_accepts_nothing() {
+        assert_eq!(
+            verify(&entered(&right_code()), None, &now()).unwrap(),
+            unchanged(Reason::EnrollmentChanged)
+        );
+    }
+
+    fn stored(id: i64, letters: &[u8], last_used: Option<UnixTime>) -> app_password::Stored {
+        app_password::Stored {
+            id: AppPasswordId(id),
+            label: Label::parse("phone").unwrap(),
+            hash: Hash::make(letters, CHEAP, &mut Counting(0)).unwrap(),
+            boot_tag: None,
+            last_used,
+        }
+    }
+
+    #[test]
+    fn a_right_app_password_is_accepted_and_gets_its_boot_tag() {
+        let password = AppPassword::parse(b"abcdefghijklmnop").unwrap();
+        let boot_key = Subkey::new([5; 32]);
+        let mut candidates = AppCandidates {
+            live: vec![
+                stored(1, b"zzzzzzzzzzzzzzzz", None),
+                stored(2, b"abcdefghijklmnop", Some(now().wall)),
+            ],
+            revoked: None,
+            boot_key: Some(boot_key.clone()),
+        };
+        let tag = password.boot_tag(&boot_key, AppPasswordId(2));
+        let AppVerdict::Accepted { id, write, .. } =
+            verify_app_password(&password, &candidates, now().wall).unwrap()
+        else {
+            panic!("refused");
+        };
+        assert_eq!((id, write), (AppPasswordId(2), Some(NewUse { boot_tag: Some(tag) })));
+
+        // With the boot tag kept, no hash is needed: one that would not match at all does not matter.
+        candidates.live = vec![stored(2, b"qqqqqqqqqqqqqqqq", Some(now().wall))];
+        candidates.live[0].boot_tag = Some(tag);
+        assert!(matches!(
+            verify_app_password(&password, &candidates, now().wall).unwrap(),
+            AppVerdict::Accepted { write: None, .. }
+        ));
+    }
+
+    #[test]
+    fn a_wrong_app_password_is_told_from_a_revoked_one() {
+        let password = AppPassword::parse(b"abcdefghijklmnop").unwrap();
+        let mut candidates = AppCandidates::default();
+        let refused = |candidates: &AppCandidates| match verify_app_password(
+            &password,
+            candidates,
+            now().wall,
+        )
+        .unwrap()
+        {
+            AppVerdict::Refused(reason) => reason,
+            AppVerdict::Accepted { .. } => panic!("accepted"),
+        };
+        assert_eq!(refused(&candidates), Reason::AppPasswordWrong);
+        candidates.revoked = Label::parse("old phone").ok();
+        assert_eq!(refused(&candidates), Reason::AppPasswordRevoked { name: "old phone".into() });
+    }
+
+    #[test]
+    fn a_use_is_written_at_most_once_in_ten_minutes() {
+        let ago = |seconds| Some(now().wall.minus(Duration::from_secs(seconds)));
+        assert!(use_is_due(None, now().wall));
+        assert!(!use_is_due(ago(599), now().wall));
+        assert!(use_is_due(ago(600), now().wall));
+        assert!(use_is_due(Some(UnixTime(i64::MAX)), now().wall));
+    }
+}
