@@ -1,1 +1,63 @@
-//! (skeleton)
+//! The box harness: what twostep's end-to-end tests and its demo run in.
+//!
+//! A test calls [`in_box`] and gets a [`Host`]: a throw-away copy of this machine with the product installed, whose sshd, login
+//! and Dovecot are the real ones.
+//!
+//! ```no_run
+//! # use twostep_tests::{in_box, Ssh};
+//! #[test]
+//! fn a_user_who_is_not_enrolled_gets_in_with_the_password() {
+//!     in_box(|host| {
+//!         host.add_user("bob", "correct horse");
+//!         host.wire_sshd();
+//!         host.start_sshd("");
+//!         assert!(Ssh::to("bob").answers(&["correct horse"]).run("true").success);
+//!     });
+//! }
+//! ```
+//!
+//! The box has its own mount, pid, network, uts and ipc namespaces. Its root is an overlay over the live `/`: what the test
+//! writes to `/etc` or anywhere else goes to a tmpfs that is gone afterwards, no service package is ever installed on the host,
+//! and nothing listens outside of the box. Making one takes root; see [`in_box`].
+//!
+//! | module | what |
+//! |---|---|
+//! | [`boxes`] | a test, run again inside of fresh namespaces |
+//! | `root`, `base` | the file system of a box, and the cached layer with the service packages |
+//! | [`product`] | the module and the command, built from this workspace |
+//! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
+//! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
+//! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
+//! | [`phone`] | the authenticator on the user's side |
+
+// The harness is the edge: it waits with deadlines, reads what cargo passes in the environment, and asks the clock for the
+// codes it types. None of it is ever part of the product.
+#![allow(clippy::disallowed_methods)]
+
+mod base;
+pub mod boxes;
+pub mod child;
+pub mod command;
+pub mod console;
+pub mod dovecot;
+mod ffi;
+pub mod host;
+pub mod log;
+pub mod pam;
+pub mod phone;
+mod places;
+pub mod product;
+mod root;
+pub mod ssh;
+pub mod wait;
+pub mod wiring;
+
+pub use boxes::{in_bare_box, in_box, program_in_box};
+pub use command::Done;
+pub use console::Console;
+pub use dovecot::{Imap, Login};
+pub use host::Host;
+pub use log::LogLine;
+pub use phone::Phone;
+pub use ssh::Ssh;
+pub use wait::{OrDie, eventually};

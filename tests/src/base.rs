@@ -1,0 +1,131 @@
+//! The base layer: sshd, Dovecot and their like, installed by apt into an overlay of its own and kept as one tar file.
+//!
+//! On the host itself apt would enable and start them. In the layer a `policy-rc.d` forbids that, there is no systemd to talk to,
+//! and the whole tree is gone when the process that made it ends; the tar file is all that stays.
+
+use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::command::{self, Done};
+use crate::ffi::kernel;
+use crate::places;
+use crate::root::Root;
+use crate::wait::OrDie;
+
+/// Changes with what [`make`] does, so that layers made by an older version are made anew.
+const RECIPE: u32 = 1;
+
+/// The layer's file for the present list of packages and the present state of the host's own, made by `make` if it is not there.
+/// Only one process makes it, the others wait for it.
+pub(crate) fn ready(make: impl FnOnce(&Path)) -> PathBuf {
+    let cache = places::cache();
+    let layer = cache.join(format!("base-{:016x}.tar", fingerprint()));
+    let lock = File::create(cache.join("base.lock")).or_die("open target/e2e/base.lock");
+    kernel::lock(&lock).or_die("lock target/e2e/base.lock");
+    if !layer.exists() {
+        remove_others(&cache);
+        // Straight to the terminal: a test's captured output would be shown too late.
+        let _ = writeln!(
+            std::io::stderr(),
+            "twostep-tests: installing {} into {} (once; the host is left alone)",
+            packages().join(", "),
+            layer.display()
+        );
+        make(&layer);
+    }
+    layer
+}
+
+/// Installs the packages below a new root and packs what that changed into `layer`. Runs as pid 1 of its own namespaces, with the
+/// host's network.
+pub(crate) fn make(layer: &Path) {
+    let scratch = places::cache().join("mnt");
+    fs::create_dir_all(&scratch).or_die("make target/e2e/mnt");
+    let root = Root::assemble(&scratch, None, &[]);
+    root.lend_name_servers();
+    root.write(
+        "/usr/sbin/policy-rc.d",
+        "#!/bin/sh\n# Nothing is started in a test box but by a test.\nexit 101\n",
+        0o755,
+    );
+    root.write(
+        "/etc/dpkg/dpkg.cfg.d/twostep-tests",
+        "path-exclude=/usr/share/man/*\npath-exclude=/usr/share/doc/*\n",
+        0o644,
+    );
+
+    let packages = packages();
+    install(&root, &packages);
+    for package in &packages {
+        let query = chroot(&root, "dpkg-query", &["-W", "-f", "${db:Status-Status}", package]);
+        assert!(query.stdout == "installed", "apt left {package} uninstalled: {query}");
+    }
+
+    let unfinished = layer.with_extension("unfinished");
+    root.pack(&unfinished);
+    fs::rename(&unfinished, layer).or_die(format_args!("put {} in place", layer.display()));
+}
+
+fn install(root: &Root, packages: &[String]) {
+    let mut arguments = vec!["install", "--yes", "--no-install-recommends", "-o", "Acquire::Retries=3"];
+    arguments.extend(packages.iter().map(String::as_str));
+    // The host's own package lists may do; mirrors drop old versions, so they may also be too old.
+    if chroot(root, "apt-get", &arguments).success() {
+        return;
+    }
+    let update = chroot(root, "apt-get", &["update"]);
+    let second = chroot(root, "apt-get", &arguments);
+    if !second.success() {
+        let complaints: Vec<&str> = [&update, &second]
+            .into_iter()
+            .flat_map(|done| done.stderr.lines())
+            .filter(|line| line.starts_with("E:") || line.starts_with("dpkg:"))
+            .collect();
+        panic!(
+            "the end-to-end tests need the Debian packages {}, and apt could not install them into a throw-away root:\n  {}\n\
+             See that `apt-get update` works on this machine and that its sources have each of these packages, then run again. \
+             Nothing was changed on the host.",
+            packages.join(", "),
+            complaints.join("\n  "),
+        );
+    }
+}
+
+fn chroot(root: &Root, program: &str, arguments: &[&str]) -> Done {
+    let mut command = Command::new("chroot");
+    command.arg(root.path()).arg(program).args(arguments).current_dir("/");
+    command.env("DEBIAN_FRONTEND", "noninteractive").env("LC_ALL", "C.UTF-8");
+    command::run(&mut command)
+}
+
+/// The packages named in packaging/test-packages.
+fn packages() -> Vec<String> {
+    let list = places::workspace().join("packaging/test-packages");
+    let text = fs::read_to_string(&list).or_die(format_args!("read {}", list.display()));
+    let names = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
+    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+}
+
+/// A layer belongs to the packages it was asked for and to the host it lies over: libraries that the host has upgraded since must
+/// not be mixed with older ones in the layer.
+fn fingerprint() -> u64 {
+    let mut hasher = DefaultHasher::new();
+    RECIPE.hash(&mut hasher);
+    packages().hash(&mut hasher);
+    for file in ["/etc/os-release", "/var/lib/dpkg/status"] {
+        let text = fs::read(file).or_die(format_args!("read {file} (the end-to-end tests need Debian)"));
+        text.hash(&mut hasher);
+    }
+    hasher.finish()
+}
+
+fn remove_others(cache: &Path) {
+    for entry in fs::read_dir(cache).or_die("list target/e2e").flatten() {
+        if entry.file_name().to_string_lossy().starts_with("base-") {
+            fs::remove_file(entry.path()).or_die("remove an old base layer");
+        }
+    }
+}

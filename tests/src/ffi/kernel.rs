@@ -1,0 +1,253 @@
+//! The kernel calls that std has no word for: namespaces, mounts, pseudo-terminals, plain fork.
+
+use std::ffi::{CString, c_char, c_int, c_ulong, c_void};
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::Command;
+use std::ptr;
+
+/// Which namespaces the command gets for itself.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Network {
+    /// Its own, with nothing but a loopback device: what a box runs in.
+    Private,
+    /// The host's: what the base layer is installed in, because apt has to reach a mirror.
+    Hosts,
+}
+
+/// Makes `command`, once spawned, pid 1 of new mount, pid, uts, ipc (and network) namespaces. The process that is spawned stays
+/// between: it waits for pid 1 and ends with its status. When it is killed, or the thread that spawned it ends, the whole box
+/// dies with it.
+pub(crate) fn in_new_namespaces(command: &mut Command, network: Network) {
+    let mut flags = libc::CLONE_NEWNS | libc::CLONE_NEWPID | libc::CLONE_NEWUTS | libc::CLONE_NEWIPC;
+    if network == Network::Private {
+        flags |= libc::CLONE_NEWNET;
+    }
+    // SAFETY: the closure runs in the single-threaded child between fork and exec and makes only async-signal-safe calls.
+    unsafe {
+        command.pre_exec(move || {
+            check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+            check(libc::unshare(flags))?;
+            let pid = libc::fork();
+            check(pid)?;
+            if pid == 0 {
+                check(libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL))?;
+                return Ok(());
+            }
+            // std's spawn() waits until its error pipe closes, and readers of our output until that does.
+            libc::close_range(0, libc::c_uint::MAX, 0);
+            let mut status = 0;
+            while libc::waitpid(pid, &mut status, 0) < 0 {}
+            libc::_exit(if libc::WIFEXITED(status) {
+                libc::WEXITSTATUS(status)
+            } else {
+                128 + libc::WTERMSIG(status)
+            })
+        });
+    }
+}
+
+/// Whether this process may make a box at all.
+pub(crate) fn is_root() -> bool {
+    // SAFETY: takes no pointer and cannot fail.
+    unsafe { libc::geteuid() == 0 }
+}
+
+/// mount(2). `source`, `kind` and `options` may be empty.
+pub(crate) fn mount(
+    source: &Path,
+    target: &Path,
+    kind: &str,
+    flags: c_ulong,
+    options: &str,
+) -> io::Result<()> {
+    let (source, target) = (c_path(source)?, c_path(target)?);
+    let (kind, options) = (CString::new(kind)?, CString::new(options)?);
+    // SAFETY: four NUL-terminated strings that outlive the call.
+    check(unsafe {
+        libc::mount(source.as_ptr(), target.as_ptr(), kind.as_ptr(), flags, options.as_ptr().cast::<c_void>())
+    })
+}
+
+/// Makes `root` the root of this mount namespace and lets go of the old one.
+pub(crate) fn pivot_into(root: &Path) -> io::Result<()> {
+    std::env::set_current_dir(root)?;
+    let here = c".".as_ptr();
+    // SAFETY: both arguments are NUL-terminated. With "." twice the old root ends up stacked on the new one (pivot_root(2)).
+    check(unsafe { libc::syscall(libc::SYS_pivot_root, here, here) } as c_int)?;
+    // SAFETY: a NUL-terminated string; this takes the old root off the top.
+    check(unsafe { libc::umount2(here, libc::MNT_DETACH) })?;
+    std::env::set_current_dir("/")
+}
+
+/// mknod(2) of a character device that everyone may use.
+pub(crate) fn make_character_device(path: &Path, major: u32, minor: u32) -> io::Result<()> {
+    let name = c_path(path)?;
+    // SAFETY: a NUL-terminated string that outlives the call.
+    check(unsafe { libc::mknod(name.as_ptr(), libc::S_IFCHR | 0o666, libc::makedev(major, minor)) })?;
+    // The umask took bits off.
+    std::fs::set_permissions(path, std::os::unix::fs::PermissionsExt::from_mode(0o666))
+}
+
+/// sethostname(2).
+pub(crate) fn set_host_name(name: &str) -> io::Result<()> {
+    // SAFETY: pointer and length of one live string; the kernel copies it.
+    check(unsafe { libc::sethostname(name.as_ptr().cast::<c_char>(), name.len()) })
+}
+
+/// Brings `lo` up, which gives a new network namespace 127.0.0.1 and ::1.
+pub(crate) fn bring_loopback_up() -> io::Result<()> {
+    // SAFETY: plain socket(2).
+    let raw = unsafe { libc::socket(libc::AF_INET, libc::SOCK_DGRAM | libc::SOCK_CLOEXEC, 0) };
+    check(raw)?;
+    // SAFETY: a descriptor we just made and that nobody else has.
+    let socket = unsafe { OwnedFd::from_raw_fd(raw) };
+    // SAFETY: ifreq is plain data for which all zeroes is a value.
+    let mut request: libc::ifreq = unsafe { std::mem::zeroed() };
+    for (to, from) in request.ifr_name.iter_mut().zip(c"lo".to_bytes()) {
+        *to = *from as c_char;
+    }
+    request.ifr_ifru.ifru_flags = (libc::IFF_UP | libc::IFF_RUNNING) as libc::c_short;
+    // SAFETY: SIOCSIFFLAGS reads an ifreq, which is what it gets.
+    check(unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCSIFFLAGS as _, &mut request) })
+}
+
+/// Takes an exclusive lock on `file`, waiting for it. It is let go when the file is closed.
+pub(crate) fn lock(file: &File) -> io::Result<()> {
+    loop {
+        // SAFETY: a descriptor that `file` keeps open.
+        match check(unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX) }) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            other => return other,
+        }
+    }
+}
+
+/// Waits for any child. `None` when there is none left. Returns pid and exit status, a signal counted as 128 + its number.
+pub(crate) fn wait_for_any_child() -> io::Result<Option<(i32, i32)>> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a live c_int.
+        let pid = unsafe { libc::waitpid(-1, &mut status, 0) };
+        if pid > 0 {
+            return Ok(Some((pid, exit_code(status))));
+        }
+        match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ECHILD) => return Ok(None),
+            error if error.kind() == io::ErrorKind::Interrupted => {}
+            error => return Err(error),
+        }
+    }
+}
+
+/// Waits for one child.
+pub(crate) fn wait_for(pid: i32) -> io::Result<i32> {
+    loop {
+        let mut status = 0;
+        // SAFETY: `status` is a live c_int.
+        match check(unsafe { libc::waitpid(pid, &mut status, 0) }) {
+            Ok(()) => return Ok(exit_code(status)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn exit_code(status: c_int) -> i32 {
+    if libc::WIFEXITED(status) { libc::WEXITSTATUS(status) } else { 128 + libc::WTERMSIG(status) }
+}
+
+/// Sends a signal.
+pub(crate) fn kill(pid: i32, signal: c_int) -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::kill(pid, signal) })
+}
+
+/// Runs `body` in a forked child, which ends with the status it returns. Returns the child's pid.
+pub(crate) fn fork_with(body: impl FnOnce() -> i32) -> io::Result<i32> {
+    // SAFETY: the child only runs `body` and `_exit`. Where other threads exist it inherits locks they held; `child::run` tells
+    // its callers so, and glibc makes malloc usable after fork.
+    let pid = unsafe { libc::fork() };
+    check(pid)?;
+    if pid == 0 {
+        let status = body();
+        // SAFETY: ends the process at once; no destructor of the parent's data runs twice.
+        unsafe { libc::_exit(status) }
+    }
+    Ok(pid)
+}
+
+/// Real, effective and saved uid of this process; supplementary groups are dropped and all gids become `group`.
+pub(crate) fn set_ids(group: u32, real: u32, effective: u32, saved: u32) -> io::Result<()> {
+    // SAFETY: none of these takes a pointer that is followed (setgroups: a count of zero).
+    unsafe {
+        check(libc::setgroups(0, ptr::null()))?;
+        check(libc::setresgid(group, group, group))?;
+        check(libc::setresuid(real, effective, saved))
+    }
+}
+
+/// A pipe, both ends close-on-exec.
+pub(crate) fn pipe() -> io::Result<(File, File)> {
+    let mut ends = [0; 2];
+    // SAFETY: room for two descriptors.
+    check(unsafe { libc::pipe2(ends.as_mut_ptr(), libc::O_CLOEXEC) })?;
+    // SAFETY: two descriptors we just made and that nobody else has.
+    Ok(unsafe { (File::from_raw_fd(ends[0]), File::from_raw_fd(ends[1])) })
+}
+
+/// Makes everything written to stdout go where stderr goes.
+pub(crate) fn send_stdout_to_stderr() -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO) })
+}
+
+/// Makes a pseudo-terminal: our end, and the terminal's.
+pub(crate) fn open_terminal() -> io::Result<(File, File)> {
+    let (mut ours, mut theirs) = (0, 0);
+    // SAFETY: two live c_ints; the optional name, termios and winsize are left out.
+    check(unsafe { libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), ptr::null()) })?;
+    for end in [ours, theirs] {
+        // SAFETY: a descriptor we just made. Without this every later command would hold the terminal open.
+        check(unsafe { libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC) })?;
+    }
+    // SAFETY: two descriptors we just made and that nobody else has.
+    Ok(unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) })
+}
+
+/// Makes `command`, whose stdin is a terminal, a session leader with that terminal as its controlling one, as getty would.
+pub(crate) fn with_controlling_terminal(command: &mut Command) {
+    // SAFETY: both calls are async-signal-safe and take no pointer that is followed.
+    unsafe {
+        command.pre_exec(|| {
+            check(libc::setsid())?;
+            check(libc::ioctl(libc::STDIN_FILENO, libc::TIOCSCTTY, 0))
+        });
+    }
+}
+
+/// Waits until `file` can be read, at most `milliseconds`. False when the time is up.
+pub(crate) fn readable_within(file: &File, milliseconds: i32) -> io::Result<bool> {
+    let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one live pollfd, and a count of one.
+    match unsafe { libc::poll(&mut poll, 1, milliseconds) } {
+        0 => Ok(false),
+        count if count > 0 => Ok(true),
+        _ => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::Interrupted => Ok(false),
+            error => Err(error),
+        },
+    }
+}
+
+fn check(result: c_int) -> io::Result<()> {
+    if result < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+fn c_path(path: &Path) -> io::Result<CString> {
+    Ok(CString::new(path.as_os_str().as_bytes())?)
+}

@@ -1,0 +1,37 @@
+//! Waiting for something, and giving up with a message that says what it was.
+
+use std::fmt::Display;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// How long a test waits for what is sure to come. Far more than any machine needs, so that only a real failure meets it.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Calls `look` until it finds something; panics with `what` when [`PATIENCE`] is over.
+#[track_caller]
+pub fn eventually<T>(what: impl Display, mut look: impl FnMut() -> Option<T>) -> T {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(Instant::now() < deadline, "waited {} s in vain for {what}", PATIENCE.as_secs());
+        sleep(Duration::from_millis(10));
+    }
+}
+
+/// For what cannot fail in a box that works: the value, or a panic that says what was being done.
+pub trait OrDie<T> {
+    /// The value; otherwise panics with `cannot {doing}: {error}`.
+    fn or_die(self, doing: impl Display) -> T;
+}
+
+impl<T, E: Display> OrDie<T> for Result<T, E> {
+    #[track_caller]
+    fn or_die(self, doing: impl Display) -> T {
+        match self {
+            Ok(value) => value,
+            Err(error) => panic!("cannot {doing}: {error}"),
+        }
+    }
+}
