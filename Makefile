@@ -1,0 +1,62 @@
+# make demo       watch a real sshd and a real Dovecot, in a throw-away copy of this host (as root)
+# make test       all tests, the end-to-end ones too (as root)
+# make test-unit  the tests that need no root
+# make build      the module and the command, in target/release
+# make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX and PAMDIR are honoured
+# make clean
+
+CARGO      ?= cargo
+PREFIX     ?= /usr
+SYSCONFDIR ?= /etc
+STATEDIR   ?= /var/lib
+# libpam's own folder has the architecture in its name: wherever pam_unix.so is.
+PAMDIR     ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so \
+                /usr/lib/security/pam_unix.so))))
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+MODULE := $(TARGET)/release/libpam_twostep.so
+ADMIN  := $(TARGET)/release/twostep-admin
+
+.PHONY: help build test test-unit demo install clean needs
+
+help:
+	@sed -n 's/^# make/make/p' Makefile
+
+build: needs
+	$(CARGO) build --release -p pam_twostep -p twostep-admin
+
+test: build
+	$(CARGO) test --workspace
+
+test-unit: needs
+	$(CARGO) test --workspace --exclude twostep-tests
+	$(CARGO) test -p twostep-tests --lib
+
+demo: build
+	@$(CARGO) run --quiet -p twostep-tests --bin demo
+
+# As root in a user's checkout cargo would leave files behind that the user cannot remove: installs what `make build` made.
+install: $(MODULE) $(ADMIN)
+	@test -n "$(PAMDIR)" || { echo "libpam's modules are nowhere below /usr/lib: say PAMDIR=..." >&2; exit 1; }
+	install -d -m 0755 $(DESTDIR)$(PAMDIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
+	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/twostep
+	install -d -m 0700 $(DESTDIR)$(STATEDIR)/twostep
+	# Renamed into place: written over, it would change under the sshd that has it loaded.
+	install -m 0644 $(MODULE) $(DESTDIR)$(PAMDIR)/pam_twostep.so.new
+	mv -f $(DESTDIR)$(PAMDIR)/pam_twostep.so.new $(DESTDIR)$(PAMDIR)/pam_twostep.so
+	install -m 0755 $(ADMIN) $(DESTDIR)$(PREFIX)/sbin/twostep-admin
+	install -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml || \
+	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml
+	test -n "$(DESTDIR)" || install -d -m 0755 /run/twostep
+	test -n "$(DESTDIR)" || install -d -m 0700 /run/twostep/private
+
+$(MODULE) $(ADMIN):
+	$(MAKE) build
+
+clean:
+	$(CARGO) clean
+
+needs:
+	@command -v $(CARGO) >/dev/null || { echo "twostep: cargo is not here; install Rust 1.89 or newer (rustup.rs)" >&2; exit 1; }
+	@packaging/build-deps.sh
