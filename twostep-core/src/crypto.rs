@@ -92,6 +92,8 @@ pub enum Purpose {
     AppPasswordTags,
     /// Tags of backup codes.
     BackupCodeTags,
+    /// Boot tags, under the key of this boot.
+    BootTags,
 }
 
 impl Purpose {
@@ -100,6 +102,7 @@ impl Purpose {
             Self::Authenticators => b"authenticators",
             Self::AppPasswordTags => b"app password tags",
             Self::BackupCodeTags => b"backup code tags",
+            Self::BootTags => b"boot tags",
         }
     }
 }

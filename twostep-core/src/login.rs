@@ -426,7 +426,8 @@ impl Login<'_, '_, '_> {
             return Err(Stop(Reason::UserSwitched));
         }
         if let Some(enrollment) = record.activate {
-            self.ports.vault.open()?.activate(enrollment)?;
+            let now = (self.ports.clock)();
+            self.ports.vault.open()?.activate(enrollment, now.wall)?;
             self.log(Reason::Activated);
         }
         Ok(match record.proof {

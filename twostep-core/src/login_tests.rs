@@ -107,7 +107,7 @@ impl Store for Open<'_> {
         if self.0.read_only { Err(unavailable()) } else { Ok(()) }
     }
 
-    fn activate(&mut self, enrollment: EnrollmentId) -> Result<(), Unavailable> {
+    fn activate(&mut self, enrollment: EnrollmentId, _: UnixTime) -> Result<(), Unavailable> {
         self.0.activated.push(enrollment);
         Ok(())
     }

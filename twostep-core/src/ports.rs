@@ -102,7 +102,7 @@ pub trait Store {
     ///
     /// # Errors
     /// When that cannot be written, or the enrollment is gone.
-    fn activate(&mut self, enrollment: EnrollmentId) -> Result<(), Unavailable>;
+    fn activate(&mut self, enrollment: EnrollmentId, at: UnixTime) -> Result<(), Unavailable>;
 }
 
 /// One use of an app password.

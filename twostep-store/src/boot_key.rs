@@ -1,0 +1,49 @@
+//! The key of this boot, under which app passwords that have succeeded are recognised without Argon2id.
+//!
+//! It lies in the runtime folder and nowhere else, and only if that is a tmpfs: it must not survive a reboot or come into a backup.
+//! Where anything about that is wrong there is no key, and every login pays for its hash.
+
+use crate::files::{self, Want};
+use crate::host::Kernel;
+use crate::{StoreError, key_file};
+use nix::sys::statfs::{TMPFS_MAGIC, statfs};
+use std::io;
+use std::path::{Path, PathBuf};
+use twostep_core::crypto::{MasterKey, Purpose, Subkey};
+
+const FOLDER: &str = "private";
+const FILE: &str = "boot.key";
+
+/// The key for boot tags, made if there is none yet.
+///
+/// # Errors
+/// Why there is none; that costs speed and nothing else.
+pub fn obtain(runtime: &Path) -> Result<Subkey, StoreError> {
+    let path = check(runtime)?;
+    let key = match key_file::read(&path) {
+        Err(StoreError::NoKey(_)) => {
+            match key_file::create(&path, &MasterKey::generate(&mut Kernel)?) {
+                // Somebody else was faster: hers it is.
+                Err(StoreError::Io(_, error)) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                made => made?,
+            }
+            key_file::read(&path)?
+        }
+        read => read?,
+    };
+    Ok(key.subkey(Purpose::BootTags))
+}
+
+/// Whether there can be a boot key, and where; nothing is made.
+///
+/// # Errors
+/// See [`obtain`].
+pub fn check(runtime: &Path) -> Result<PathBuf, StoreError> {
+    let folder = runtime.join(FOLDER);
+    files::check(&folder, Want::PrivateFolder)?;
+    match statfs(&folder) {
+        Ok(found) if found.filesystem_type() == TMPFS_MAGIC => Ok(folder.join(FILE)),
+        Ok(_) => Err(StoreError::Io(folder, io::Error::other("it is not on a tmpfs"))),
+        Err(errno) => Err(StoreError::Io(folder, errno.into())),
+    }
+}

@@ -1,0 +1,133 @@
+//! The database file: made, opened, brought up to date.
+
+use crate::files::{self, Fault, Want};
+use crate::host::Kernel;
+use crate::settings;
+use crate::{StoreError, key_file};
+use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
+use std::fs;
+use std::io;
+use std::path::Path;
+use twostep_core::crypto::KeyId;
+use twostep_core::random::Entropy;
+
+/// The schema's steps; applied in order, each in the transaction that also counts `user_version` up.
+const STEPS: [&str; 1] = [include_str!("../sql/0001.sql")];
+/// The schema this version writes.
+pub(crate) const SCHEMA: i64 = STEPS.len() as i64;
+
+/// Sixteen random bytes that name a store.
+pub(crate) type StoreId = [u8; 16];
+
+/// What every opening reads first.
+pub(crate) struct Meta {
+    pub(crate) store_id: StoreId,
+    pub(crate) key_id: KeyId,
+}
+
+/// Opens a store of this version's schema. On return a read transaction is open: what is read belongs together.
+pub(crate) fn open(path: &Path) -> Result<(Connection, Meta), StoreError> {
+    let connection = connect(path)?;
+    connection.execute_batch("BEGIN")?;
+    match version(&connection, path)? {
+        SCHEMA => {}
+        found if found > SCHEMA => return Err(StoreError::Newer { found, known: SCHEMA }),
+        found => return Err(StoreError::Older { found, known: SCHEMA }),
+    }
+    let meta = meta(&connection)?;
+    Ok((connection, meta))
+}
+
+/// Makes a new store, complete or not at all. Never over another.
+pub(crate) fn create(path: &Path, key_id: KeyId, now: i64) -> Result<(), StoreError> {
+    let failed = |error| StoreError::Io(path.to_owned(), error);
+    // Built beside its place and linked there when it is whole.
+    let draft = path.with_extension(format!("new.{}", std::process::id()));
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    key_file::create_private(&draft, b"").map_err(failed)?;
+    let built = build(&draft, key_id, now).and_then(|()| fs::hard_link(&draft, path).map_err(failed));
+    let removed = fs::remove_file(&draft).map_err(failed);
+    built.and(removed)?;
+    sync_folder(path)
+}
+
+fn build(draft: &Path, key_id: KeyId, now: i64) -> Result<(), StoreError> {
+    let mut connection = Connection::open_with_flags(draft, settings::open_flags())?;
+    settings::prepare(&connection)?;
+    // 1 KiB pages: a login changes a row here and there, and every page it touches is written twice and synced.
+    connection.execute_batch("PRAGMA page_size = 1024;")?;
+    connection.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
+    migrate(&mut connection, 0)?;
+    let mut store_id: StoreId = [0; 16];
+    Kernel.fill(&mut store_id)?;
+    let sql = "INSERT INTO meta (only, store_id, key_id, latest_time) VALUES (1, ?, ?, ?)";
+    connection.execute(sql, (store_id, key_id.0, now))?;
+    connection.close().map_err(|(_, error)| error.into())
+}
+
+/// Brings a store of an older schema up to date, in one transaction. Returns the schema it had, where that was an older one.
+pub(crate) fn upgrade(path: &Path) -> Result<Option<i64>, StoreError> {
+    let mut connection = connect(path)?;
+    let found = version(&connection, path)?;
+    if found > SCHEMA {
+        return Err(StoreError::Newer { found, known: SCHEMA });
+    }
+    if found == SCHEMA {
+        return Ok(None);
+    }
+    settings::prepare_to_write(&connection)?;
+    migrate(&mut connection, found)?;
+    Ok(Some(found))
+}
+
+fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    for (number, step) in (1i64..).zip(STEPS) {
+        if number > from {
+            transaction.execute_batch(step)?;
+        }
+    }
+    transaction.pragma_update(None, "user_version", SCHEMA)?;
+    transaction.commit()?;
+    Ok(())
+}
+
+fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let metadata = files::check(path, Want::PrivateFile).map_err(|untrusted| match untrusted.fault {
+        Fault::Missing if untrusted.path == path => StoreError::NoStore(path.to_owned()),
+        _ => untrusted.into(),
+    })?;
+    // SQLite takes an empty file for a new database; here it is a store that was lost.
+    if metadata.len() == 0 {
+        return Err(StoreError::Empty(path.to_owned()));
+    }
+    let connection = Connection::open_with_flags(path, settings::open_flags())?;
+    settings::prepare(&connection)?;
+    Ok(connection)
+}
+
+fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
+    match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
+        0 => Err(StoreError::Empty(path.to_owned())),
+        version => Ok(version),
+    }
+}
+
+fn meta(connection: &Connection) -> Result<Meta, StoreError> {
+    let read = |row: &rusqlite::Row<'_>| Ok((row.get::<_, StoreId>(0)?, row.get::<_, [u8; 8]>(1)?));
+    connection
+        .query_row("SELECT store_id, key_id FROM meta", [], read)
+        .optional()?
+        .map(|(store_id, key_id)| Meta { store_id, key_id: KeyId(key_id) })
+        .ok_or(StoreError::Damaged("it does not say which store it is"))
+}
+
+fn sync_folder(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    fs::File::open(folder)
+        .and_then(|folder| folder.sync_all())
+        .map_err(|error| StoreError::Io(folder.to_owned(), error))
+}

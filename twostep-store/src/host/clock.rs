@@ -1,0 +1,36 @@
+//! The clocks.
+
+use nix::time::{ClockId, clock_gettime};
+use std::fs;
+use std::time::Duration;
+use twostep_core::time::{BootId, Now, UnixTime};
+
+/// Reads the wall clock, the boot clock and the boot's name.
+#[must_use]
+pub fn now() -> Now {
+    // Neither clock can fail on Linux; a clock that did would read as 1970, at which no phone shows a matching code.
+    let read = |id| clock_gettime(id).map_or(Duration::ZERO, Duration::from);
+    let wall = i64::try_from(read(ClockId::CLOCK_REALTIME).as_secs()).unwrap_or(i64::MAX);
+    Now { wall: UnixTime(wall), since_boot: read(ClockId::CLOCK_BOOTTIME), boot: boot_id() }
+}
+
+fn boot_id() -> Option<BootId> {
+    let text = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
+    let mut digits = text.iter().filter_map(|byte| (*byte as char).to_digit(16));
+    let mut id = [0u8; 16];
+    for byte in &mut id {
+        *byte = u8::try_from(digits.next()? << 4 | digits.next()?).ok()?;
+    }
+    digits.next().is_none().then_some(BootId(id))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_clocks_run() {
+        let now = now();
+        assert!(now.wall.0 > 1_700_000_000 && !now.since_boot.is_zero() && now.boot.is_some());
+    }
+}

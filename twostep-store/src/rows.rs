@@ -1,0 +1,126 @@
+//! Rows to values and back, for what more than one place reads.
+
+use crate::StoreError;
+use crate::vault::Session;
+use rusqlite::types::Type;
+use rusqlite::{Connection, Row};
+use std::time::Duration;
+use twostep_core::account::{Enrollment, EnrollmentId, State};
+use twostep_core::app_password::Label;
+use twostep_core::crypto::Tag;
+use twostep_core::memory_hard::{Cost, Hash};
+use twostep_core::name::UserName;
+use twostep_core::throttle::Record;
+use twostep_core::time::{BootId, Stamp, UnixTime};
+use twostep_core::totp::{Algorithm, Authenticator, AuthenticatorId, Parameters};
+
+/// The columns that [`enrollment`] reads.
+pub(crate) const ENROLLMENT: &str = "SELECT e.id, e.user, e.uid, e.state, \
+     (SELECT count(*) FROM authenticator a WHERE a.enrollment = e.id) FROM enrollment e";
+
+pub(crate) fn enrollment(row: &Row<'_>) -> rusqlite::Result<Enrollment> {
+    let user: String = row.get(1)?;
+    let state: String = row.get(3)?;
+    Ok(Enrollment {
+        id: EnrollmentId(row.get(0)?),
+        user: UserName::parse(&user).map_err(|error| damaged(1, &error))?,
+        uid: row.get(2)?,
+        state: match state.as_str() {
+            "pending" => State::Pending,
+            "active" => State::Active,
+            _ => return Err(damaged(3, &"unknown state")),
+        },
+        authenticators: row.get(4)?,
+    })
+}
+
+/// What a sealed secret is bound to: this store, this row, this enrollment. Renaming a user changes none of them.
+pub(crate) fn binding(session: &Session, id: i64, enrollment: EnrollmentId) -> Vec<u8> {
+    [&b"authenticator"[..], &session.store_id, &id.to_be_bytes(), &enrollment.0.to_be_bytes()].concat()
+}
+
+/// The enrollment's authenticators with their secrets opened.
+pub(crate) fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<Authenticator>, StoreError> {
+    let sql = "SELECT id, algorithm, digits, period, secret, last_step FROM authenticator WHERE enrollment = ? ORDER BY id";
+    let mut statement = session.connection.prepare(sql)?;
+    let mut rows = statement.query([of.0])?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next()? {
+        let id: i64 = row.get(0)?;
+        let sealed: Vec<u8> = row.get(4)?;
+        let secret = session
+            .keys
+            .authenticators
+            .open(&sealed, &binding(session, id, of))
+            .map_err(|_| StoreError::Sealed { authenticator: id })?;
+        let last_step: Option<i64> = row.get(5)?;
+        found.push(Authenticator {
+            id: AuthenticatorId(id),
+            parameters: parameters(row, 1)?,
+            secret,
+            last_step: last_step.and_then(|step| u64::try_from(step).ok()),
+        });
+    }
+    Ok(found)
+}
+
+/// `algorithm, digits, period` from column `at` on.
+pub(crate) fn parameters(row: &Row<'_>, at: usize) -> rusqlite::Result<Parameters> {
+    let algorithm: String = row.get(at)?;
+    let algorithm = Algorithm::parse(&algorithm).ok_or_else(|| damaged(at, &"unknown algorithm"))?;
+    Parameters::new(algorithm, row.get(at + 1)?, row.get(at + 2)?)
+        .map_err(|_| damaged(at, &"impossible parameters"))
+}
+
+/// `memory, passes, lanes, salt, hash` from column `at` on.
+pub(crate) fn hash(row: &Row<'_>, at: usize) -> rusqlite::Result<Hash> {
+    let cost = Cost { memory: row.get(at)?, passes: row.get(at + 1)?, lanes: row.get(at + 2)? };
+    Ok(Hash { cost, salt: row.get(at + 3)?, hash: row.get(at + 4)? })
+}
+
+pub(crate) fn tag(row: &Row<'_>, at: usize) -> rusqlite::Result<Tag> {
+    row.get(at).map(Tag)
+}
+
+pub(crate) fn label(row: &Row<'_>, at: usize) -> rusqlite::Result<Label> {
+    Label::parse(&row.get::<_, String>(at)?).map_err(|_| damaged(at, &"impossible name"))
+}
+
+/// `codes, backup_codes, failed_at, failed_since_boot, failed_boot, last_success` from column 0 on.
+pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
+    let failed_at: Option<i64> = row.get(2)?;
+    let since_boot: Option<i64> = row.get(3)?;
+    let boot: Option<[u8; 16]> = row.get(4)?;
+    Ok(Record {
+        codes: row.get(0)?,
+        backup_codes: row.get(1)?,
+        last_failure: failed_at.map(|wall| Stamp {
+            wall: UnixTime(wall),
+            since_boot: Duration::from_secs(since_boot.and_then(|s| u64::try_from(s).ok()).unwrap_or(0)),
+            boot: boot.map(BootId),
+        }),
+        last_success: row.get::<_, Option<i64>>(5)?.map(UnixTime),
+    })
+}
+
+/// Runs `work` in one transaction that excludes every other writer, and commits. Whatever fails leaves nothing behind.
+pub(crate) fn exclusively<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    crate::settings::leave_transaction(connection)?;
+    crate::settings::prepare_to_write(connection)?;
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    let done = work().and_then(|result| {
+        connection.execute_batch("COMMIT")?;
+        Ok(result)
+    });
+    if done.is_err() {
+        crate::settings::leave_transaction(connection)?;
+    }
+    done
+}
+
+fn damaged(column: usize, what: &dyn std::fmt::Display) -> rusqlite::Error {
+    rusqlite::Error::FromSqlConversionFailure(column, Type::Text, what.to_string().into())
+}

@@ -1,0 +1,35 @@
+//! How SQLite is used, and why so. docs/store.md has the measurements.
+
+use rusqlite::{Connection, OpenFlags};
+use std::time::Duration;
+
+/// How long one waits for another process's lock.
+pub const BUSY: Duration = Duration::from_secs(5);
+
+/// Never created by opening, never through a link, no mutex of SQLite's own (a connection stays in one thread).
+pub(crate) fn open_flags() -> OpenFlags {
+    OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_NOFOLLOW
+        | OpenFlags::SQLITE_OPEN_EXRESCODE
+}
+
+/// Set on every connection.
+pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(BUSY)?;
+    // A damaged page is found when it is read, not when it has led somewhere.
+    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
+}
+
+/// Set before a connection writes. A rollback journal that stays: a login opens, writes and closes, so that a write-ahead log would
+/// be checkpointed or recovered every time. `FULL` syncs the journal's zeroed header too: a consumed code stays consumed when the
+/// power goes.
+pub(crate) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch("PRAGMA synchronous = FULL;")?;
+    connection.query_row("PRAGMA journal_mode = PERSIST", [], |_| Ok(()))
+}
+
+/// Ends whatever transaction is open, without keeping what it did.
+pub(crate) fn leave_transaction(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("ROLLBACK") }
+}

@@ -1,0 +1,335 @@
+//! The store over real files: what is made, what is refused, what races.
+
+use super::*;
+use crate::admin::{self, NewAuthenticator, NewEnrollment, Refusal};
+use crate::files::Fault;
+use crate::host::{self, Kernel, test_folder};
+use std::fs;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::Path;
+use twostep_core::account::{EnrollmentId, State};
+use twostep_core::app_password::{AppPassword, Label};
+use twostep_core::backup_code::BackupCode;
+use twostep_core::event::Reason;
+use twostep_core::name::UserName;
+use twostep_core::ports::Use;
+use twostep_core::secret::Secret;
+use twostep_core::time::{Now, UnixTime};
+use twostep_core::totp::{Authenticator, AuthenticatorId, Parameters};
+use twostep_core::verify::{Answer, verify};
+
+const SECRET: &[u8] = b"the secret of a phone";
+
+fn files(name: &str) -> Files {
+    let folder = test_folder(name);
+    Files {
+        paths: Paths {
+            store: folder.join("store.db"),
+            key: folder.join("master.key"),
+            roster: folder.join("public"),
+            runtime: folder.join("run"),
+        },
+    }
+}
+
+fn host(name: &str) -> Files {
+    let files = files(name);
+    admin::init(&files, UnixTime(1_700_000_000)).unwrap();
+    files
+}
+
+fn alice() -> UserName {
+    UserName::parse("alice").unwrap()
+}
+
+fn enroll(files: &Files, backup_codes: &[BackupCode]) -> EnrollmentId {
+    let new = NewEnrollment {
+        user: &alice(),
+        uid: 1000,
+        state: State::Active,
+        authenticator: Some(NewAuthenticator {
+            label: &Label::parse("phone").unwrap(),
+            parameters: Parameters::COMMON,
+            secret: &Secret::new(SECRET.to_vec()),
+            confirmed_step: None,
+        }),
+        backup_codes,
+        at: UnixTime(1_700_000_000),
+    };
+    files.session().unwrap().enroll(&new).unwrap().0
+}
+
+fn phone() -> Authenticator {
+    Authenticator {
+        id: AuthenticatorId(1),
+        parameters: Parameters::COMMON,
+        secret: Secret::new(SECRET.to_vec()),
+        last_step: None,
+    }
+}
+
+fn enter(files: &Files, enrollment: EnrollmentId, answer: &Answer, now: &Now) -> Result<Reason, Unavailable> {
+    let mut judge = |credentials: Option<&_>| verify(answer, credentials, now).unwrap();
+    Ok(files.session()?.judge(enrollment, "203.0.113.9", now, &mut judge)?.reason)
+}
+
+fn code_of(now: &Now) -> Answer {
+    Answer::Code(phone().code(Parameters::COMMON.step_at(now.wall)))
+}
+
+fn wrong_code() -> Answer {
+    Answer::Code("000000x".to_owned().into())
+}
+
+#[test]
+fn init_makes_what_is_missing_and_overwrites_nothing() {
+    let files = files("init");
+    let made = admin::init(&files, UnixTime(1)).unwrap();
+    assert!(made.key && made.store);
+    let key = fs::read(&files.paths.key).unwrap();
+    let made = admin::init(&files, UnixTime(2)).unwrap();
+    assert!(!made.key && !made.store && made.upgraded_from.is_none());
+    assert_eq!(fs::read(&files.paths.key).unwrap(), key);
+    assert_eq!(fs::metadata(&files.paths.store).unwrap().permissions().mode() & 0o7777, 0o600);
+    // A lost key is not replaced: nothing that it sealed would ever open again.
+    fs::remove_file(&files.paths.key).unwrap();
+    assert!(matches!(admin::init(&files, UnixTime(3)), Err(StoreError::NoKey(_))));
+}
+
+#[test]
+fn every_fault_of_the_files_is_named() {
+    let files = host("faults");
+    enroll(&files, &[]);
+    let Paths { store, key, .. } = &files.paths;
+    let (whole, whole_key) = (fs::read(store).unwrap(), fs::read(key).unwrap());
+    let put = |path: &Path, content: &[u8], mode: u32| {
+        fs::write(path, content).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let open = || files.session().map(|_| ()).unwrap_err();
+
+    put(store, b"", 0o600);
+    assert!(matches!(open(), StoreError::Empty(_)));
+    put(store, &whole[..whole.len() / 2], 0o600);
+    assert!(matches!(open(), StoreError::Damaged(_)), "{}", open());
+    put(store, &[0xa5; 9000], 0o600);
+    assert!(matches!(open(), StoreError::Damaged(_)), "{}", open());
+    put(store, &whole, 0o640);
+    assert!(matches!(open(), StoreError::Untrusted(untrusted) if untrusted.fault == Fault::Readable(0o640)));
+    put(store, &whole, 0o620);
+    assert!(matches!(open(), StoreError::Untrusted(untrusted) if untrusted.fault == Fault::Writable(0o620)));
+    fs::rename(store, store.with_extension("elsewhere")).unwrap();
+    assert!(matches!(open(), StoreError::NoStore(_)));
+    symlink(store.with_extension("elsewhere"), store).unwrap();
+    assert!(matches!(open(), StoreError::Untrusted(untrusted) if untrusted.fault == Fault::Link));
+    fs::remove_file(store).unwrap();
+    put(store, &whole, 0o600);
+    assert!(files.session().is_ok());
+
+    put(key, &whole_key, 0o644);
+    assert!(matches!(open(), StoreError::Untrusted(untrusted) if untrusted.fault == Fault::Readable(0o644)));
+    put(key, "0".repeat(64).as_bytes(), 0o600);
+    assert!(matches!(open(), StoreError::WrongKey { .. }));
+    fs::remove_file(key).unwrap();
+    assert!(matches!(open(), StoreError::NoKey(_)));
+    put(key, &whole_key, 0o600);
+
+    rusqlite::Connection::open(store).unwrap().pragma_update(None, "user_version", 2).unwrap();
+    assert!(matches!(open(), StoreError::Newer { found: 2, known: 1 }));
+}
+
+#[test]
+fn a_code_is_accepted_once() {
+    let files = host("once");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::Code { authenticator: 1 });
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::CodeReplayed);
+    assert_eq!(files.session().unwrap().latest_time().unwrap(), now.wall);
+}
+
+#[test]
+fn of_many_with_the_same_code_one_gets_in() {
+    let files = host("race");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    let accepted: usize = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| matches!(enter(&files, id, &code_of(&now), &now), Ok(Reason::Code { .. })))
+            })
+            .collect();
+        racers.into_iter().map(|racer| usize::from(racer.join().unwrap())).sum()
+    });
+    assert_eq!(accepted, 1);
+}
+
+#[test]
+fn failures_are_counted_and_told() {
+    let files = host("failures");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    for _ in 0..3 {
+        assert_eq!(enter(&files, id, &wrong_code(), &now).unwrap(), Reason::CodeWrong);
+    }
+    assert_eq!(files.session().unwrap().summaries(None).unwrap()[0].failures, 3);
+    let mut untold = 0;
+    let mut session = files.session().unwrap();
+    let mut judge = |credentials: Option<&_>| {
+        let outcome = verify(&code_of(&now), credentials, &now).unwrap();
+        untold = outcome.untold;
+        outcome
+    };
+    // From another source: the owner is told of what came from the first one, whose count stays.
+    assert!(matches!(
+        session.judge(id, "198.51.100.7", &now, &mut judge).unwrap().reason,
+        Reason::Code { .. }
+    ));
+    assert_eq!(untold, 3);
+    assert_eq!(session.summaries(None).unwrap()[0].failures, 3);
+    session.unlock(id).unwrap();
+    assert_eq!(session.summaries(None).unwrap()[0].failures, 0);
+}
+
+#[test]
+fn five_wrong_codes_throttle_their_source() {
+    let files = host("throttle");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    for _ in 0..5 {
+        assert_eq!(enter(&files, id, &wrong_code(), &now).unwrap(), Reason::CodeWrong);
+    }
+    assert!(matches!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::Throttled { .. }));
+}
+
+#[test]
+fn a_locked_store_gives_no_verdict() {
+    let files = host("locked");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    let other = rusqlite::Connection::open(&files.paths.store).unwrap();
+    other.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let session = files.session().unwrap();
+    session.connection.busy_timeout(std::time::Duration::from_millis(1)).unwrap();
+    let mut session = session;
+    let refused = session.judge(id, "x", &now, &mut |_| panic!("judged without the lock"));
+    // The waiting time is set anew by nobody after opening.
+    assert!(refused.unwrap_err().cause.contains("locked"));
+}
+
+#[test]
+fn a_backup_code_works_once_and_a_new_set_kills_the_old() {
+    let files = host("backup");
+    let codes: Vec<_> = (0..3).map(|_| BackupCode::generate(&mut Kernel).unwrap()).collect();
+    let id = enroll(&files, &codes);
+    let now = host::now();
+    let answer = |n: usize| Answer::BackupCode(codes[n].clone());
+    assert_eq!(enter(&files, id, &answer(0), &now).unwrap(), Reason::BackupCode { left: 2 });
+    assert_eq!(enter(&files, id, &answer(0), &now).unwrap(), Reason::CodeWrong);
+    files.session().unwrap().replace_backup_codes(id, &[BackupCode::generate(&mut Kernel).unwrap()]).unwrap();
+    assert_eq!(enter(&files, id, &answer(1), &now).unwrap(), Reason::CodeWrong);
+}
+
+#[test]
+fn app_passwords_are_found_used_and_revoked() {
+    let files = host("app-passwords");
+    let id = enroll(&files, &[]);
+    let password = AppPassword::generate(&mut Kernel).unwrap();
+    let name = Label::parse("old phone").unwrap();
+    let mut session = files.session().unwrap();
+    let app_id = session.add_app_password(id, &name, &password, UnixTime(5)).unwrap();
+    assert!(matches!(
+        session.add_app_password(id, &name, &password, UnixTime(5)),
+        Err(Refusal::NameTaken(_))
+    ));
+    assert_eq!(session.app_candidates(id, &password).unwrap().live[0].id, app_id);
+    // Without a tmpfs there is no boot key, and nothing else is lost.
+    assert!(session.app_candidates(id, &password).unwrap().boot_key.is_none());
+    let used = Use { at: UnixTime(77), service: "imap", source: "203.0.113.9", boot_tag: Some([1; 32]) };
+    session.record_use(app_id, &used).unwrap();
+    let last = session.app_passwords(id).unwrap()[0].last_used.clone().unwrap();
+    assert_eq!((last.at, last.service.as_str()), (UnixTime(77), "imap"));
+    session.revoke_app_password(id, app_id, UnixTime(99)).unwrap();
+    assert!(session.record_use(app_id, &used).is_err(), "a revoked app password was used");
+    let candidates = session.app_candidates(id, &password).unwrap();
+    assert!(candidates.live.is_empty());
+    assert_eq!(candidates.revoked, Some(name));
+}
+
+#[test]
+fn the_store_holds_no_secret_in_the_clear() {
+    let files = host("strings");
+    let code = BackupCode::generate(&mut Kernel).unwrap();
+    let id = enroll(&files, std::slice::from_ref(&code));
+    let password = AppPassword::generate(&mut Kernel).unwrap();
+    files
+        .session()
+        .unwrap()
+        .add_app_password(id, &Label::parse("mail").unwrap(), &password, UnixTime(5))
+        .unwrap();
+    for entry in fs::read_dir(files.paths.store.parent().unwrap()).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_file() {
+            let bytes = fs::read(&path).unwrap();
+            for secret in [SECRET, code.expose(), password.expose()] {
+                assert!(!bytes.windows(secret.len()).any(|part| part == secret), "{}", path.display());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_secret_moved_to_another_row_does_not_open() {
+    let files = host("moved");
+    let id = enroll(&files, &[]);
+    let bob = NewEnrollment {
+        user: &UserName::parse("bob").unwrap(),
+        uid: 1001,
+        state: State::Active,
+        authenticator: None,
+        backup_codes: &[],
+        at: UnixTime(1),
+    };
+    let session = files.session().unwrap();
+    let (bob, _) = session.enroll(&bob).unwrap();
+    assert!(session.damage().unwrap().is_empty());
+    session
+        .connection
+        .execute("UPDATE authenticator SET enrollment = ? WHERE enrollment = ?", [bob.0, id.0])
+        .unwrap();
+    assert_eq!(session.damage().unwrap().len(), 1);
+    drop(session);
+    let now = host::now();
+    assert!(enter(&files, bob, &code_of(&now), &now).unwrap_err().cause.contains("does not open"));
+}
+
+#[test]
+fn what_is_gone_stays_gone() {
+    let files = host("unenroll");
+    let id = enroll(&files, &[BackupCode::generate(&mut Kernel).unwrap()]);
+    let session = files.session().unwrap();
+    session.unenroll(id).unwrap();
+    assert!(matches!(session.unenroll(id), Err(Refusal::Store(StoreError::Gone))));
+    for table in ["authenticator", "backup_code", "app_password", "source"] {
+        let sql = format!("SELECT count(*) FROM {table}");
+        assert_eq!(session.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{table}");
+    }
+    drop(session);
+    assert!(enroll(&files, &[]) != id, "an id was used again");
+    let now = host::now();
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::EnrollmentChanged);
+}
+
+#[test]
+fn consumed_is_synced() {
+    let files = host("synchronous");
+    let session = files.session().unwrap();
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    crate::settings::prepare_to_write(&session.connection).unwrap();
+    let read =
+        |sql| session.connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
+    assert_eq!(read("PRAGMA synchronous"), rusqlite::types::Value::Integer(2));
+    assert_eq!(read("PRAGMA journal_mode"), rusqlite::types::Value::Text("persist".into()));
+    assert_eq!(read("PRAGMA foreign_keys"), rusqlite::types::Value::Integer(1));
+    assert_eq!(read("SELECT sqlite_compileoption_used('TEMP_STORE=3')"), rusqlite::types::Value::Integer(1));
+}
