@@ -71,6 +71,11 @@ impl Console {
         self.type_line(line);
     }
 
+    /// The pid of the program on the terminal.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Everything shown so far.
     pub fn shown(&self) -> &str {
         &self.shown

@@ -28,6 +28,7 @@
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
 //! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
+//! | [`process`] | what a guest leaves behind in its host process |
 //! | [`phone`] | the authenticator on the user's side |
 
 // The harness is the edge: it waits with deadlines, reads what cargo passes in the environment, and asks the clock for the
@@ -46,6 +47,7 @@ pub mod log;
 pub mod pam;
 pub mod phone;
 mod places;
+pub mod process;
 pub mod product;
 mod root;
 pub mod ssh;

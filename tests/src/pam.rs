@@ -252,7 +252,19 @@ impl Stacks {
         user: Option<&str>,
         events: impl IntoIterator<Item = Event>,
     ) -> Pam {
-        let script = Script { expected: events.into_iter().collect(), surprises: Vec::new() };
+        let script = Script { expected: events.into_iter().collect(), ..Script::default() };
+        self.start_with(service, user, script)
+    }
+
+    /// `pam_start_confdir` with a conversation that gives `reply` to every prompt and hears every message out; what there was is
+    /// in [`Pam::heard`].
+    #[track_caller]
+    pub fn start_answering(&self, service: &str, user: &str, reply: impl Into<Reply>) -> Pam {
+        self.start_with(service, Some(user), Script { always: Some(reply.into()), ..Script::default() })
+    }
+
+    #[track_caller]
+    fn start_with(&self, service: &str, user: Option<&str>, script: Script) -> Pam {
         match Handle::start(service, user, &self.folder, script) {
             Ok(handle) => Pam { handle, last: Code::SUCCESS },
             Err(code) => panic!("pam_start_confdir: {:?}", Code(code)),
@@ -335,6 +347,11 @@ impl Pam {
         self
     }
 
+    /// Every message so far, in order: `hidden prompt "Verification code: "`.
+    pub fn heard(&self) -> &[String] {
+        &self.handle.conversation().heard
+    }
+
     /// What the module did otherwise than expected so far, and what it has not done yet; empty when all came just so.
     pub fn complaints(&self) -> Vec<String> {
         let script = self.handle.conversation();
@@ -367,13 +384,22 @@ impl fmt::Debug for Pam {
 }
 
 /// The queue of expected events. It cannot panic, since libpam's frames lie below it; it notes what surprised it.
+#[derive(Default)]
 struct Script {
     expected: VecDeque<Event>,
+    /// Instead of the queue: the one reply to whatever is asked.
+    always: Option<Reply>,
     surprises: Vec<String>,
+    heard: Vec<String>,
 }
 
 impl Script {
     fn next_reply(&mut self, style: c_int, text: &str) -> Reply {
+        self.heard.push(format!("{} {text:?}", style_name(style)));
+        if let Some(reply) = &self.always {
+            let asks = style == ECHO_OFF || style == ECHO_ON;
+            return if asks { reply.clone() } else { Reply::Null };
+        }
         let Some(event) = self.expected.pop_front() else {
             self.surprises.push(format!("came unasked for: {} {text:?}", style_name(style)));
             return Reply::Fails(Code::CONV_ERR);

@@ -251,3 +251,45 @@ fn check(result: c_int) -> io::Result<()> {
 fn c_path(path: &Path) -> io::Result<CString> {
     Ok(CString::new(path.as_os_str().as_bytes())?)
 }
+
+/// Loads the system's own SQLite for all to see, as a host process that links it has done.
+pub(crate) struct SystemSqlite(*mut c_void);
+
+impl SystemSqlite {
+    pub(crate) fn load() -> io::Result<Self> {
+        // SAFETY: a NUL-terminated name; the library's initialisers are SQLite's own, which do nothing.
+        let library =
+            unsafe { libc::dlopen(c"libsqlite3.so.0".as_ptr(), libc::RTLD_NOW | libc::RTLD_GLOBAL) };
+        if library.is_null() {
+            Err(io::Error::other("libsqlite3.so.0 cannot be loaded"))
+        } else {
+            Ok(Self(library))
+        }
+    }
+
+    /// Opens a database in memory and runs a statement; SQLite's result code.
+    pub(crate) fn run(&self, statement: &str) -> io::Result<c_int> {
+        type Open = extern "C" fn(*const c_char, *mut *mut c_void) -> c_int;
+        type Exec = extern "C" fn(*mut c_void, *const c_char, *mut c_void, *mut c_void, *mut c_void) -> c_int;
+        type Close = extern "C" fn(*mut c_void) -> c_int;
+        let statement = CString::new(statement)?;
+        // SAFETY: the three functions have had these signatures since SQLite 3.0; strings are NUL-terminated, and the database
+        // is closed before it goes out of scope.
+        unsafe {
+            let open: Open = std::mem::transmute(self.symbol(c"sqlite3_open")?);
+            let exec: Exec = std::mem::transmute(self.symbol(c"sqlite3_exec")?);
+            let close: Close = std::mem::transmute(self.symbol(c"sqlite3_close")?);
+            let mut database = ptr::null_mut();
+            open(c":memory:".as_ptr(), &mut database);
+            let code = exec(database, statement.as_ptr(), ptr::null_mut(), ptr::null_mut(), ptr::null_mut());
+            close(database);
+            Ok(code)
+        }
+    }
+
+    fn symbol(&self, name: &std::ffi::CStr) -> io::Result<*mut c_void> {
+        // SAFETY: a library that stays loaded and a NUL-terminated name.
+        let found = unsafe { libc::dlsym(self.0, name.as_ptr()) };
+        if found.is_null() { Err(io::Error::other("a function of SQLite is missing")) } else { Ok(found) }
+    }
+}
