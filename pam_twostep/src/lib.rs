@@ -1,1 +1,51 @@
-//! (skeleton)
+//! The PAM module of twostep: entry points over the login of [`twostep_core`], for services that run wholly as root.
+//!
+//! What is unsafe lies in `ffi.rs`. Everything here runs inside sshd, login or dovecot: no panic leaves it, nothing is left
+//! behind in the process, and whatever goes wrong is a refusal.
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+#![deny(unsafe_code)]
+
+mod account;
+mod arguments;
+mod authenticate;
+mod ffi;
+mod guard;
+mod service;
+mod talk;
+
+use pam::constants::{PamFlag, PamResultCode};
+use pam::module::{PamHandle, PamHooks};
+use std::ffi::CStr;
+
+/// The module.
+struct Twostep;
+
+impl PamHooks for Twostep {
+    fn sm_authenticate(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guard::run(handle, &words, flags, authenticate::authenticate)
+    }
+
+    fn acct_mgmt(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guard::run(handle, &words, flags, account::account)
+    }
+
+    fn sm_setcred(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        // Nothing to set, and a stack whose lines all ignore would be a refusal.
+        PamResultCode::PAM_SUCCESS
+    }
+
+    fn sm_open_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_IGNORE
+    }
+
+    fn sm_close_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_IGNORE
+    }
+
+    fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        PamResultCode::PAM_IGNORE
+    }
+}

@@ -1,0 +1,112 @@
+//! The words after `pam_twostep.so` in a stack.
+
+use std::ffi::CStr;
+use std::path::{Path, PathBuf};
+
+/// What the words say.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Arguments {
+    /// How this line works.
+    pub(crate) mode: Mode,
+    /// `prompt=TEXT`; in brackets where it has blanks: `[prompt=Code, please: ]`.
+    pub(crate) prompt: Option<String>,
+    /// `config=PATH`
+    pub(crate) config: Option<PathBuf>,
+    /// `debug`
+    pub(crate) debug: bool,
+    /// `provoke=panic`, in builds for tests only.
+    #[cfg(feature = "provoke")]
+    pub(crate) panic: bool,
+}
+
+/// How a line works.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// No word: by the configuration's list of app services; everything else is interactive.
+    #[default]
+    ByService,
+    /// `app`
+    App,
+    /// `after-key`
+    AfterKey,
+}
+
+/// The first word that is none, made printable.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UnknownWord(pub(crate) String);
+
+impl Arguments {
+    /// Reads the words. There is no word that is passed over: a typo must not weaken a line.
+    pub(crate) fn parse(words: &[&CStr]) -> Result<Self, UnknownWord> {
+        let mut arguments = Self::default();
+        let mut mode = None;
+        for word in words {
+            let unknown = || UnknownWord(word.to_string_lossy().into_owned());
+            let text = word.to_str().map_err(|_| unknown())?;
+            match text.split_once('=') {
+                None if text == "app" && mode.is_none() => mode = Some(Mode::App),
+                None if text == "after-key" && mode.is_none() => mode = Some(Mode::AfterKey),
+                None if text == "debug" => arguments.debug = true,
+                Some(("prompt", prompt)) if is_prompt(prompt) => arguments.prompt = Some(prompt.to_owned()),
+                Some(("config", path)) if Path::new(path).is_absolute() => {
+                    arguments.config = Some(path.into())
+                }
+                #[cfg(feature = "provoke")]
+                Some(("provoke", "panic")) => arguments.panic = true,
+                _ => return Err(unknown()),
+            }
+        }
+        arguments.mode = mode.unwrap_or_default();
+        Ok(arguments)
+    }
+}
+
+fn is_prompt(text: &str) -> bool {
+    !text.is_empty() && text.len() <= 200 && !text.contains(char::is_control)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(words: &[&CStr]) -> Result<Arguments, String> {
+        Arguments::parse(words).map_err(|UnknownWord(word)| word)
+    }
+
+    #[test]
+    fn no_words_are_the_common_line() {
+        assert_eq!(parse(&[]), Ok(Arguments::default()));
+    }
+
+    #[test]
+    fn all_words_are_read() {
+        let arguments =
+            parse(&[c"app", c"prompt=Your app password: ", c"config=/srv/c.toml", c"debug"]).unwrap();
+        assert_eq!(arguments.mode, Mode::App);
+        assert_eq!(arguments.prompt.as_deref(), Some("Your app password: "));
+        assert_eq!(arguments.config.as_deref(), Some(Path::new("/srv/c.toml")));
+        assert!(arguments.debug);
+        assert_eq!(parse(&[c"after-key"]).unwrap().mode, Mode::AfterKey);
+    }
+
+    #[test]
+    fn what_is_no_word_is_named() {
+        for word in [
+            c"ap",
+            c"App",
+            c"app=1",
+            c"debug=yes",
+            c"config=relative",
+            c"config=",
+            c"prompt=",
+            c"",
+            c"nullok",
+            c"\xff",
+        ] {
+            assert!(parse(&[word]).is_err(), "{word:?}");
+        }
+        assert_eq!(parse(&[c"debug", c"bogus"]), Err("bogus".into()));
+        assert_eq!(parse(&[c"app", c"after-key"]), Err("after-key".into()));
+        assert!(parse(&[c"prompt=x\ny"]).is_err());
+    }
+}

@@ -1,0 +1,106 @@
+//! All that is unsafe in this module: the six entry points, the calls to libpam that pam-bindings has not, and the standard
+//! descriptors.
+#![allow(unsafe_code)]
+
+use crate::Twostep;
+use libc::{c_char, c_int};
+use pam::module::PamHandle;
+use std::ffi::{CStr, CString};
+use twostep_core::login::Record;
+use twostep_core::secret::Secret;
+
+// Defines pam_sm_authenticate and its five sisters, which check their arguments and hand over to `impl PamHooks for Twostep`.
+pam::pam_hooks!(Twostep);
+
+const PAM_SUCCESS: c_int = 0;
+const PAM_AUTHTOK: c_int = 6;
+const RECORD: &str = "pam_twostep";
+
+unsafe extern "C" {
+    fn pam_get_authtok(
+        handle: *mut PamHandle,
+        item: c_int,
+        token: *mut *const c_char,
+        prompt: *const c_char,
+    ) -> c_int;
+    fn pam_getenv(handle: *mut PamHandle, name: *const c_char) -> *const c_char;
+}
+
+/// PAM_AUTHTOK, or the answer to one prompt without echo, which becomes PAM_AUTHTOK for the modules after us.
+pub(crate) fn password(handle: &mut PamHandle, prompt: &str) -> Option<Secret> {
+    let prompt = CString::new(prompt).ok()?;
+    let mut token: *const c_char = std::ptr::null();
+    // SAFETY: the handle is the one that libpam gave this call; `token` is valid for writing; the prompt ends with NUL and outlives
+    // the call.
+    let code = unsafe { pam_get_authtok(handle, PAM_AUTHTOK, &raw mut token, prompt.as_ptr()) };
+    if code != PAM_SUCCESS || token.is_null() {
+        return None;
+    }
+    // SAFETY: on success libpam has set it to its own NUL-terminated copy, which lives until the item is set anew; it is copied here.
+    let bytes = unsafe { CStr::from_ptr(token) }.to_bytes();
+    Some(Secret::new(bytes.to_vec()))
+}
+
+/// A variable of the PAM environment, which is not the process's.
+pub(crate) fn environment(handle: &PamHandle, name: &CStr) -> Option<Vec<u8>> {
+    // SAFETY: pam_getenv reads the handle and changes nothing; the name ends with NUL.
+    let value = unsafe { pam_getenv(std::ptr::from_ref(handle).cast_mut(), name.as_ptr()) };
+    if value.is_null() {
+        return None;
+    }
+    // SAFETY: libpam returns a NUL-terminated string of its own; it is copied before libpam is called again.
+    Some(unsafe { CStr::from_ptr(value) }.to_bytes().to_vec())
+}
+
+/// Drops what an earlier auth phase left on the handle.
+#[must_use]
+pub(crate) fn forget_record(handle: &mut PamHandle) -> bool {
+    handle.set_data::<Option<Record>>(RECORD, Box::new(None)).is_ok()
+}
+
+/// Leaves a record for the account phase.
+#[must_use]
+pub(crate) fn keep_record(handle: &mut PamHandle, record: Record) -> bool {
+    handle.set_data::<Option<Record>>(RECORD, Box::new(Some(record))).is_ok()
+}
+
+/// What the auth phase left.
+pub(crate) fn record(handle: &PamHandle) -> Option<Record> {
+    // SAFETY: under this name only the two functions above store, and both store an `Option<Record>`. Another module that used the
+    // name could break this, as it could anything in the process.
+    unsafe { handle.get_data::<Option<Record>>(RECORD) }.ok().and_then(Clone::clone)
+}
+
+/// Keeps descriptors 0 to 2 taken while we work: in a service that runs with one of them closed, SQLite would open and leave
+/// `/dev/null` there.
+pub(crate) struct StandardDescriptors {
+    filled: Vec<c_int>,
+}
+
+impl StandardDescriptors {
+    /// Fills those that are closed.
+    pub(crate) fn fill() -> Self {
+        let mut filled = Vec::new();
+        for descriptor in 0..=2 {
+            // SAFETY: F_GETFD takes no pointer; on a closed descriptor it fails and does nothing.
+            if unsafe { libc::fcntl(descriptor, libc::F_GETFD) } != -1 {
+                continue;
+            }
+            // SAFETY: the path ends with NUL. The lowest free descriptor is taken, which is this one or another of the three.
+            let opened = unsafe { libc::open(c"/dev/null".as_ptr(), libc::O_RDWR | libc::O_CLOEXEC) };
+            if opened >= 0 {
+                filled.push(opened);
+            }
+        }
+        Self { filled }
+    }
+}
+
+impl Drop for StandardDescriptors {
+    fn drop(&mut self) {
+        for descriptor in &self.filled {
+            // SAFETY: we opened it and gave it to nobody.
+            unsafe { libc::close(*descriptor) };
+        }
+    }
+}

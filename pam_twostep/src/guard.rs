@@ -1,0 +1,85 @@
+//! Around every call: the arguments are read, the process is left as it was found, and a panic becomes a refusal.
+
+use crate::arguments::{Arguments, UnknownWord};
+use crate::{ffi, service};
+use pam::constants::{PamFlag, PamResultCode};
+use pam::module::PamHandle;
+use std::ffi::CStr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, Once, PoisonError};
+use twostep_core::event::{Event, Reason};
+use twostep_core::login::Ending;
+use twostep_core::ports::Audit;
+use twostep_store::host::Syslog;
+
+/// Where log lines go.
+pub(crate) const LOG: Syslog = Syslog { tag: "pam_twostep" };
+
+/// What one phase has to work with.
+pub(crate) struct Call<'h> {
+    pub(crate) handle: &'h mut PamHandle,
+    pub(crate) arguments: Arguments,
+    pub(crate) flags: PamFlag,
+}
+
+/// A phase, and what its endings are to PAM.
+pub(crate) type Phase = fn(Call<'_>) -> (Ending, PamResultCode);
+
+/// Runs one phase.
+pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase: Phase) -> PamResultCode {
+    silence_panics();
+    // Should anything below break off, the log still says for which service.
+    let service = service::name(handle).ok();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _stdio = ffi::StandardDescriptors::fill();
+        let arguments = match Arguments::parse(words) {
+            Ok(arguments) => arguments,
+            Err(UnknownWord(word)) => return unavailable(handle, Reason::Argument { word }),
+        };
+        #[cfg(feature = "provoke")]
+        if arguments.panic {
+            provoke();
+        }
+        let debug = arguments.debug;
+        let (ending, code) = phase(Call { handle, arguments, flags });
+        if debug {
+            LOG.debug(&format!("debug words={words:?} ending={ending:?}"));
+        }
+        code
+    }));
+    caught.unwrap_or_else(|payload| {
+        // Dropping a payload can panic in its turn; leaking it cannot.
+        std::mem::forget(payload);
+        let place = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let cause = place.unwrap_or_else(|| "panic at an unknown place".to_owned());
+        LOG.record(&Event { reason: Reason::Internal { cause }, user: None, service, source: None });
+        PamResultCode::PAM_AUTHINFO_UNAVAIL
+    })
+}
+
+/// Logs why no verdict can be reached.
+pub(crate) fn unavailable(handle: &PamHandle, reason: Reason) -> PamResultCode {
+    let (service, source) = (service::name(handle).ok(), Some(service::source(handle)));
+    LOG.record(&Event { reason, user: None, service, source });
+    PamResultCode::PAM_AUTHINFO_UNAVAIL
+}
+
+static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
+
+/// The hook is of the std that is linked into this module: the host's own panics, should it be written in Rust, are not touched.
+/// It keeps the place for the log, and not the message, which could hold a secret; nothing goes to the host's stderr.
+fn silence_panics() {
+    static SILENCED: Once = Once::new();
+    SILENCED.call_once(|| {
+        std::panic::set_hook(Box::new(|panic| {
+            let place = panic.location().map(|place| format!("panic at {}:{}", place.file(), place.line()));
+            *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = place;
+        }));
+    });
+}
+
+#[cfg(feature = "provoke")]
+#[allow(clippy::panic)]
+fn provoke() {
+    panic!("provoked");
+}

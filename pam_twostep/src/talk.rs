@@ -1,0 +1,46 @@
+//! The service's conversation, as the login of twostep-core wants it.
+
+use crate::ffi;
+use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_SILENT, PAM_TEXT_INFO, PamFlag, PamMessageStyle};
+use pam::conv::Conv;
+use pam::items::AuthTok;
+use pam::module::PamHandle;
+use pam::secret::SecretBytes;
+use twostep_core::ports::{Conversation, TalkFailed};
+use twostep_core::secret::Secret;
+
+/// The conversation on a handle.
+pub(crate) struct Talk<'h> {
+    pub(crate) handle: &'h mut PamHandle,
+    pub(crate) flags: PamFlag,
+}
+
+impl Talk<'_> {
+    fn send(&self, style: PamMessageStyle, text: &str) -> Result<Option<SecretBytes>, TalkFailed> {
+        let conversation = self.handle.get_item::<Conv<'_>>().ok().flatten().ok_or(TalkFailed)?;
+        conversation.send(style, text).map_err(|_| TalkFailed)
+    }
+}
+
+impl Conversation for Talk<'_> {
+    fn known_password(&mut self) -> Option<Secret> {
+        let item = self.handle.get_item::<AuthTok<'_>>().ok().flatten()?;
+        Some(Secret::new(item.as_bytes().to_vec()))
+    }
+
+    fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
+        ffi::password(self.handle, prompt).ok_or(TalkFailed)
+    }
+
+    fn ask(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
+        let answer = self.send(PAM_PROMPT_ECHO_OFF, prompt)?;
+        Ok(Secret::new(answer.map(|bytes| bytes.as_bytes().to_vec()).unwrap_or_default()))
+    }
+
+    fn tell(&mut self, text: &str) {
+        if self.flags & PAM_SILENT == 0 {
+            // Nothing depends on its being seen, and some services cannot show it.
+            let _unseen = self.send(PAM_TEXT_INFO, text);
+        }
+    }
+}
