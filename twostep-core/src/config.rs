@@ -86,14 +86,20 @@ impl Reader<'_> {
                     reader.path(value).into_iter().for_each(|new| *path = new);
                     Ok(())
                 }),
-                "interactive" => self.table(value, |reader, key, value| match key {
-                    "unenrolled" => Ok(reader.unenrolled(value, &mut policy.interactive.unenrolled)),
-                    _ => Err("\"unenrolled\""),
+                "interactive" => self.table(value, |reader, key, value| {
+                    match key {
+                        "unenrolled" => reader.unenrolled(value, &mut policy.interactive.unenrolled),
+                        _ => return Err("\"unenrolled\""),
+                    }
+                    Ok(())
                 }),
-                "app" => self.table(value, |reader, key, value| match key {
-                    "unenrolled" => Ok(reader.unenrolled(value, &mut policy.app.unenrolled)),
-                    "services" => Ok(reader.services(value, &mut policy.app.services)),
-                    _ => Err("\"unenrolled\", \"services\""),
+                "app" => self.table(value, |reader, key, value| {
+                    match key {
+                        "unenrolled" => reader.unenrolled(value, &mut policy.app.unenrolled),
+                        "services" => reader.services(value, &mut policy.app.services),
+                        _ => return Err("\"unenrolled\", \"services\""),
+                    }
+                    Ok(())
                 }),
                 unknown => self.unknown_key(key, unknown, "\"issuer\", [paths], [interactive], [app]"),
             }

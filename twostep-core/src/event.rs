@@ -387,6 +387,77 @@ mod tests {
         );
     }
 
+    /// One of every reason. The match makes a new variant show up here.
+    fn every_reason() -> Vec<Reason> {
+        let text = String::new;
+        use Reason::*;
+        match (Code { authenticator: 1 }) {
+            Code { .. } | BackupCode { .. } | AppPassword { .. } | Key | NotEnrolled | PendingSkipped => {}
+            NotEnrolledDenied | CodeWrong | CodeReplayed | ClockBehind | Empty | SameAsPassword => {}
+            AppPasswordAtPrompt | Throttled { .. } | Capped | EnrollmentChanged | AppOnly | UidChanged { .. } => {}
+            UserUnknown | NameSpelling | NotAnAppPassword | AppPasswordWrong | AppPasswordRevoked { .. } => {}
+            KeyAlone | UserSwitched | Conversation | Store { .. } | Configuration { .. } | Argument { .. } => {}
+            NotRoot { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
+            Administrator { .. } => {}
+        }
+        vec![
+            Code { authenticator: 1 },
+            BackupCode { left: 1 },
+            AppPassword { name: text() },
+            Key,
+            NotEnrolled,
+            PendingSkipped,
+            NotEnrolledDenied,
+            CodeWrong,
+            CodeReplayed,
+            ClockBehind,
+            Empty,
+            SameAsPassword,
+            AppPasswordAtPrompt,
+            Throttled { wait: Duration::ZERO },
+            Capped,
+            EnrollmentChanged,
+            AppOnly,
+            UidChanged { was: 1, is: 2 },
+            UserUnknown,
+            NameSpelling,
+            NotAnAppPassword,
+            AppPasswordWrong,
+            AppPasswordRevoked { name: text() },
+            KeyAlone,
+            UserSwitched,
+            Conversation,
+            Store { cause: text(), remedy: text() },
+            Configuration { cause: text() },
+            Argument { word: text() },
+            NotRoot { uids: [0; 3] },
+            Nss { cause: text() },
+            Service,
+            Internal { cause: text() },
+            Hash { cause: text() },
+            Activated,
+        ]
+    }
+
+    #[test]
+    fn every_reason_and_key_is_documented() {
+        let document = include_str!("../../docs/log.md");
+        let mut documented: Vec<&str> = document.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+        for reason in every_reason() {
+            let line = Event { reason, user: None, service: None, source: None }.line();
+            let mut words = line.split_whitespace();
+            let (result, word) = (words.next().unwrap(), words.next().unwrap());
+            let row = format!("{result} {word}` |");
+            let found = documented.iter().position(|line| line.starts_with(&row));
+            let row = documented.remove(found.unwrap_or_else(|| panic!("docs/log.md has no row for {row}")));
+            for key in words.filter_map(|word| word.split_once('=')) {
+                assert!(row.contains(&format!("`{}`", key.0)), "docs/log.md does not tell of {} in {row}", key.0);
+            }
+        }
+        documented.retain(|line| line.starts_with("result=") && !line.starts_with("result=changed"));
+        assert!(documented.is_empty(), "docs/log.md tells of what there is not: {documented:#?}");
+    }
+
     #[test]
     fn an_endless_value_ends() {
         assert!(event(Reason::Argument { word: "x".repeat(100_000) }).line().len() < 1_000);
