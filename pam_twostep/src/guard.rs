@@ -11,6 +11,7 @@ use twostep_core::event::{Event, Reason};
 use twostep_core::login::Ending;
 use twostep_core::ports::Audit;
 use twostep_store::host::Syslog;
+use zeroize::Zeroize;
 
 /// Where log lines go.
 pub(crate) const LOG: Syslog = Syslog { tag: "pam_twostep" };
@@ -47,6 +48,7 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         }
         code
     }));
+    scrub_stack();
     caught.unwrap_or_else(|payload| {
         // Dropping a payload can panic in its turn; leaking it cannot.
         std::mem::forget(payload);
@@ -55,6 +57,18 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         LOG.record(&Event { reason: Reason::Internal { cause }, user: None, service, source: None });
         PamResultCode::PAM_AUTHINFO_UNAVAIL
     })
+}
+
+/// How deep the frames of a login reach at most, in bytes, with room to spare.
+const DEPTH: usize = 128 * 1024;
+
+/// Overwrites the part of the stack that the login has used and left. Buffers on the heap wipe themselves; but a value that is moved
+/// leaves its old place as it was, and hash functions keep the block they work on in their frame.
+#[inline(never)]
+fn scrub_stack() {
+    let mut frames = [0u8; DEPTH];
+    frames.zeroize();
+    std::hint::black_box(&frames);
 }
 
 /// Logs why no verdict can be reached.

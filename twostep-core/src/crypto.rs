@@ -50,7 +50,9 @@ impl MasterKey {
     #[must_use]
     pub fn to_hex(&self) -> Secret {
         let digit = |n: u8| char::from_digit(u32::from(n), 16).map_or(b'0', |c| c as u8);
-        Secret::new(self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect())
+        let mut hex = Vec::with_capacity(2 * KEY_LENGTH);
+        hex.extend(self.0.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+        Secret::new(hex)
     }
 
     /// Reads what [`Self::to_hex`] wrote; nothing else is a key.

@@ -394,9 +394,19 @@ mod tests {
         match (Code { authenticator: 1 }) {
             Code { .. } | BackupCode { .. } | AppPassword { .. } | Key | NotEnrolled | PendingSkipped => {}
             NotEnrolledDenied | CodeWrong | CodeReplayed | ClockBehind | Empty | SameAsPassword => {}
-            AppPasswordAtPrompt | Throttled { .. } | Capped | EnrollmentChanged | AppOnly | UidChanged { .. } => {}
+            AppPasswordAtPrompt
+            | Throttled { .. }
+            | Capped
+            | EnrollmentChanged
+            | AppOnly
+            | UidChanged { .. } => {}
             UserUnknown | NameSpelling | NotAnAppPassword | AppPasswordWrong | AppPasswordRevoked { .. } => {}
-            KeyAlone | UserSwitched | Conversation | Store { .. } | Configuration { .. } | Argument { .. } => {}
+            KeyAlone
+            | UserSwitched
+            | Conversation
+            | Store { .. }
+            | Configuration { .. }
+            | Argument { .. } => {}
             NotRoot { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
             Administrator { .. } => {}
         }
@@ -442,7 +452,8 @@ mod tests {
     #[test]
     fn every_reason_and_key_is_documented() {
         let document = include_str!("../../docs/log.md");
-        let mut documented: Vec<&str> = document.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+        let mut documented: Vec<&str> =
+            document.lines().filter_map(|line| line.strip_prefix("| `")).collect();
         for reason in every_reason() {
             let line = Event { reason, user: None, service: None, source: None }.line();
             let mut words = line.split_whitespace();
@@ -451,7 +462,11 @@ mod tests {
             let found = documented.iter().position(|line| line.starts_with(&row));
             let row = documented.remove(found.unwrap_or_else(|| panic!("docs/log.md has no row for {row}")));
             for key in words.filter_map(|word| word.split_once('=')) {
-                assert!(row.contains(&format!("`{}`", key.0)), "docs/log.md does not tell of {} in {row}", key.0);
+                assert!(
+                    row.contains(&format!("`{}`", key.0)),
+                    "docs/log.md does not tell of {} in {row}",
+                    key.0
+                );
             }
         }
         documented.retain(|line| line.starts_with("result=") && !line.starts_with("result=changed"));

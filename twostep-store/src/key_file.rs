@@ -40,7 +40,9 @@ pub fn read(path: &Path) -> Result<MasterKey, StoreError> {
 /// When there is one, or it cannot be written.
 pub fn create(path: &Path, key: &MasterKey) -> Result<(), StoreError> {
     let failed = |error| StoreError::Io(path.to_owned(), error);
-    let mut text = Zeroizing::new(key.to_hex().expose().to_vec());
+    let hex = key.to_hex();
+    let mut text = Zeroizing::new(Vec::with_capacity(hex.expose().len() + 1));
+    text.extend_from_slice(hex.expose());
     text.push(b'\n');
     create_private(path, &text).map_err(failed)
 }
