@@ -1,2 +1,68 @@
-//! (skeleton)
-fn main() {}
+//! `twostep-admin`: the administrator's command of twostep.
+//!
+//! Exit status: 0 done, 1 refused or not found, 2 usage, 3 no store (or no configuration, or NSS failed).
+#![forbid(unsafe_code)]
+
+mod app_passwords;
+mod audit;
+mod backup_codes;
+mod check;
+mod cli;
+mod confirm;
+mod consent;
+mod context;
+mod enroll;
+mod explain;
+mod failure;
+mod init;
+mod key_uri;
+mod nss;
+mod output;
+mod seed;
+mod settle;
+mod show;
+mod stack_file;
+mod stacks;
+mod unenroll;
+mod unlock;
+
+use clap::Parser;
+use cli::{AppPasswordCommand, Arguments, Command};
+use context::Context;
+use failure::Failure;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match run(&Arguments::parse()) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("{failure}");
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    // These two report on a configuration that cannot be read, too.
+    match &arguments.command {
+        Command::Explain(wanted) => return explain::run(arguments, wanted),
+        Command::Check(wanted) => return check::run(arguments, wanted),
+        _ => {}
+    }
+    let context = Context::open(arguments)?;
+    match &arguments.command {
+        Command::Explain(_) | Command::Check(_) => Ok(()),
+        Command::Init => init::run(&context),
+        Command::Enroll(wanted) => enroll::run(&context, wanted),
+        Command::Settle(wanted) => settle::run(&context, wanted),
+        Command::Unenroll(wanted) => unenroll::run(&context, wanted),
+        Command::Show(wanted) => show::one(&context, wanted),
+        Command::List(wanted) => show::all(&context, wanted),
+        Command::AppPassword(AppPasswordCommand::Add(wanted)) => app_passwords::add(&context, wanted),
+        Command::AppPassword(AppPasswordCommand::List(wanted)) => app_passwords::list(&context, wanted),
+        Command::AppPassword(AppPasswordCommand::Revoke(wanted)) => app_passwords::revoke(&context, wanted),
+        Command::BackupCodes(wanted) => backup_codes::run(&context, wanted),
+        Command::Unlock(wanted) => unlock::run(&context, wanted),
+    }
+    .map(|()| ExitCode::SUCCESS)
+}

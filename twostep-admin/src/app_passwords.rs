@@ -1,0 +1,187 @@
+//! `app-password`: add, list, revoke.
+
+use crate::cli::{AppPasswordAdd, AppPasswordRevoke, User};
+use crate::consent;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Report, table, time};
+use serde::Serialize;
+use std::fmt::Write;
+use twostep_core::app_password::AppPassword;
+use twostep_store::admin::AppPasswordInfo;
+use twostep_store::host::Kernel;
+use zeroize::Zeroizing;
+
+/// Makes one and prints it.
+pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Failure> {
+    let session = context.session()?;
+    let subject = context.subject(&session, &wanted.user)?;
+    let enrollment = subject.settled()?;
+    let password = AppPassword::generate(&mut Kernel)?;
+    let id = session
+        .add_app_password(enrollment.id, &wanted.name, &password, context.now.wall)
+        .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
+    context.audit(&subject.name, "app-password-add", Some(wanted.name.to_string()));
+    let letters: Zeroizing<String> =
+        Zeroizing::new(password.expose().iter().copied().map(char::from).collect());
+    context.output.report(&Added {
+        id: id.0,
+        user: subject.name.as_str(),
+        name: wanted.name.as_str(),
+        created: time(context.now.wall),
+        password: &letters,
+        grouped: &password.grouped(),
+    })
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    id: i64,
+    user: &'a str,
+    name: &'a str,
+    created: String,
+    password: &'a str,
+    #[serde(skip)]
+    grouped: &'a str,
+}
+
+impl Report for Added<'_> {
+    fn text(&self, to: &mut String) {
+        let _ = writeln!(
+            to,
+            "App password \"{}\" of {}, for one program on one device. It is not shown again:\n\n{}\n\n\
+             Blanks and case do not matter.",
+            self.name, self.user, self.grouped
+        );
+    }
+}
+
+/// Lists a user's.
+pub(crate) fn list(context: &Context, wanted: &User) -> Result<(), Failure> {
+    let session = context.session()?;
+    let subject = context.subject(&session, &wanted.user)?;
+    let found = session.app_passwords(subject.enrolled()?.id)?;
+    context.output.report(&Listed(found.iter().map(One::of).collect()))
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Listed(Vec<One>);
+
+/// An app password as it is listed.
+#[derive(Serialize)]
+pub(crate) struct One {
+    id: i64,
+    name: String,
+    created: String,
+    last_used: Option<String>,
+    last_service: Option<String>,
+    last_from: Option<String>,
+}
+
+impl One {
+    /// From what the store says.
+    pub(crate) fn of(info: &AppPasswordInfo) -> Self {
+        let used = info.last_used.as_ref();
+        Self {
+            id: info.id.0,
+            name: info.name.to_string(),
+            created: time(info.created),
+            last_used: used.map(|used| time(used.at)),
+            last_service: used.map(|used| used.service.clone()),
+            last_from: used.map(|used| used.source.clone()),
+        }
+    }
+}
+
+impl Report for Listed {
+    fn text(&self, to: &mut String) {
+        if self.0.is_empty() {
+            to.push_str("no app passwords\n");
+            return;
+        }
+        to.push_str(&rows(&self.0));
+    }
+}
+
+/// App passwords as a table.
+pub(crate) fn rows(all: &[One]) -> String {
+    let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    table(
+        &["ID", "NAME", "CREATED", "LAST USED", "SERVICE", "FROM"],
+        all.iter().map(|one| {
+            vec![
+                one.id.to_string(),
+                one.name.clone(),
+                one.created.clone(),
+                dash(&one.last_used),
+                dash(&one.last_service),
+                dash(&one.last_from),
+            ]
+        }),
+    )
+}
+
+/// Revokes one, or all.
+pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<(), Failure> {
+    let session = context.session()?;
+    let subject = context.subject(&session, &wanted.user)?;
+    let enrollment = subject.enrolled()?;
+    let all = session.app_passwords(enrollment.id)?;
+    let user = &subject.name;
+    let refused = |refusal| Failure::refused(user, refusal);
+    let Some(which) = &wanted.one else {
+        consent::obtain(
+            wanted.consent,
+            &format!("All app passwords of {user} ({}) will be dead.", all.len()),
+        )?;
+        session.revoke_all_app_passwords(enrollment.id, context.now.wall).map_err(refused)?;
+        context.audit(user, "app-password-revoke-all", None);
+        return context.output.report(&Revoked::of(user.as_str(), &all.iter().collect::<Vec<_>>()));
+    };
+    let one = pick(&all, which)?.ok_or_else(|| Failure::NoAppPassword(user.clone(), which.clone()))?;
+    consent::obtain(wanted.consent, &format!("The app password \"{}\" of {user} will be dead.", one.name))?;
+    session.revoke_app_password(enrollment.id, one.id, context.now.wall).map_err(refused)?;
+    context.audit(user, "app-password-revoke", Some(one.name.to_string()));
+    context.output.report(&Revoked::of(user.as_str(), &[one]))
+}
+
+/// The one of this name or id.
+fn pick<'a>(all: &'a [AppPasswordInfo], which: &str) -> Result<Option<&'a AppPasswordInfo>, Failure> {
+    let named = all.iter().find(|one| one.name.as_str() == which);
+    let numbered = all.iter().find(|one| one.id.0.to_string() == which);
+    match (named, numbered) {
+        (Some(named), Some(numbered)) if named.id != numbered.id => Err(Failure::Ambiguous(which.to_owned())),
+        (named, numbered) => Ok(named.or(numbered)),
+    }
+}
+
+#[derive(Serialize)]
+struct Revoked<'a> {
+    user: &'a str,
+    revoked: Vec<RevokedOne<'a>>,
+}
+
+#[derive(Serialize)]
+struct RevokedOne<'a> {
+    id: i64,
+    name: &'a str,
+}
+
+impl<'a> Revoked<'a> {
+    fn of(user: &'a str, all: &[&'a AppPasswordInfo]) -> Self {
+        let revoked = all.iter().map(|one| RevokedOne { id: one.id.0, name: one.name.as_str() }).collect();
+        Self { user, revoked }
+    }
+}
+
+impl Report for Revoked<'_> {
+    fn text(&self, to: &mut String) {
+        if self.revoked.is_empty() {
+            let _ = writeln!(to, "{} has no app passwords: nothing to revoke", self.user);
+        }
+        for one in &self.revoked {
+            let _ = writeln!(to, "revoked \"{}\" of {}", one.name, self.user);
+        }
+    }
+}

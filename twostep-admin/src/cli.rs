@@ -1,0 +1,221 @@
+//! The arguments, and the help that comes with them. docs/man/twostep-admin.8 says the same at more length.
+
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use std::net::IpAddr;
+use std::path::PathBuf;
+use twostep_core::app_password::Label;
+use twostep_core::name::ServiceName;
+use twostep_core::totp::Algorithm;
+
+/// Two-step verification for this host: who gives a code, and which app passwords there are.
+#[derive(Debug, Parser)]
+#[command(name = "twostep-admin", version, after_help = EXIT_STATUS)]
+pub(crate) struct Arguments {
+    /// Configuration to use instead of /etc/twostep/config.toml; it must be there
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 refused or not found, 2 usage, 3 store unavailable.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Make the key and the store where they are missing; never overwrites
+    Init,
+    /// Turn two-step on for a user
+    Enroll(Enroll),
+    /// Say what becomes of an enrollment whose account was made anew or renumbered
+    Settle(Settle),
+    /// Turn two-step off for a user: authenticators, backup codes and app passwords are deleted
+    Unenroll(Confirmed),
+    /// Show one user's enrollment
+    Show(User),
+    /// List enrollments
+    List(List),
+    /// Passwords for programs that cannot show a second prompt
+    #[command(subcommand)]
+    AppPassword(AppPasswordCommand),
+    /// Make a new set of ten backup codes; the old set is dead
+    BackupCodes(Confirmed),
+    /// Forget a user's wrong codes, so that she need not wait any more
+    Unlock(User),
+    /// Say what a service would demand of a user, and why
+    Explain(Explain),
+    /// Look for mistakes: configuration, key, store, clock, accounts, PAM stacks
+    Check(Check),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppPasswordCommand {
+    /// Make an app password and print it, once
+    Add(AppPasswordAdd),
+    /// List a user's app passwords
+    List(User),
+    /// Revoke one app password, or all
+    Revoke(AppPasswordRevoke),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct User {
+    /// Login name
+    pub(crate) user: String,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Confirmed {
+    /// Login name
+    pub(crate) user: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Consent {
+    /// Do not ask
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("mode").args(["activate", "pending", "app_only"])))]
+pub(crate) struct Enroll {
+    /// Login name
+    pub(crate) user: String,
+    /// Hash of the authenticator
+    #[arg(long, default_value = "sha1", value_parser = algorithm())]
+    pub(crate) algorithm: Algorithm,
+    /// Digits of a code
+    #[arg(long, default_value = "6", value_parser = number(["6", "7", "8"]))]
+    pub(crate) digits: u8,
+    /// Seconds until the next code
+    #[arg(long, default_value = "30", value_parser = number(["30", "60"]))]
+    pub(crate) period: u8,
+    /// Take the secret (base32) from a file, or from standard input (-), instead of making one
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// Name of the authenticator
+    #[arg(long, value_name = "NAME", default_value = "phone", value_parser = label)]
+    pub(crate) label: Label,
+    /// On at once, without asking for a first code
+    #[arg(long)]
+    pub(crate) activate: bool,
+    /// The user's first right code at a login turns it on; until then an empty one is let pass
+    #[arg(long)]
+    pub(crate) pending: bool,
+    /// On at once and without an authenticator: for users who never see a prompt
+    #[arg(long, conflicts_with_all = ["algorithm", "digits", "period", "secret_file", "label"])]
+    pub(crate) app_only: bool,
+    /// No QR code: the secret in groups of four
+    #[arg(long)]
+    pub(crate) no_qr: bool,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("what").required(true).args(["keep", "drop"])))]
+pub(crate) struct Settle {
+    /// Login name
+    pub(crate) user: String,
+    /// The account is still the same person's: the enrollment holds for its uid of today
+    #[arg(long)]
+    pub(crate) keep: bool,
+    /// The account is somebody else's now: delete the enrollment
+    #[arg(long)]
+    pub(crate) drop: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    /// Only users in this state
+    #[arg(long)]
+    pub(crate) state: Option<WantedState>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum WantedState {
+    /// Accounts with a login shell that are not enrolled
+    None,
+    /// Made, first code not yet seen
+    Pending,
+    /// On
+    Active,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppPasswordAdd {
+    /// Login name
+    pub(crate) user: String,
+    /// What it is for: "old phone"
+    #[arg(value_parser = label)]
+    pub(crate) name: Label,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["one", "all"])))]
+pub(crate) struct AppPasswordRevoke {
+    /// Login name
+    pub(crate) user: String,
+    /// Name or id
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) one: Option<String>,
+    /// All of the user's
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Explain {
+    /// Login name, as a client would send it
+    pub(crate) user: String,
+    /// PAM service: the name of a file in /etc/pam.d
+    #[arg(value_parser = service)]
+    pub(crate) service: ServiceName,
+    /// Address the client would come from
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) from: Option<IpAddr>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Check {
+    /// Folder of PAM stacks
+    #[arg(long, hide = true, value_name = "DIR", default_value = "/etc/pam.d")]
+    pub(crate) pam_dir: PathBuf,
+}
+
+fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
+    PossibleValuesParser::new(["sha1", "sha256", "sha512"])
+        .try_map(|word| Algorithm::parse(&word).ok_or("no such algorithm"))
+}
+
+fn number<const N: usize>(words: [&'static str; N]) -> impl TypedValueParser<Value = u8> {
+    PossibleValuesParser::new(words).try_map(|word| word.parse::<u8>())
+}
+
+fn label(text: &str) -> Result<Label, String> {
+    Label::parse(text)
+        .map_err(|_| "1 to 64 printable characters are wanted, without blanks at the ends".to_owned())
+}
+
+fn service(text: &str) -> Result<ServiceName, String> {
+    ServiceName::parse(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+}

@@ -1,0 +1,110 @@
+//! What every command starts from: the policy, the store, the user it is about.
+
+use crate::audit;
+use crate::cli::Arguments;
+use crate::failure::Failure;
+use crate::output::Output;
+use std::path::{Path, PathBuf};
+use twostep_core::account::Enrollment;
+use twostep_core::name::UserName;
+use twostep_core::policy::Policy;
+use twostep_core::ports::{Directory, Person};
+use twostep_core::time::Now;
+use twostep_store::configuration::{self, ConfigError};
+use twostep_store::host::{self, Nss};
+use twostep_store::vault::{Files, Session};
+
+/// The host, as the configuration describes it.
+pub(crate) struct Context {
+    pub(crate) policy: Policy,
+    pub(crate) files: Files,
+    pub(crate) now: Now,
+    pub(crate) output: Output,
+}
+
+/// The user a command is about: in NSS, in the store, or both.
+pub(crate) struct Subject {
+    /// The canonical name, or the one the store has.
+    pub(crate) name: UserName,
+    /// What NSS says; none for an account that was deleted.
+    pub(crate) person: Option<Person>,
+    /// What the store says.
+    pub(crate) enrollment: Option<Enrollment>,
+}
+
+impl Context {
+    /// Reads the configuration.
+    pub(crate) fn open(arguments: &Arguments) -> Result<Self, Failure> {
+        let policy = configuration::read(named(arguments).as_deref())?;
+        Ok(Self::with(policy, arguments))
+    }
+
+    /// With a policy that was read already.
+    pub(crate) fn with(policy: Policy, arguments: &Arguments) -> Self {
+        let files = Files { paths: policy.paths.clone() };
+        Self { policy, files, now: host::now(), output: Output::of(arguments) }
+    }
+
+    /// Opens the store.
+    pub(crate) fn session(&self) -> Result<Session, Failure> {
+        Ok(self.files.session()?)
+    }
+
+    /// Whom `raw` means. NSS decides how the name is really spelled; a name it does not know may still be in the store.
+    pub(crate) fn subject(&self, session: &Session, raw: &str) -> Result<Subject, Failure> {
+        let person = find(raw)?;
+        let name = match &person {
+            Some(person) => person.name.clone(),
+            None => UserName::parse(raw).map_err(Failure::NotAName)?,
+        };
+        match (session.enrollment(&name)?, person) {
+            (None, None) => Err(Failure::UserUnknown(raw.to_owned())),
+            (enrollment, person) => Ok(Subject { name, person, enrollment }),
+        }
+    }
+
+    /// Writes the line that tells who changed what.
+    pub(crate) fn audit(&self, user: &UserName, action: &'static str, target: Option<String>) {
+        audit::record(Some(user), action, target);
+    }
+}
+
+impl Subject {
+    /// The enrollment, whatever became of the account.
+    pub(crate) fn enrolled(&self) -> Result<&Enrollment, Failure> {
+        self.enrollment.as_ref().ok_or_else(|| Failure::NotEnrolled(self.name.clone()))
+    }
+
+    /// The enrollment, if it is certain that it belongs to the account of today.
+    pub(crate) fn settled(&self) -> Result<&Enrollment, Failure> {
+        let enrollment = self.enrolled()?;
+        match &self.person {
+            None => Err(Failure::AccountGone(self.name.clone())),
+            Some(person) if person.uid != enrollment.uid => {
+                Err(Failure::UidChanged { user: self.name.clone(), was: enrollment.uid, is: person.uid })
+            }
+            Some(_) => Ok(enrollment),
+        }
+    }
+}
+
+/// The configuration that was asked for, as an absolute path.
+pub(crate) fn named(arguments: &Arguments) -> Option<PathBuf> {
+    // It fails for an empty path only, which is then told as one that is missing.
+    arguments.config.as_ref().map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()))
+}
+
+/// The configuration in force, for messages.
+pub(crate) fn configuration_path(arguments: &Arguments) -> PathBuf {
+    named(arguments).unwrap_or_else(|| Path::new(configuration::DEFAULT_PATH).to_owned())
+}
+
+/// Reads the policy for commands that go on without one.
+pub(crate) fn policy(arguments: &Arguments) -> Result<Policy, ConfigError> {
+    configuration::read(named(arguments).as_deref())
+}
+
+/// Looks a name up in NSS.
+pub(crate) fn find(raw: &str) -> Result<Option<Person>, Failure> {
+    Nss.find(raw).map_err(|failed| Failure::Nss(failed.0))
+}

@@ -1,0 +1,200 @@
+//! Why a command was not carried out: a fact, and what to do about it.
+
+use std::fmt;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use twostep_core::account::State;
+use twostep_core::app_password::Label;
+use twostep_core::name::{NameError, UserName};
+use twostep_store::StoreError;
+use twostep_store::admin::{APP_PASSWORDS_MAX, Refusal};
+use twostep_store::configuration::{ConfigError, DEFAULT_PATH};
+
+/// Everything that can go wrong.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The arguments do not fit the occasion.
+    Usage(Misuse),
+    /// Neither NSS nor the store knows the user.
+    UserUnknown(String),
+    /// What was given can be nobody's name.
+    NotAName(NameError),
+    /// The store knows the user, NSS does not.
+    AccountGone(UserName),
+    /// The enrollment was made for another uid.
+    UidChanged { user: UserName, was: u32, is: u32 },
+    /// The user is not enrolled.
+    NotEnrolled(UserName),
+    /// The user is enrolled already.
+    AlreadyEnrolled(UserName, State),
+    /// The user has an app password of that name.
+    NameTaken(UserName, Label),
+    /// The user has as many app passwords as are allowed.
+    TooMany(UserName),
+    /// The user has no such app password.
+    NoAppPassword(UserName, String),
+    /// It is the name of one app password and the id of another.
+    Ambiguous(String),
+    /// The secret file cannot be read.
+    SecretUnread(PathBuf, io::Error),
+    /// What is in the secret file is no secret.
+    NotASecret(NotASecret),
+    /// No right first code came.
+    NotConfirmed,
+    /// The administrator did not type "yes".
+    Declined,
+    /// NSS failed, as against knowing no such user.
+    Nss(String),
+    /// The configuration.
+    Configuration(ConfigError),
+    /// The store.
+    Store(StoreError),
+    /// No memory for a password hash.
+    Memory,
+    /// The output could not be written.
+    Output(io::Error),
+}
+
+/// Arguments that do not fit the occasion.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Misuse {
+    /// A destructive command without `--yes`, and nobody to ask.
+    NeedsYes,
+    /// `enroll --json` without a mode.
+    NeedsMode,
+    /// The secret and the first code cannot both come from standard input.
+    BothFromInput,
+}
+
+/// Why a text is no secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotASecret {
+    /// It is no base32.
+    Base32,
+    /// It has this many bytes.
+    Length(usize),
+}
+
+impl Failure {
+    /// The exit status.
+    pub(crate) fn exit_code(&self) -> ExitCode {
+        ExitCode::from(match self {
+            Self::Usage(_) => 2,
+            Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Memory => 3,
+            _ => 1,
+        })
+    }
+
+    /// What the store refused to do for this user.
+    pub(crate) fn refused(user: &UserName, refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::AlreadyEnrolled(state) => Self::AlreadyEnrolled(user.clone(), state),
+            Refusal::NameTaken(name) => Self::NameTaken(user.clone(), name),
+            Refusal::TooMany => Self::TooMany(user.clone()),
+            Refusal::Store(error) => Self::Store(error),
+            Refusal::Hash(_) => Self::Memory,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Usage(Misuse::NeedsYes) => "--yes carries it out without asking".to_owned(),
+            Self::Usage(Misuse::NeedsMode) => {
+                "with --json say how: --activate, --pending or --app-only".to_owned()
+            }
+            Self::Usage(Misuse::BothFromInput) => "add --activate or --pending".to_owned(),
+            Self::UserUnknown(_) => "getent passwd USER must find the account".to_owned(),
+            Self::AccountGone(user) => format!("twostep-admin unenroll {user} deletes what is left"),
+            Self::UidChanged { user, .. } => format!(
+                "twostep-admin settle {user} --keep where it is still the same person, --drop where it is not"
+            ),
+            Self::NotEnrolled(user) => format!("twostep-admin enroll {user}"),
+            Self::AlreadyEnrolled(user, _) => {
+                format!("twostep-admin show {user}; unenroll first to begin anew")
+            }
+            Self::NameTaken(user, name) => {
+                format!("choose another name, or twostep-admin app-password revoke {user} \"{name}\"")
+            }
+            Self::TooMany(user) => format!("revoke one: twostep-admin app-password list {user}"),
+            Self::NoAppPassword(user, _) => format!("twostep-admin app-password list {user}"),
+            Self::Ambiguous(_) => "revoke by the other one's name or id first".to_owned(),
+            Self::SecretUnread(..) => "name a file that you can read, or - for standard input".to_owned(),
+            Self::NotASecret(_) => {
+                "give base32 (A to Z, 2 to 7) of 16 to 128 bytes; case, blanks and = do not matter".to_owned()
+            }
+            Self::NotConfirmed => "run it again with the phone at hand, or with --pending".to_owned(),
+            Self::Nss(_) => "getent passwd USER must work: is the directory service running?".to_owned(),
+            Self::Configuration(ConfigError::Untrusted(untrusted)) => untrusted.remedy(),
+            Self::Configuration(ConfigError::Mistakes(..)) => return None,
+            Self::Configuration(_) => format!("write a new one; {DEFAULT_PATH} documents every key"),
+            Self::Store(error) => error.remedy(),
+            Self::Memory => "Argon2id takes 19 MiB; make room and try again".to_owned(),
+            Self::NotAName(_) | Self::Declined | Self::Output(_) => return None,
+        })
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("twostep-admin: ")?;
+        match self {
+            Self::Usage(Misuse::NeedsYes) => f.write_str("nobody to ask: standard input is no terminal"),
+            Self::Usage(Misuse::NeedsMode) => f.write_str("a first code cannot be asked for in JSON"),
+            Self::Usage(Misuse::BothFromInput) => {
+                f.write_str("the secret and the first code cannot both come from standard input")
+            }
+            Self::UserUnknown(name) => write!(f, "there is no user {name:?}"),
+            Self::NotAName(error) => write!(f, "that is no user name: {error}"),
+            Self::AccountGone(user) => write!(f, "{user} is enrolled, but has no account any more"),
+            Self::UidChanged { user, was, is } => {
+                write!(f, "{user} was enrolled as uid {was} and has uid {is} now")
+            }
+            Self::NotEnrolled(user) => write!(f, "{user} is not enrolled"),
+            Self::AlreadyEnrolled(user, state) => {
+                write!(f, "{user} is already enrolled ({})", state.as_str())
+            }
+            Self::NameTaken(user, name) => write!(f, "{user} has an app password named \"{name}\" already"),
+            Self::TooMany(user) => write!(f, "{user} has {APP_PASSWORDS_MAX} app passwords, and no more"),
+            Self::NoAppPassword(user, which) => write!(f, "{user} has no app password {which:?}"),
+            Self::Ambiguous(which) => {
+                write!(f, "{which:?} is the name of one app password and the id of another")
+            }
+            Self::SecretUnread(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::NotASecret(NotASecret::Base32) => f.write_str("that is no base32"),
+            Self::NotASecret(NotASecret::Length(bytes)) => write!(f, "the secret has {bytes} bytes"),
+            Self::NotConfirmed => f.write_str("no right code came: nothing was stored"),
+            Self::Declined => f.write_str("nothing was changed"),
+            Self::Nss(cause) => write!(f, "the user database failed: {cause}"),
+            Self::Configuration(error @ ConfigError::Mistakes(..)) => {
+                write!(f, "the configuration cannot be used\n{error}")
+            }
+            Self::Configuration(error) => error.fmt(f),
+            Self::Store(error) => error.fmt(f),
+            Self::Memory => f.write_str("no memory for Argon2id"),
+            Self::Output(error) => write!(f, "the output could not be written: {error}"),
+        }?;
+        match self.hint() {
+            Some(hint) => write!(f, "\n  hint: {hint}"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::Configuration(error)
+    }
+}
+
+impl From<twostep_core::random::NoEntropy> for Failure {
+    fn from(_: twostep_core::random::NoEntropy) -> Self {
+        Self::Store(StoreError::Entropy)
+    }
+}

@@ -1,0 +1,77 @@
+//! `init`: makes what is missing, and nothing else.
+
+use crate::audit;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Report;
+use serde::Serialize;
+use std::fmt::Write;
+use std::fs::{DirBuilder, Permissions, set_permissions};
+use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::path::Path;
+use twostep_store::files::{self, Want};
+use twostep_store::{StoreError, admin};
+
+/// Carries it out.
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let paths = &context.files.paths;
+    let mut folders = Vec::new();
+    for (file, mode) in [(&paths.key, 0o755), (&paths.store, 0o700)] {
+        folders.extend(folder_for(file, mode)?);
+    }
+    let made = admin::init(&context.files, context.now.wall)?;
+    if made.key || made.store || made.upgraded_from.is_some() {
+        audit::record(None, "init", None);
+    }
+    context.output.report(&Initialised {
+        folders: folders.iter().map(|folder| folder.display().to_string()).collect(),
+        key: Part { path: paths.key.display().to_string(), made: made.key },
+        store: Part { path: paths.store.display().to_string(), made: made.store },
+        upgraded_from: made.upgraded_from,
+    })
+}
+
+/// Makes the folder that a file is to lie in, where only that one is missing.
+fn folder_for(file: &Path, mode: u32) -> Result<Option<&Path>, StoreError> {
+    let Some(folder) = file.parent() else { return Ok(None) };
+    let Some(above) = folder.parent().filter(|_| folder.symlink_metadata().is_err()) else { return Ok(None) };
+    files::check(above, Want::GuardedFolder)?;
+    let failed = |error| StoreError::Io(folder.to_owned(), error);
+    DirBuilder::new().mode(0o700).create(folder).map_err(failed)?;
+    // The umask has its say when a folder is made, not here.
+    set_permissions(folder, Permissions::from_mode(mode)).map_err(failed)?;
+    Ok(Some(folder))
+}
+
+#[derive(Serialize)]
+struct Initialised {
+    folders: Vec<String>,
+    key: Part,
+    store: Part,
+    upgraded_from: Option<i64>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    path: String,
+    made: bool,
+}
+
+impl Report for Initialised {
+    fn text(&self, to: &mut String) {
+        for folder in &self.folders {
+            let _ = writeln!(to, "made    folder {folder}");
+        }
+        for (what, part) in [("key", &self.key), ("store", &self.store)] {
+            let did = if part.made { "made" } else { "found" };
+            let _ = writeln!(to, "{did:<7} {what} {}", part.path);
+        }
+        if let Some(from) = self.upgraded_from {
+            let _ = writeln!(to, "brought the store up to date from schema {from}");
+        }
+        if self.key.made {
+            let _ =
+                writeln!(to, "Back the key up apart from the store: without it every enrollment is lost.");
+        }
+    }
+}

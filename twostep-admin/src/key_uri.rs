@@ -1,0 +1,75 @@
+//! What a phone scans: the Key URI format (github.com/google/google-authenticator/wiki/Key-Uri-Format), as text and as a QR code.
+
+use qrcode::render::unicode::Dense1x2;
+use qrcode::{EcLevel, QrCode};
+use std::fmt::Write;
+use twostep_core::totp::Parameters;
+use zeroize::Zeroizing;
+
+/// `otpauth://totp/ISSUER:USER?secret=…`
+pub(crate) fn uri(issuer: &str, user: &str, secret: &str, parameters: Parameters) -> Zeroizing<String> {
+    let mut uri = Zeroizing::new(String::with_capacity(1024));
+    uri.push_str("otpauth://totp/");
+    percent_encoded(&mut uri, issuer);
+    uri.push(':');
+    percent_encoded(&mut uri, user);
+    // Writing to a String cannot fail.
+    let _ = write!(*uri, "?secret={secret}&issuer=");
+    percent_encoded(&mut uri, issuer);
+    let _ = write!(
+        *uri,
+        "&algorithm={}&digits={}&period={}",
+        parameters.algorithm().as_str().to_ascii_uppercase(),
+        parameters.digits(),
+        parameters.period()
+    );
+    uri
+}
+
+/// The QR code, two modules a character, black on white whatever the terminal's own colours are: many phones cannot read a white
+/// one on black.
+pub(crate) fn qr(uri: &str) -> Option<Zeroizing<String>> {
+    let code = QrCode::with_error_correction_level(uri, EcLevel::L).ok()?;
+    let drawn = Zeroizing::new(code.render::<Dense1x2>().quiet_zone(true).build());
+    let mut text = Zeroizing::new(String::with_capacity(drawn.len() * 2));
+    for line in drawn.lines() {
+        text.push_str("\x1b[0;30;47m");
+        text.push_str(line);
+        text.push_str("\x1b[0m\n");
+    }
+    Some(text)
+}
+
+/// RFC 3986 §2.3: all but the unreserved characters are escaped.
+fn percent_encoded(to: &mut String, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => to.push(char::from(byte)),
+            byte => {
+                let _ = write!(to, "%{byte:02X}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uri_is_that_of_the_key_uri_format() {
+        assert_eq!(
+            *uri("Example Ltd", "alice@example", "GEZDGNBV", Parameters::COMMON),
+            "otpauth://totp/Example%20Ltd:alice%40example?secret=GEZDGNBV&issuer=Example%20Ltd&algorithm=SHA1&digits=6&period=30"
+        );
+    }
+
+    #[test]
+    fn the_qr_code_is_square_with_a_quiet_zone() {
+        let text = qr("otpauth://totp/a:b?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ").unwrap();
+        let lines: Vec<&str> = text.lines().collect();
+        let width = lines[0].chars().count() - "\x1b[0;30;47m\x1b[0m".len();
+        assert!(lines.iter().all(|line| line.starts_with("\x1b[0;30;47m    ")));
+        assert!(lines.len() * 2 == width || lines.len() * 2 == width + 1, "{} lines of {width}", lines.len());
+    }
+}

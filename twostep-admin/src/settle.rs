@@ -1,0 +1,67 @@
+//! `settle`: an account that was deleted and made anew, or whose uid was changed.
+
+use crate::cli::Settle;
+use crate::consent;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Report;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Carries it out.
+pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
+    let session = context.session()?;
+    let subject = context.subject(&session, &wanted.user)?;
+    let enrollment = subject.enrolled()?;
+    let user = &subject.name;
+    // An account that is gone has nobody to keep the enrollment for.
+    let now = match &subject.person {
+        None if wanted.keep => return Err(Failure::AccountGone(user.clone())),
+        person => person.as_ref().map(|person| person.uid),
+    };
+    let refused = |refusal| Failure::refused(user, refusal);
+    let outcome = if now == Some(enrollment.uid) {
+        Outcome::Nothing
+    } else if let (true, Some(uid)) = (wanted.keep, now) {
+        session.keep_for_uid(enrollment.id, uid).map_err(refused)?;
+        context.audit(user, "settle-keep", None);
+        Outcome::Kept
+    } else {
+        consent::obtain(wanted.consent, &format!("The enrollment of {user} will be deleted."))?;
+        session.unenroll(enrollment.id).map_err(refused)?;
+        context.audit(user, "settle-drop", None);
+        Outcome::Dropped
+    };
+    context.output.report(&Settled { user: user.as_str(), settled: outcome, was: enrollment.uid, is: now })
+}
+
+#[derive(Clone, Copy, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum Outcome {
+    Nothing,
+    Kept,
+    Dropped,
+}
+
+#[derive(Serialize)]
+struct Settled<'a> {
+    user: &'a str,
+    settled: Outcome,
+    was: u32,
+    is: Option<u32>,
+}
+
+impl Report for Settled<'_> {
+    fn text(&self, to: &mut String) {
+        let Self { user, was, .. } = self;
+        let _ = match (self.settled, self.is) {
+            (Outcome::Nothing, _) => {
+                writeln!(to, "nothing to settle: {user} is enrolled as uid {was}, and that is the account's")
+            }
+            (Outcome::Kept, Some(is)) => {
+                writeln!(to, "kept: {user}'s enrollment was made for uid {was} and holds for uid {is} now")
+            }
+            _ => writeln!(to, "dropped: {user}'s enrollment, made for uid {was}, is deleted"),
+        };
+    }
+}

@@ -1,0 +1,36 @@
+//! `unenroll`: turns two-step off.
+
+use crate::cli::Confirmed;
+use crate::consent;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Report;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Carries it out; for an account that is gone, too.
+pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> {
+    let session = context.session()?;
+    let subject = context.subject(&session, &wanted.user)?;
+    let enrollment = subject.enrolled()?;
+    let user = &subject.name;
+    consent::obtain(
+        wanted.consent,
+        &format!("Authenticators, backup codes and app passwords of {user} will be deleted."),
+    )?;
+    session.unenroll(enrollment.id).map_err(|refusal| Failure::refused(user, refusal))?;
+    context.audit(user, "unenroll", None);
+    context.output.report(&Unenrolled { user: user.as_str(), state: "none" })
+}
+
+#[derive(Serialize)]
+struct Unenrolled<'a> {
+    user: &'a str,
+    state: &'a str,
+}
+
+impl Report for Unenrolled<'_> {
+    fn text(&self, to: &mut String) {
+        let _ = writeln!(to, "{} is not enrolled any more.", self.user);
+    }
+}

@@ -1,0 +1,31 @@
+//! `unlock`: forgets a user's wrong codes. Without it, somebody at the cap could get in with a backup code only.
+
+use crate::cli::User;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Report;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// Carries it out.
+pub(crate) fn run(context: &Context, wanted: &User) -> Result<(), Failure> {
+    let session = context.session()?;
+    let subject = context.subject(&session, &wanted.user)?;
+    let enrollment = subject.enrolled()?;
+    let failures = session.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.failures);
+    session.unlock(enrollment.id).map_err(|refusal| Failure::refused(&subject.name, refusal))?;
+    context.audit(&subject.name, "unlock", None);
+    context.output.report(&Unlocked { user: subject.name.as_str(), failures_forgotten: failures })
+}
+
+#[derive(Serialize)]
+struct Unlocked<'a> {
+    user: &'a str,
+    failures_forgotten: u32,
+}
+
+impl Report for Unlocked<'_> {
+    fn text(&self, to: &mut String) {
+        let _ = writeln!(to, "{}: {} wrong codes forgotten", self.user, self.failures_forgotten);
+    }
+}
