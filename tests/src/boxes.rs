@@ -114,6 +114,11 @@ fn stage() -> Stage {
     }
 }
 
+/// Whether this process is the one that cargo started, and not one of a box.
+pub(crate) fn is_outside() -> bool {
+    matches!(stage(), Stage::Outside)
+}
+
 /// The test's name as libtest knows it, from the type of its closure: `ssh::a_wrong_code_is_refused::{{closure}}`. The thread's
 /// name would do as well, but for `--test-threads=1`, where it is `main`.
 fn test_name<F>() -> String {

@@ -1,10 +1,11 @@
 //! The product's own binaries, built from this workspace.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Once;
 
+use crate::boxes;
 use crate::command;
 use crate::ffi::kernel;
 use crate::places;
@@ -26,24 +27,40 @@ pub fn built() {
     ONCE.call_once(build);
 }
 
+/// A module that panics where its line says `provoke=panic`, built for tests only and never installed by anyone.
+///
+/// To be called before [`crate::in_box`]; the path is good inside as well.
+pub fn provoking_module() -> PathBuf {
+    let module = places::cache().join("libpam_twostep_provoke.so");
+    if !boxes::is_outside() {
+        return module;
+    }
+    let _lock = locked();
+    cargo(&["build", "--quiet", "-p", "pam_twostep", "--features", "provoke"]);
+    // Copied away, since the next build without the feature has the same name.
+    let built = places::target().join("debug/libpam_twostep.so");
+    fs::copy(&built, &module).or_die(format_args!("copy {}", built.display()));
+    module
+}
+
 fn build() {
+    let _lock = locked();
+    cargo(&["build", "--quiet", "--release", "-p", "pam_twostep", "-p", "twostep-admin"]);
+}
+
+/// Keeps other test processes from building at the same time for as long as it lives.
+fn locked() -> File {
     let lock = File::create(places::cache().join("build.lock")).or_die("open target/e2e/build.lock");
     kernel::lock(&lock).or_die("lock target/e2e/build.lock");
+    lock
+}
+
+fn cargo(arguments: &[&str]) {
     // The cargo that runs the tests, or the one of whoever started the binary by hand.
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let mut command = Command::new(cargo);
     command.current_dir(places::workspace());
-    command.args([
-        "build",
-        "--quiet",
-        "--release",
-        "-p",
-        "pam_twostep",
-        "-p",
-        "twostep-admin",
-        "--target-dir",
-    ]);
-    command.arg(places::target());
+    command.args(arguments).arg("--target-dir").arg(places::target());
     let done = command::run(&mut command);
     assert!(done.success(), "the product does not build:\n{}", done.stderr);
 }

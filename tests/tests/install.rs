@@ -1,0 +1,50 @@
+//! `make install`, into a folder and onto the (throw-away) host.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use twostep_tests::{Done, Host, in_box, product};
+
+fn make_install(host: &Host, destination: &str) -> Done {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").display().to_string();
+    let module = product::module();
+    let target = module.ancestors().nth(2).unwrap_or(&module).display();
+    let variables = [format!("DESTDIR={destination}"), format!("CARGO_TARGET_DIR={target}")];
+    host.command("make", &["-C", &workspace, "install", &variables[0], &variables[1]]).expect_success()
+}
+
+fn mode(path: impl AsRef<Path>) -> u32 {
+    let path = path.as_ref();
+    fs::metadata(path).unwrap_or_else(|error| panic!("{}: {error}", path.display())).permissions().mode()
+        & 0o7777
+}
+
+#[test]
+fn everything_is_put_below_destdir_with_its_mode_and_no_pam_stack_is_touched() {
+    in_box(|host| {
+        make_install(host, "/tmp/staged");
+        let module = format!("/tmp/staged{}", host.module_path().display());
+        assert_eq!(mode(module), 0o644);
+        assert_eq!(mode("/tmp/staged/usr/sbin/twostep-admin"), 0o755);
+        assert_eq!(mode("/tmp/staged/etc/twostep/config.toml"), 0o644);
+        assert_eq!(mode("/tmp/staged/var/lib/twostep"), 0o700);
+        assert_eq!(mode("/tmp/staged/usr/lib/tmpfiles.d/twostep.conf"), 0o644);
+        let etc: Vec<String> = fs::read_dir("/tmp/staged/etc")
+            .expect("etc was made")
+            .map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned())
+            .collect();
+        assert_eq!(etc, ["twostep"]);
+    });
+}
+
+#[test]
+fn a_configuration_that_is_there_already_is_left_alone() {
+    in_box(|host| {
+        host.write("/etc/twostep/config.toml", "# mine\n");
+        make_install(host, "");
+        assert_eq!(host.read("/etc/twostep/config.toml"), "# mine\n");
+        assert_eq!(mode("/run/twostep/private"), 0o700);
+        host.admin(&["init"]).expect_success();
+    });
+}
