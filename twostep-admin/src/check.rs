@@ -1,9 +1,129 @@
-//! (comes with the next commit)
+//! `check`: looks for mistakes, and says of each what it is, where, and what to do.
 
 use crate::cli::{Arguments, Check};
+use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
+use crate::output::{Output, Report};
+use crate::{health, stacks};
+use serde::Serialize;
+use std::fmt::{Display, Write};
 use std::process::ExitCode;
-pub(crate) fn run(_: &Arguments, wanted: &Check) -> Result<ExitCode, Failure> {
-    let _ = &wanted.pam_dir;
-    Ok(ExitCode::SUCCESS)
+use twostep_core::policy::Policy;
+use twostep_store::configuration::ConfigError;
+
+/// Carries it out. Exit status 1 where there is an error; warnings and notes leave it 0.
+pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Failure> {
+    let mut findings = Vec::new();
+    let policy = configuration(arguments, &mut findings);
+    match &policy {
+        Some(policy) => findings.extend(health::check(policy)),
+        None => findings.push(Finding::note(
+            "key, store, clock",
+            "not looked at: where they lie stands in the configuration",
+            "mend that first",
+        )),
+    }
+    findings.extend(stacks::check(&wanted.pam_dir, policy.as_ref()));
+    findings.sort_by_key(|finding| finding.severity);
+    let ok = findings.iter().all(|finding| finding.severity != Severity::Error);
+    Output::of(arguments).report(&Checked { ok, findings })?;
+    Ok(ExitCode::from(if ok { 0 } else { 1 }))
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Severity {
+    /// Somebody gets in who should not, or nobody does.
+    Error,
+    /// It will hurt some day, or costs something.
+    Warning,
+    /// Good to know.
+    Note,
+}
+
+/// One thing found.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct Finding {
+    pub(crate) severity: Severity,
+    /// A file, with its line where there is one; or a user.
+    pub(crate) subject: String,
+    pub(crate) message: String,
+    pub(crate) remedy: String,
+}
+
+impl Finding {
+    pub(crate) fn error(
+        subject: impl Display,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Error, subject, message, remedy)
+    }
+
+    pub(crate) fn warning(
+        subject: impl Display,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(Severity::Warning, subject, message, remedy)
+    }
+
+    pub(crate) fn note(subject: impl Display, message: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(Severity::Note, subject, message, remedy)
+    }
+
+    fn new(
+        severity: Severity,
+        subject: impl Display,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self { severity, subject: subject.to_string(), message: message.into(), remedy: remedy.into() }
+    }
+}
+
+/// The policy, or what is wrong with it.
+fn configuration(arguments: &Arguments, findings: &mut Vec<Finding>) -> Option<Policy> {
+    let path = configuration_path(arguments);
+    let file = path.display();
+    match policy(arguments) {
+        Ok(policy) => return Some(policy),
+        Err(ConfigError::Mistakes(_, mistakes)) => findings.extend(mistakes.into_iter().map(|mistake| {
+            let subject = format!("{file}:{}:{}", mistake.line, mistake.column);
+            let remedy = mistake.hint.unwrap_or_else(|| "man twostep-admin; every login is refused".into());
+            Finding::error(subject, mistake.message, remedy)
+        })),
+        Err(ConfigError::Untrusted(untrusted)) => {
+            findings.push(Finding::error(file, untrusted.to_string(), untrusted.remedy()));
+        }
+        Err(other) => findings.push(Finding::error(file, other.to_string(), "write the file anew")),
+    }
+    None
+}
+
+#[derive(Serialize)]
+struct Checked {
+    ok: bool,
+    findings: Vec<Finding>,
+}
+
+impl Report for Checked {
+    fn text(&self, to: &mut String) {
+        for finding in &self.findings {
+            let severity = match finding.severity {
+                Severity::Error => "error",
+                Severity::Warning => "warning",
+                Severity::Note => "note",
+            };
+            let Finding { subject, message, remedy, .. } = finding;
+            let _ = writeln!(to, "{severity}: {subject}: {message}\n  hint: {remedy}");
+        }
+        let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
+        let _ = match errors {
+            0 => writeln!(to, "no errors"),
+            1 => writeln!(to, "1 error"),
+            n => writeln!(to, "{n} errors"),
+        };
+    }
 }

@@ -1,0 +1,124 @@
+//! Key, store, clock and accounts, as `check` looks at them.
+
+use crate::check::Finding;
+use twostep_core::policy::{Paths, Policy};
+use twostep_core::ports::Directory;
+use twostep_core::time::UnixTime;
+use twostep_store::files::{self, Want};
+use twostep_store::host::Nss;
+use twostep_store::vault::{Files, Session};
+use twostep_store::{StoreError, boot_key, host, key_file};
+
+/// 2024: before twostep was written. A host without a battery-backed clock starts earlier.
+const EPOCH: UnixTime = UnixTime(1_704_067_200);
+/// How far the clock may be behind the latest code: phones run ahead, and a step is accepted early.
+const SLACK: i64 = 120;
+
+/// All findings about them.
+pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let paths = &policy.paths;
+    if !nix::unistd::geteuid().is_root() {
+        let message = "not run as root: what root alone can read is told as an error";
+        findings.push(Finding::note("twostep-admin check", message, "run it as root"));
+    }
+    match key_file::read(&paths.key) {
+        Err(error) => findings.push(wrong(&paths.key.display().to_string(), &error)),
+        Ok(_) => match (Files { paths: paths.clone() }).session() {
+            Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
+            Ok(session) => inside(&session, paths, &mut findings),
+        },
+    }
+    folders(paths, &mut findings);
+    let now = host::now().wall;
+    if now < EPOCH {
+        let message = "this host's clock stands before 2024: no code can be right";
+        findings.push(Finding::error("clock", message, "set it; let NTP keep it (timedatectl set-ntp true)"));
+    }
+    findings
+}
+
+fn folders(paths: &Paths, findings: &mut Vec<Finding>) {
+    if let Some(folder) = paths.store.parent()
+        && let Err(untrusted) = files::check(folder, Want::PrivateFolder)
+        // A folder that is missing or that others can write has been told with the store.
+        && matches!(untrusted.fault, files::Fault::Readable(_))
+    {
+        findings.push(Finding::warning(folder.display(), untrusted.to_string(), untrusted.remedy()));
+    }
+    if let Err(error) = boot_key::check(&paths.runtime) {
+        findings.push(Finding::warning(
+            paths.runtime.display(),
+            format!("{error}: every app login pays for an Argon2id run"),
+            "systemd-tmpfiles --create twostep.conf; the folder private must be root's, mode 0700, on a tmpfs",
+        ));
+    }
+}
+
+/// What is in the store.
+fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
+    let store = paths.store.display().to_string();
+    match session.damage() {
+        Ok(damage) => findings.extend(
+            damage.into_iter().map(|what| Finding::error(&store, what, "put the store back from a backup")),
+        ),
+        Err(error) => findings.push(wrong(&store, &error)),
+    }
+    match session.latest_time() {
+        Ok(latest) if host::now().wall.0.saturating_add(SLACK) < latest.0 => {
+            findings.push(Finding::error(
+                "clock",
+                format!(
+                    "this host's clock is behind {}, when a right code came",
+                    crate::output::time(latest)
+                ),
+                "set it; let NTP keep it (timedatectl set-ntp true)",
+            ));
+        }
+        Ok(_) => {}
+        Err(error) => findings.push(wrong(&store, &error)),
+    }
+    match accounts(session) {
+        Ok(found) => findings.extend(found),
+        Err(error) => findings.push(wrong(&store, &error)),
+    }
+}
+
+/// Enrollments whose account has changed.
+fn accounts(session: &Session) -> Result<Vec<Finding>, StoreError> {
+    let mut findings = Vec::new();
+    for summary in session.summaries(None)? {
+        let enrollment = summary.enrollment;
+        let user = &enrollment.user;
+        match Nss.find(user.as_str()) {
+            Err(failed) => {
+                findings.push(Finding::error(
+                    user,
+                    failed.0,
+                    "getent passwd USER must work: is the directory service running?",
+                ));
+                // They would all say the same.
+                break;
+            }
+            Ok(None) => findings.push(Finding::warning(
+                user,
+                "is enrolled, but has no account any more",
+                format!("twostep-admin unenroll {user}"),
+            )),
+            Ok(Some(person)) if person.uid != enrollment.uid => findings.push(Finding::warning(
+                user,
+                format!(
+                    "was enrolled as uid {} and has uid {} now: every login is refused",
+                    enrollment.uid, person.uid
+                ),
+                format!("twostep-admin settle {user}"),
+            )),
+            Ok(Some(_)) => {}
+        }
+    }
+    Ok(findings)
+}
+
+fn wrong(subject: &str, error: &StoreError) -> Finding {
+    Finding::error(subject, error.to_string(), error.remedy())
+}
