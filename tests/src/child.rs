@@ -1,7 +1,8 @@
 //! Forked children: for what a process can do only once (give up its uid) and for what takes many (a race).
 //!
 //! A child runs Rust code after a fork, which is sound where the parent has a single thread, as inside of a box. Elsewhere keep to
-//! what takes no lock of std's: no printing.
+//! what takes no lock of std's: no printing. The child's closure is dropped in the parent too: what it owns and cleans up when dropped
+//! (a folder of stacks) is made within it, or lent to it.
 
 use std::fs::File;
 use std::io::{Read, Write};

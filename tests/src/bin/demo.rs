@@ -69,7 +69,7 @@ fn set_up(host: &Host) -> (Phone, String) {
     host.wire_dovecot();
     host.start_sshd("");
     host.start_dovecot();
-    println!("  # twostep-admin enroll alice");
+    println!("  # twostep-admin enroll alice                      (bob is left as he is)");
     let phone = host.enroll("alice");
     println!("  # twostep-admin app-password add alice laptop");
     let app_password = host.add_app_password("alice", "laptop");
@@ -115,12 +115,8 @@ impl Transcript {
 
     fn ssh(&mut self, tried: &str, expected: Expected, connection: Ssh) {
         let attempt = connection.run("true");
-        let prompts: Vec<&str> = attempt
-            .prompts
-            .iter()
-            .map(|prompt| prompt.rsplit(") ").next().unwrap_or(prompt).trim_end())
-            .collect();
-        self.line(tried, expected, attempt.success, &format!("asked: {}", prompts.join(" ")));
+        let prompts: Vec<String> = attempt.prompts.iter().map(|prompt| as_asked(prompt)).collect();
+        self.line(tried, expected, attempt.success, &format!("asked {}", prompts.join(", then ")));
     }
 
     fn imap(&mut self, tried: &str, expected: Expected, user: &str, password: &str) {
@@ -138,7 +134,7 @@ impl Transcript {
             self.wrong += 1;
             self.painted("31", &format!("NOT AS EXPECTED ({})", expected.word()))
         };
-        self.say(&format!("  {tried:<31} {:<8} {came_back:<38} {verdict}", outcome.word()));
+        self.say(&format!("  {tried:<31} {:<8} {came_back:<46} {verdict}", outcome.word()));
     }
 
     fn painted(&self, colour: &str, text: &str) -> String {
@@ -154,6 +150,11 @@ impl Transcript {
             ExitCode::FAILURE
         }
     }
+}
+
+/// A prompt without the `(alice@127.0.0.1) ` that ssh puts before it.
+fn as_asked(prompt: &str) -> String {
+    format!("\"{}\"", prompt.rsplit(") ").next().unwrap_or(prompt).trim_end())
 }
 
 /// The server's words, without the marks Python puts around bytes.

@@ -1,0 +1,79 @@
+//! The module is a guest in sshd's and Dovecot's processes, and must leave them as it found them.
+
+use twostep_tests::pam::{Code, Pam, Stacks};
+use twostep_tests::process::{ForeignSqlite, traces};
+use twostep_tests::{child, in_box};
+
+const ALL: &str =
+    "auth required pam_twostep.so\naccount required pam_twostep.so\naccount optional pam_permit.so\n";
+
+#[test]
+fn the_module_shows_its_six_entry_points_and_nothing_else() {
+    in_box(|host| {
+        let module = host.module_path().display().to_string();
+        let symbols = host.command("nm", &["-D", "--defined-only", &module]).expect_success();
+        let names: Vec<&str> =
+            symbols.stdout.lines().filter_map(|line| line.split(' ').next_back()).collect();
+        assert_eq!(
+            names,
+            [
+                "pam_sm_acct_mgmt",
+                "pam_sm_authenticate",
+                "pam_sm_chauthtok",
+                "pam_sm_close_session",
+                "pam_sm_open_session",
+                "pam_sm_setcred"
+            ]
+        );
+    });
+}
+
+/// A whole login: auth, account, end.
+fn log_in(stacks: &Stacks, service: &str, user: &str, answer: &str) -> Code {
+    let mut pam: Pam = stacks.start_answering(service, user, answer);
+    let auth = pam.authenticate(0);
+    let code = if auth == Code::SUCCESS { pam.acct_mgmt(0) } else { auth };
+    pam.end();
+    code
+}
+
+#[test]
+fn a_login_leaves_its_host_process_as_it_was() {
+    in_box(|host| {
+        host.add_user("alice", "correct horse");
+        let mut phone = host.enroll("alice");
+        let app_password = host.add_app_password("alice", "phone");
+        let stacks = Stacks::new()
+            .only("nothing", "pam_permit.so")
+            .file("sshd", ALL)
+            .file("imap", "auth required pam_twostep.so app\naccount required pam_permit.so");
+        // What libpam itself leaves is not ours to answer for.
+        log_in(&stacks, "nothing", "alice", "");
+        let before = traces();
+        for (service, answer, expected) in [
+            ("sshd", phone.fresh_code(), Code::SUCCESS),
+            ("sshd", phone.wrong_code(), Code::AUTH_ERR),
+            ("imap", app_password, Code::SUCCESS),
+            ("imap", "correct horse".to_owned(), Code::AUTH_ERR),
+        ] {
+            assert_eq!(log_in(&stacks, service, "alice", &answer), expected, "{service}");
+            assert_eq!(traces(), before, "{service}");
+        }
+    });
+}
+
+#[test]
+fn it_gets_along_with_the_systems_own_sqlite() {
+    in_box(|host| {
+        host.add_user("alice", "correct horse");
+        let code = host.enroll("alice").fresh_code();
+        let told = child::run(|| {
+            let stacks = Stacks::new().file("sshd", ALL);
+            let sqlite = ForeignSqlite::load();
+            let before = sqlite.works();
+            let login = log_in(&stacks, "sshd", "alice", &code);
+            format!("{before} {login:?} {}", sqlite.works())
+        });
+        assert_eq!(told, "true PAM_SUCCESS true");
+    });
+}
