@@ -26,7 +26,7 @@ build: needs
 	$(CARGO) build --release -p pam_twostep -p twostep-admin
 
 test: build
-	$(CARGO) test --workspace
+	$(CARGO) test --workspace --no-fail-fast
 
 test-unit: needs
 	$(CARGO) test --workspace --exclude twostep-tests
