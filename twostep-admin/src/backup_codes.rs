@@ -16,6 +16,9 @@ pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> 
     let session = context.session()?;
     let subject = context.subject(&session, &wanted.user)?;
     let enrollment = subject.settled()?;
+    if enrollment.is_app_only() {
+        return Err(Failure::AppOnly(subject.name));
+    }
     let left = session.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.backup_codes);
     if left > 0 {
         let user = &subject.name;

@@ -28,6 +28,8 @@ pub(crate) enum Failure {
     NotEnrolled(UserName),
     /// The user is enrolled already.
     AlreadyEnrolled(UserName, State),
+    /// The user has no authenticator, and so no use for backup codes.
+    AppOnly(UserName),
     /// The user has an app password of that name.
     NameTaken(UserName, Label),
     /// The user has as many app passwords as are allowed.
@@ -113,6 +115,7 @@ impl Failure {
             Self::AlreadyEnrolled(user, _) => {
                 format!("twostep-admin show {user}; unenroll first to begin anew")
             }
+            Self::AppOnly(user) => format!("unenroll {user} and enroll with an authenticator"),
             Self::NameTaken(user, name) => {
                 format!("choose another name, or twostep-admin app-password revoke {user} \"{name}\"")
             }
@@ -154,6 +157,7 @@ impl fmt::Display for Failure {
             Self::AlreadyEnrolled(user, state) => {
                 write!(f, "{user} is already enrolled ({})", state.as_str())
             }
+            Self::AppOnly(user) => write!(f, "{user} is app-only: no prompt would take a backup code"),
             Self::NameTaken(user, name) => write!(f, "{user} has an app password named \"{name}\" already"),
             Self::TooMany(user) => write!(f, "{user} has {APP_PASSWORDS_MAX} app passwords, and no more"),
             Self::NoAppPassword(user, which) => write!(f, "{user} has no app password {which:?}"),

@@ -9,6 +9,7 @@ use std::path::Path;
 use twostep_core::policy::Policy;
 
 pub(crate) const MODULE: &str = "pam_twostep.so";
+
 /// All findings in a folder of stacks.
 pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Vec<Finding> {
     let files = match read(folder) {

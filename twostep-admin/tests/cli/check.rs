@@ -1,0 +1,281 @@
+//! check: each finding by the stack, configuration or store that brings it about.
+
+use crate::place::Place;
+use serde_json::Value;
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+
+const APP: &str = "auth [success=done ignore=ignore default=die] pam_twostep.so app\n";
+const COMMON_AUTH: &str =
+    "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
+const COMMON_ACCOUNT: &str =
+    "account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so\n";
+
+/// A healthy store, beside Debian's common files.
+fn healthy(name: &str) -> Place {
+    let place = Place::new(name);
+    place.write("pam.d/common-auth", COMMON_AUTH, 0o644);
+    place.write("pam.d/common-account", COMMON_ACCOUNT, 0o644);
+    place
+}
+
+/// What `check` says of one service, as `line severity message`.
+fn of_service(place: &Place, service: &str, text: &str) -> Vec<String> {
+    let path = place.write(&format!("pam.d/{service}"), text, 0o644);
+    let found = findings(place);
+    fs::remove_file(&path).unwrap();
+    let of_it = |finding: &Value| {
+        let line =
+            finding["subject"].as_str()?.strip_prefix(path.to_str()?)?.trim_start_matches(':').to_owned();
+        assert!(!finding["remedy"].as_str()?.is_empty());
+        Some(format!("{line} {} {}", finding["severity"].as_str()?, finding["message"].as_str()?))
+    };
+    found.iter().filter_map(of_it).collect()
+}
+
+fn findings(place: &Place) -> Vec<Value> {
+    let pam = place.folder.join("pam.d");
+    let done = place.run(&["check", "--json", "--pam-dir", pam.to_str().unwrap()]);
+    let document: Value = serde_json::from_str(&done.stdout).unwrap();
+    let findings = document["findings"].as_array().unwrap().clone();
+    let errors = findings.iter().any(|finding| finding["severity"] == "error");
+    assert_eq!((document["ok"].as_bool(), done.status), (Some(!errors), i32::from(errors)), "{document}");
+    findings
+}
+
+/// Exactly this one finding.
+#[track_caller]
+fn one(place: &Place, service: &str, text: &str, expected: &str) {
+    let found = of_service(place, service, text);
+    assert!(
+        found.len() == 1 && found[0].contains(expected),
+        "wanted {expected:?}, found {found:#?} in\n{text}"
+    );
+}
+
+#[test]
+fn the_documented_stacks_are_without_fault() {
+    let place = healthy("check-good");
+    let key = "auth [success=done ignore=ignore default=die] pam_twostep.so after-key\n";
+    let ssh = "@include common-auth\nauth required pam_twostep.so\naccount required pam_nologin.so\n\
+               account required pam_twostep.so\n@include common-account\n@include common-session\n";
+    let imap = format!(
+        "{APP}@include common-auth\naccount [success=done ignore=ignore default=die] pam_twostep.so app\n@include common-account\n"
+    );
+    let su = "auth sufficient pam_rootok.so\n@include common-auth\nauth required pam_twostep.so\n\
+              account required pam_twostep.so\n@include common-account\n";
+    let red_hat = "auth substack system-auth\nauth required pam_twostep.so [prompt=Your code: ] debug\n\
+                   account required pam_twostep.so\naccount include system-auth\n";
+    place.write("pam.d/system-auth", "auth sufficient pam_unix.so\nauth required pam_deny.so\n", 0o644);
+    for (service, text) in
+        [("sshd", ssh), ("sshd", &format!("{key}{ssh}")), ("imap", &imap), ("su", su), ("login", red_hat)]
+    {
+        assert_eq!(of_service(&place, service, text), Vec::<String>::new(), "{text}");
+    }
+}
+
+#[test]
+fn a_control_that_refuses_nobody_is_an_error() {
+    let place = healthy("check-control");
+    for control in ["optional", "sufficient", "[success=ok default=ignore]", "[success=ok]"] {
+        let text = format!(
+            "@include common-auth\nauth {control} pam_twostep.so\naccount required pam_twostep.so\n@include common-account\n"
+        );
+        one(&place, "login", &text, "2 error with this control a refusal does not refuse");
+    }
+}
+
+#[test]
+fn a_password_that_never_comes_to_the_code_is_an_error() {
+    let place = healthy("check-bypass");
+    let rest = "account required pam_twostep.so\naccount required pam_unix.so\n";
+    for (before, expected) in [
+        ("auth sufficient pam_unix.so\n", "1 error who passes pam_unix.so here is never asked"),
+        (
+            "auth [success=1 default=ignore] pam_unix.so\n",
+            "1 error who passes pam_unix.so here is never asked",
+        ),
+        ("auth sufficient pam_u2f.so\nauth required pam_unix.so\n", "1 warning who passes pam_u2f.so here"),
+    ] {
+        one(&place, "login", &format!("{before}auth required pam_twostep.so\n{rest}"), expected);
+    }
+    place.write("pam.d/system-auth", "auth sufficient pam_unix.so\nauth required pam_deny.so\n", 0o644);
+    let text = format!("auth include system-auth\nauth required pam_twostep.so\n{rest}");
+    one(&place, "login", &text, "1 error system-auth line 1 ends the stack, so that line 2 never asks");
+    // A jump to the very line is the way around pam_deny.
+    let text = format!(
+        "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_twostep.so\n{rest}"
+    );
+    assert_eq!(of_service(&place, "login", &text), Vec::<String>::new());
+}
+
+#[test]
+fn the_code_comes_after_the_password() {
+    let place = healthy("check-order");
+    let rest = "@include common-auth\naccount required pam_twostep.so\n@include common-account\n";
+    let text = format!("auth required pam_twostep.so\n{rest}");
+    one(&place, "login", &text, "1 warning no password module stands before it");
+    let text = format!("auth [success=done ignore=ignore default=die] pam_twostep.so\n{rest}");
+    one(&place, "login", &text, "1 error no password module stands before it: a right code is enough");
+}
+
+#[test]
+fn an_account_line_is_wanted_and_stands_first() {
+    let place = healthy("check-account");
+    let auth = "@include common-auth\nauth required pam_twostep.so\n";
+    one(
+        &place,
+        "sshd",
+        &format!("{auth}@include common-account\n"),
+        "2 error no account line: an ssh key alone opens",
+    );
+    one(&place, "login", &format!("{auth}@include common-account\n"), "2 warning no account line");
+    let late = format!("{auth}@include common-account\naccount required pam_twostep.so\n");
+    one(&place, "sshd", &late, "4 warning line 3 stands before it");
+    let ending = format!(
+        "{auth}account [success=done ignore=ignore default=die] pam_twostep.so\n@include common-account\n"
+    );
+    one(&place, "sshd", &ending, "3 error it ends the account phase");
+}
+
+#[test]
+fn app_lines_stand_before_the_password_modules() {
+    let place = healthy("check-app");
+    one(
+        &place,
+        "imap",
+        &format!("@include common-auth\n{APP}"),
+        "2 error the password modules (line 1) stand before it",
+    );
+    for (line, expected) in [
+        ("auth required pam_twostep.so app", "1 error an app password is not enough"),
+        ("auth sufficient pam_twostep.so app", "1 error with this control a refusal does not refuse"),
+        (
+            "auth [success=done ignore=done default=die] pam_twostep.so app",
+            "1 error users who are not enrolled get in",
+        ),
+        (
+            "auth [success=done default=die] pam_twostep.so app",
+            "1 warning whomever the line does not concern is refused",
+        ),
+        ("auth required pam_twostep.so", "1 error an app password is not enough"),
+    ] {
+        one(&place, "imap", &format!("{line}\n@include common-auth\n"), expected);
+    }
+}
+
+#[test]
+fn words_and_paths_are_looked_at() {
+    let place = healthy("check-words");
+    let stack = |words: &str| {
+        format!(
+            "@include common-auth\nauth required pam_twostep.so {words}\naccount required pam_twostep.so\n@include common-account\n"
+        )
+    };
+    one(&place, "login", &stack("ap"), "2 error the module does not know the word \"ap\"");
+    one(&place, "login", &stack("config=/nowhere"), "2 error there is no /nowhere: everybody is refused");
+    one(&place, "login", &stack("config=x"), "2 error \"x\" is no absolute path");
+    assert_eq!(of_service(&place, "login", &stack("\\\n  prompt=Code")), Vec::<String>::new());
+    let dash = stack("").replace("auth required", "-auth required");
+    one(&place, "login", &dash, "2 error the dash lets everybody past");
+    let path = stack("").replace("auth required pam", "auth required /nowhere/pam");
+    one(&place, "login", &path, "2 error there is no /nowhere/pam_twostep.so");
+}
+
+#[test]
+fn files_that_others_include_are_judged_by_their_lines_alone() {
+    let place = healthy("check-included");
+    place.write("pam.d/login", "@include common-auth\n@include common-account\n", 0o644);
+    let text = format!("{COMMON_AUTH}auth required pam_twostep.so\n");
+    assert_eq!(of_service(&place, "common-auth", &text), Vec::<String>::new());
+    one(
+        &place,
+        "common-auth",
+        &text.replace("auth required pam_twostep", "auth optional pam_twostep"),
+        "4 error with this control",
+    );
+}
+
+#[test]
+fn what_editors_leave_behind_is_no_service() {
+    let place = healthy("check-left-behind");
+    for name in ["sshd~", "sshd.dpkg-old", "sshd.rpmsave"] {
+        assert_eq!(of_service(&place, name, "auth optional pam_twostep.so nonsense\n"), Vec::<String>::new());
+    }
+    assert!(
+        findings(&place).iter().any(|finding| finding["message"].as_str().unwrap().contains("no file names"))
+    );
+}
+
+/// The messages about anything else than stacks.
+fn messages(place: &Place, severity: &str) -> Vec<String> {
+    let of_it = |finding: &Value| {
+        (finding["severity"] == severity).then(|| finding["message"].as_str().unwrap().to_owned())
+    };
+    findings(place).iter().filter_map(of_it).collect()
+}
+
+#[test]
+fn a_healthy_host_has_no_errors() {
+    let place = healthy("check-healthy");
+    assert_eq!(messages(&place, "error"), Vec::<String>::new());
+    let pam = place.folder.join("pam.d");
+    place.run(&["check", "--pam-dir", pam.to_str().unwrap()]).is(0).shows("no errors").shows("hint:");
+}
+
+#[test]
+fn configuration_mistakes_are_findings_with_their_place() {
+    let place = healthy("check-config");
+    place.configure("x = 1\ny = 2");
+    let found = findings(&place);
+    let errors: Vec<_> = found.iter().filter(|finding| finding["severity"] == "error").collect();
+    assert_eq!(errors.len(), 2);
+    assert!(errors[0]["subject"].as_str().unwrap().ends_with("config.toml:1:1"));
+}
+
+#[test]
+fn key_and_store_are_looked_at() {
+    let place = healthy("check-store");
+    let (key, store) = (place.folder.join("key/master.key"), place.folder.join("store/store.db"));
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o644)).unwrap();
+    assert!(messages(&place, "error")[0].contains("can be read by others"));
+    fs::write(&key, format!("{}\n", "0".repeat(64))).unwrap();
+    fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+    assert!(messages(&place, "error")[0].contains("wrong key"));
+    fs::remove_file(&store).unwrap();
+    assert!(messages(&place, "error")[0].contains("there is no store"));
+    fs::remove_file(&key).unwrap();
+    assert!(messages(&place, "error")[0].contains("there is no key"));
+}
+
+#[test]
+fn a_folder_that_others_can_look_into_is_a_warning() {
+    let place = healthy("check-folder");
+    fs::set_permissions(place.folder.join("store"), fs::Permissions::from_mode(0o755)).unwrap();
+    assert!(messages(&place, "warning").iter().any(|message| message.contains("can be read by others")));
+}
+
+#[test]
+fn accounts_that_have_changed_are_warnings() {
+    let place = healthy("check-accounts");
+    place.enroll_as("root", 4242);
+    place.enroll_as("gone-user", 4343);
+    let warnings = messages(&place, "warning").join("\n");
+    assert!(warnings.contains("was enrolled as uid 4242 and has uid 0 now"), "{warnings}");
+    assert!(warnings.contains("has no account any more"), "{warnings}");
+}
+
+#[test]
+fn a_secret_that_does_not_open_is_an_error() {
+    let place = healthy("check-damage");
+    place.run(&["enroll", "root", "--activate"]).is(0);
+    let store = place.folder.join("store/store.db");
+    let mut bytes = fs::read(&store).unwrap();
+    // Label and algorithm stand in the authenticator's row right before what is sealed, digits and period between them.
+    let label = bytes.windows(9).position(|found| found == b"phonesha1").unwrap();
+    let at = label + 9 + 20;
+    bytes[at] ^= 1;
+    fs::write(&store, bytes).unwrap();
+    let errors = messages(&place, "error").join("\n");
+    assert!(errors.contains("does not open"), "{errors}");
+}

@@ -1,0 +1,11 @@
+//! The command as an administrator runs it: what it prints, its exit status, and what it leaves in the store. Each test has a
+//! store of its own, needs no root, and asks for real accounts (root, daemon) only by name.
+
+mod app_passwords;
+mod check;
+mod codes;
+mod enroll;
+mod explain;
+mod place;
+mod settle;
+mod usage;

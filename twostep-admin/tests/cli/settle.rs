@@ -1,0 +1,72 @@
+//! Accounts that were made anew, renumbered or deleted.
+
+use crate::place::Place;
+use serde_json::json;
+
+#[test]
+fn nothing_is_settled_where_nothing_has_changed() {
+    let place = Place::new("settle-nothing");
+    place.run(&["settle", "root", "--keep"]).is(1).says("root is not enrolled");
+    place.run(&["enroll", "root", "--activate"]).is(0);
+    place.run(&["settle", "root", "--drop", "--yes"]).is(0).shows("nothing to settle");
+    assert_eq!(place.json(&["show", "root"])["state"], "active");
+    place.run(&["settle", "root"]).is(2);
+    place.run(&["settle", "root", "--keep", "--drop"]).is(2);
+}
+
+#[test]
+fn a_changed_uid_is_told_and_stops_changes() {
+    let place = Place::new("settle-told");
+    place.enroll_as("root", 4242);
+    let shown = place.json(&["show", "root"]);
+    assert_eq!(
+        (&shown["account"], &shown["enrolled_uid"], &shown["uid"]),
+        (&json!("uid-changed"), &json!(4242), &json!(0))
+    );
+    place.run(&["list"]).is(0).shows("enrolled as uid 4242, is uid 0 now");
+    for command in [
+        &["enroll", "root", "--activate"][..],
+        &["app-password", "add", "root", "x"],
+        &["backup-codes", "root"],
+    ] {
+        place
+            .run(command)
+            .is(1)
+            .says("was enrolled as uid 4242 and has uid 0 now")
+            .says("settle root --keep");
+    }
+    place.run(&["explain", "root", "sshd"]).is(0).shows("uid-changed");
+}
+
+#[test]
+fn keeping_it_makes_it_hold_for_the_new_uid() {
+    let place = Place::new("settle-keep");
+    place.enroll_as("root", 4242);
+    assert_eq!(
+        place.json(&["settle", "root", "--keep"]),
+        json!({"user": "root", "settled": "kept", "was": 4242, "is": 0})
+    );
+    assert_eq!(place.json(&["show", "root"])["account"], "ok");
+}
+
+#[test]
+fn dropping_it_wants_a_yes() {
+    let place = Place::new("settle-drop");
+    place.enroll_as("root", 4242);
+    place.run_with(&["settle", "root", "--drop"], "yes\n").is(2).says("--yes");
+    assert_eq!(place.json(&["settle", "root", "--drop", "--yes"])["settled"], "dropped");
+    assert_eq!(place.json(&["show", "root"])["state"], "none");
+}
+
+#[test]
+fn a_deleted_account_can_be_shown_and_unenrolled() {
+    let place = Place::new("settle-gone");
+    place.enroll_as("gone-user", 4242);
+    let shown = place.json(&["show", "gone-user"]);
+    assert_eq!((&shown["account"], &shown["uid"]), (&json!("gone"), &json!(null)));
+    place.run(&["settle", "gone-user", "--keep"]).is(1).says("no account any more");
+    place.run(&["app-password", "add", "gone-user", "x"]).is(1).says("unenroll gone-user");
+    place.run(&["enroll", "gone-user", "--activate"]).is(1);
+    place.run(&["unenroll", "gone-user", "--yes"]).is(0);
+    place.run(&["show", "gone-user"]).is(1);
+}
