@@ -218,4 +218,23 @@ mod tests {
     fn the_arguments_fit_together() {
         Arguments::command().debug_assert();
     }
+
+    const MANUAL: &str = include_str!("../../docs/man/twostep-admin.8");
+
+    #[test]
+    fn the_manual_has_every_command_and_option() {
+        fn look(command: &clap::Command, path: &str) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                if let Some(long) = argument.get_long() {
+                    assert!(MANUAL.contains(&format!("Fl Fl {long}")), "{path} --{long}");
+                }
+            }
+            for inner in command.get_subcommands() {
+                let path = format!("{path} {}", inner.get_name());
+                assert!(inner.has_subcommands() || MANUAL.contains(&format!(".It Cm{path}")), "{path}");
+                look(inner, &path);
+            }
+        }
+        look(&Arguments::command(), "");
+    }
 }
