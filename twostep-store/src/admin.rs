@@ -186,8 +186,7 @@ impl Session {
         &self,
         new: &NewEnrollment<'_>,
     ) -> Result<(EnrollmentId, Option<AuthenticatorId>), Refusal> {
-        // Hashed before the transaction, which everybody else waits for.
-        let hashes = hash_all(new.backup_codes)?;
+        let hashes = self.hash_all(new.backup_codes)?;
         in_transaction(self, || {
             if let Some(found) = self.enrollment(new.user)? {
                 return Err(Refusal::AlreadyEnrolled(found.state));
@@ -241,7 +240,7 @@ impl Session {
     /// # Errors
     /// When a hash or the store fails.
     pub fn replace_backup_codes(&self, of: EnrollmentId, codes: &[BackupCode]) -> Result<(), Refusal> {
-        let hashes = hash_all(codes)?;
+        let hashes = self.hash_all(codes)?;
         in_transaction(self, || {
             self.still_there(of)?;
             self.connection.execute("DELETE FROM backup_code WHERE enrollment = ?", [of.0])?;
@@ -312,6 +311,7 @@ impl Session {
         password: &AppPassword,
         at: UnixTime,
     ) -> Result<AppPasswordId, Refusal> {
+        self.let_others_write()?;
         let Hash { cost, salt, hash } =
             Hash::make(password.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash)?;
         let tag = password.tag(&self.keys.app_passwords, of).0;
@@ -464,6 +464,7 @@ impl Session {
     /// # Errors
     /// When the store cannot even be read.
     pub fn damage(&self) -> Result<Vec<String>, StoreError> {
+        self.let_others_write()?;
         let mut statement = self.connection.prepare("PRAGMA integrity_check")?;
         let lines: Vec<String> = statement.query_map([], |row| row.get(0))?.collect::<Result<_, _>>()?;
         let mut wrong: Vec<String> = lines.into_iter().filter(|line| line != "ok").collect();
@@ -475,16 +476,23 @@ impl Session {
         Ok(wrong)
     }
 
+    /// Hashes outside any transaction.
+    fn hash_all(&self, codes: &[BackupCode]) -> Result<Vec<Hash>, Refusal> {
+        self.let_others_write()?;
+        let hash =
+            |code: &BackupCode| Hash::make(code.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash);
+        codes.iter().map(hash).collect()
+    }
+
+    /// Ends the read transaction that opening has begun: a login that writes waits for its end, and what follows takes its time.
+    fn let_others_write(&self) -> Result<(), StoreError> {
+        Ok(crate::settings::leave_transaction(&self.connection)?)
+    }
+
     fn still_there(&self, id: EnrollmentId) -> Result<(), StoreError> {
         let sql = "SELECT 1 FROM enrollment WHERE id = ?";
         self.connection.query_row(sql, [id.0], |_| Ok(())).optional()?.ok_or(StoreError::Gone)
     }
-}
-
-fn hash_all(codes: &[BackupCode]) -> Result<Vec<Hash>, Refusal> {
-    let hash =
-        |code: &BackupCode| Hash::make(code.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash);
-    codes.iter().map(hash).collect()
 }
 
 /// [`exclusively`], for work whose refusals are not the store's.
