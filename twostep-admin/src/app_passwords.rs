@@ -14,11 +14,11 @@ use zeroize::Zeroizing;
 
 /// Makes one and prints it.
 pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Failure> {
-    let session = context.session()?;
-    let subject = context.subject(&session, &wanted.user)?;
+    let subject = context.subject(&wanted.user)?;
     let enrollment = subject.settled()?;
     let password = AppPassword::generate(&mut Kernel)?;
-    let id = session
+    let id = context
+        .session()?
         .add_app_password(enrollment.id, &wanted.name, &password, context.now.wall)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, "app-password-add", Some(wanted.name.to_string()));
@@ -58,9 +58,8 @@ impl Report for Added<'_> {
 
 /// Lists a user's.
 pub(crate) fn list(context: &Context, wanted: &User) -> Result<(), Failure> {
-    let session = context.session()?;
-    let subject = context.subject(&session, &wanted.user)?;
-    let found = session.app_passwords(subject.enrolled()?.id)?;
+    let subject = context.subject(&wanted.user)?;
+    let found = context.session()?.app_passwords(subject.enrolled()?.id)?;
     context.output.report(&Listed(found.iter().map(One::of).collect()))
 }
 
@@ -124,10 +123,9 @@ pub(crate) fn rows(all: &[One]) -> String {
 
 /// Revokes one, or all.
 pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<(), Failure> {
-    let session = context.session()?;
-    let subject = context.subject(&session, &wanted.user)?;
+    let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
-    let all = session.app_passwords(enrollment.id)?;
+    let all = context.session()?.app_passwords(enrollment.id)?;
     let user = &subject.name;
     let refused = |refusal| Failure::refused(user, refusal);
     let Some(which) = &wanted.one else {
@@ -135,13 +133,13 @@ pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<()
             wanted.consent,
             &format!("All app passwords of {user} ({}) will be dead.", all.len()),
         )?;
-        session.revoke_all_app_passwords(enrollment.id, context.now.wall).map_err(refused)?;
+        context.session()?.revoke_all_app_passwords(enrollment.id, context.now.wall).map_err(refused)?;
         context.audit(user, "app-password-revoke-all", None);
         return context.output.report(&Revoked::of(user.as_str(), &all.iter().collect::<Vec<_>>()));
     };
     let one = pick(&all, which)?.ok_or_else(|| Failure::NoAppPassword(user.clone(), which.clone()))?;
     consent::obtain(wanted.consent, &format!("The app password \"{}\" of {user} will be dead.", one.name))?;
-    session.revoke_app_password(enrollment.id, one.id, context.now.wall).map_err(refused)?;
+    context.session()?.revoke_app_password(enrollment.id, one.id, context.now.wall).map_err(refused)?;
     context.audit(user, "app-password-revoke", Some(one.name.to_string()));
     context.output.report(&Revoked::of(user.as_str(), &[one]))
 }

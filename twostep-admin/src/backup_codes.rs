@@ -13,19 +13,20 @@ use zeroize::Zeroizing;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> {
-    let session = context.session()?;
-    let subject = context.subject(&session, &wanted.user)?;
+    let subject = context.subject(&wanted.user)?;
     let enrollment = subject.settled()?;
     if enrollment.is_app_only() {
         return Err(Failure::AppOnly(subject.name));
     }
-    let left = session.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.backup_codes);
+    let left =
+        context.session()?.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.backup_codes);
     if left > 0 {
         let user = &subject.name;
         consent::obtain(wanted.consent, &format!("{user}'s old backup codes ({left} unused) will be dead."))?;
     }
     let codes = make()?;
-    session
+    context
+        .session()?
         .replace_backup_codes(enrollment.id, &codes)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, "backup-codes", None);

@@ -45,19 +45,20 @@ impl Context {
         Self { policy, files, now: host::now(), output: Output::of(arguments) }
     }
 
-    /// Opens the store.
+    /// Opens the store. An open session is a reader, for whom every login that writes must wait: none may be held while NSS or a
+    /// person is asked something.
     pub(crate) fn session(&self) -> Result<Session, Failure> {
         Ok(self.files.session()?)
     }
 
     /// Whom `raw` means. NSS decides how the name is really spelled; a name it does not know may still be in the store.
-    pub(crate) fn subject(&self, session: &Session, raw: &str) -> Result<Subject, Failure> {
+    pub(crate) fn subject(&self, raw: &str) -> Result<Subject, Failure> {
         let person = find(raw)?;
         let name = match &person {
             Some(person) => person.name.clone(),
             None => UserName::parse(raw).map_err(Failure::NotAName)?,
         };
-        match (session.enrollment(&name)?, person) {
+        match (self.session()?.enrollment(&name)?, person) {
             (None, None) => Err(Failure::UserUnknown(raw.to_owned())),
             (enrollment, person) => Ok(Subject { name, person, enrollment }),
         }

@@ -21,7 +21,7 @@ pub(crate) fn run(context: &Context, wanted: &Enroll) -> Result<(), Failure> {
     let mode = mode(context, wanted)?;
     let person = find(&wanted.user)?.ok_or_else(|| Failure::UserUnknown(wanted.user.clone()))?;
     // Looked at before a secret is shown that would be refused in the end.
-    let subject = context.subject(&context.session()?, &wanted.user)?;
+    let subject = context.subject(&wanted.user)?;
     if let Some(enrollment) = &subject.enrollment {
         subject.settled()?;
         return Err(Failure::AlreadyEnrolled(subject.name, enrollment.state));

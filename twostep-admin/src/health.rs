@@ -4,6 +4,7 @@ use crate::check::Finding;
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
 use twostep_core::time::UnixTime;
+use twostep_store::admin::Summary;
 use twostep_store::files::{self, Want};
 use twostep_store::host::Nss;
 use twostep_store::vault::{Files, Session};
@@ -26,7 +27,16 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
         Err(error) => findings.push(wrong(&paths.key.display().to_string(), &error)),
         Ok(_) => match (Files { paths: paths.clone() }).session() {
             Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
-            Ok(session) => inside(&session, paths, &mut findings),
+            Ok(session) => {
+                inside(&session, paths, &mut findings);
+                let enrolled = session.summaries(None);
+                // Logins that write wait for readers: NSS, which can be slow, is asked without the store.
+                drop(session);
+                match enrolled {
+                    Ok(enrolled) => accounts(&enrolled, &mut findings),
+                    Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
+                }
+            }
         },
     }
     folders(paths, &mut findings);
@@ -78,17 +88,11 @@ fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
         Ok(_) => {}
         Err(error) => findings.push(wrong(&store, &error)),
     }
-    match accounts(session) {
-        Ok(found) => findings.extend(found),
-        Err(error) => findings.push(wrong(&store, &error)),
-    }
 }
 
 /// Enrollments whose account has changed.
-fn accounts(session: &Session) -> Result<Vec<Finding>, StoreError> {
-    let mut findings = Vec::new();
-    for summary in session.summaries(None)? {
-        let enrollment = summary.enrollment;
+fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
+    for Summary { enrollment, .. } in enrolled {
         let user = &enrollment.user;
         match Nss.find(user.as_str()) {
             Err(failed) => {
@@ -116,7 +120,6 @@ fn accounts(session: &Session) -> Result<Vec<Finding>, StoreError> {
             Ok(Some(_)) => {}
         }
     }
-    Ok(findings)
 }
 
 fn wrong(subject: &str, error: &StoreError) -> Finding {

@@ -10,8 +10,7 @@ use std::fmt::Write;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
-    let session = context.session()?;
-    let subject = context.subject(&session, &wanted.user)?;
+    let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
     let user = &subject.name;
     // An account that is gone has nobody to keep the enrollment for.
@@ -23,12 +22,12 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
     let outcome = if now == Some(enrollment.uid) {
         Outcome::Nothing
     } else if let (true, Some(uid)) = (wanted.keep, now) {
-        session.keep_for_uid(enrollment.id, uid).map_err(refused)?;
+        context.session()?.keep_for_uid(enrollment.id, uid).map_err(refused)?;
         context.audit(user, "settle-keep", None);
         Outcome::Kept
     } else {
         consent::obtain(wanted.consent, &format!("The enrollment of {user} will be deleted."))?;
-        session.unenroll(enrollment.id).map_err(refused)?;
+        context.session()?.unenroll(enrollment.id).map_err(refused)?;
         context.audit(user, "settle-drop", None);
         Outcome::Dropped
     };

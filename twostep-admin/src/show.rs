@@ -15,8 +15,8 @@ use twostep_store::admin::{AuthenticatorInfo, Summary};
 
 /// Shows one user.
 pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
+    let Subject { name, person, enrollment } = context.subject(&wanted.user)?;
     let session = context.session()?;
-    let Subject { name, person, enrollment } = context.subject(&session, &wanted.user)?;
     let summary = session.summaries(Some(&name))?.pop();
     let (Some(enrollment), Some(summary)) = (enrollment, summary) else {
         let uid = person.map(|person| person.uid);

@@ -10,15 +10,14 @@ use std::fmt::Write;
 
 /// Carries it out; for an account that is gone, too.
 pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> {
-    let session = context.session()?;
-    let subject = context.subject(&session, &wanted.user)?;
+    let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
     let user = &subject.name;
     consent::obtain(
         wanted.consent,
         &format!("Authenticators, backup codes and app passwords of {user} will be deleted."),
     )?;
-    session.unenroll(enrollment.id).map_err(|refusal| Failure::refused(user, refusal))?;
+    context.session()?.unenroll(enrollment.id).map_err(|refusal| Failure::refused(user, refusal))?;
     context.audit(user, "unenroll", None);
     context.output.report(&Unenrolled { user: user.as_str(), state: "none" })
 }

@@ -9,9 +9,9 @@ use std::fmt::Write;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &User) -> Result<(), Failure> {
-    let session = context.session()?;
-    let subject = context.subject(&session, &wanted.user)?;
+    let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
+    let session = context.session()?;
     let failures = session.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.failures);
     session.unlock(enrollment.id).map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, "unlock", None);

@@ -8,4 +8,5 @@ mod enroll;
 mod explain;
 mod place;
 mod settle;
+mod terminal;
 mod usage;
