@@ -1,5 +1,6 @@
 //! `app-password`: add, list, revoke.
 
+use crate::audit::Action;
 use crate::cli::{AppPasswordAdd, AppPasswordRevoke, User};
 use crate::consent;
 use crate::context::Context;
@@ -21,7 +22,7 @@ pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Fail
         .session()?
         .add_app_password(enrollment.id, &wanted.name, &password, context.now.wall)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
-    context.audit(&subject.name, "app-password-add", Some(wanted.name.to_string()));
+    context.audit(&subject.name, Action::AppPasswordAdd, Some(wanted.name.to_string()));
     let letters: Zeroizing<String> =
         Zeroizing::new(password.expose().iter().copied().map(char::from).collect());
     context.output.report(&Added {
@@ -133,14 +134,17 @@ pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<()
             wanted.consent,
             &format!("All app passwords of {user} ({}) will be dead.", all.len()),
         )?;
-        context.session()?.revoke_all_app_passwords(enrollment.id, context.now.wall).map_err(refused)?;
-        context.audit(user, "app-password-revoke-all", None);
+        let all =
+            context.session()?.revoke_all_app_passwords(enrollment.id, context.now.wall).map_err(refused)?;
+        for one in &all {
+            context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
+        }
         return context.output.report(&Revoked::of(user.as_str(), &all.iter().collect::<Vec<_>>()));
     };
     let one = pick(&all, which)?.ok_or_else(|| Failure::NoAppPassword(user.clone(), which.clone()))?;
     consent::obtain(wanted.consent, &format!("The app password \"{}\" of {user} will be dead.", one.name))?;
     context.session()?.revoke_app_password(enrollment.id, one.id, context.now.wall).map_err(refused)?;
-    context.audit(user, "app-password-revoke", Some(one.name.to_string()));
+    context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
     context.output.report(&Revoked::of(user.as_str(), &[one]))
 }
 

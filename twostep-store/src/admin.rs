@@ -352,15 +352,19 @@ impl Session {
         in_transaction(self, || Ok(self.revoke(of, id, at)?))
     }
 
-    /// Revokes all app passwords of a user, those of the moment among them. Returns how many there were.
+    /// Revokes all app passwords of a user, and returns them: those of the moment, whoever has made one meanwhile.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn revoke_all_app_passwords(&self, of: EnrollmentId, at: UnixTime) -> Result<usize, Refusal> {
+    pub fn revoke_all_app_passwords(
+        &self,
+        of: EnrollmentId,
+        at: UnixTime,
+    ) -> Result<Vec<AppPasswordInfo>, Refusal> {
         in_transaction(self, || {
             let all = self.app_passwords(of)?;
             all.iter().try_for_each(|one| self.revoke(of, one.id, at))?;
-            Ok(all.len())
+            Ok(all)
         })
     }
 
