@@ -1,5 +1,6 @@
 //! `backup-codes`: a new set; the old one is dead.
 
+use crate::audit::Action;
 use crate::cli::Confirmed;
 use crate::consent;
 use crate::context::Context;
@@ -29,7 +30,7 @@ pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> 
         .session()?
         .replace_backup_codes(enrollment.id, &codes)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
-    context.audit(&subject.name, "backup-codes", None);
+    context.audit(&subject.name, Action::BackupCodes, None);
     let codes = shown(&codes);
     context.output.report(&Made {
         user: subject.name.as_str(),

@@ -1,6 +1,6 @@
 //! What every command starts from: the policy, the store, the user it is about.
 
-use crate::audit;
+use crate::audit::{self, Action};
 use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::output::Output;
@@ -65,7 +65,7 @@ impl Context {
     }
 
     /// Writes the line that tells who changed what.
-    pub(crate) fn audit(&self, user: &UserName, action: &'static str, target: Option<String>) {
+    pub(crate) fn audit(&self, user: &UserName, action: Action, target: Option<String>) {
         audit::record(Some(user), action, target);
     }
 }

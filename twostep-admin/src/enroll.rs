@@ -1,5 +1,6 @@
 //! `enroll`: turns two-step on.
 
+use crate::audit::Action;
 use crate::cli::Enroll;
 use crate::context::{Context, find};
 use crate::failure::{Failure, Misuse};
@@ -141,7 +142,7 @@ fn store(
             at: host::now().wall,
         })
         .map_err(|refusal| Failure::refused(&person.name, refusal))?;
-    context.audit(&person.name, "enroll", None);
+    context.audit(&person.name, Action::Enroll, None);
     let codes = backup_codes::shown(&codes);
     context.output.report(&Enrolled {
         user: person.name.as_str(),

@@ -1,6 +1,6 @@
 //! `init`: makes what is missing, and nothing else.
 
-use crate::audit;
+use crate::audit::{self, Action};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
@@ -21,7 +21,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     }
     let made = admin::init(&context.files, context.now.wall)?;
     if made.key || made.store || made.upgraded_from.is_some() {
-        audit::record(None, "init", None);
+        audit::record(None, Action::Init, None);
     }
     context.output.report(&Initialised {
         folders: folders.iter().map(|folder| folder.display().to_string()).collect(),

@@ -1,5 +1,6 @@
 //! `settle`: an account that was deleted and made anew, or whose uid was changed.
 
+use crate::audit::Action;
 use crate::cli::Settle;
 use crate::consent;
 use crate::context::Context;
@@ -23,12 +24,12 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
         Outcome::Nothing
     } else if let (true, Some(uid)) = (wanted.keep, now) {
         context.session()?.keep_for_uid(enrollment.id, uid).map_err(refused)?;
-        context.audit(user, "settle-keep", None);
+        context.audit(user, Action::SettleKeep, None);
         Outcome::Kept
     } else {
         consent::obtain(wanted.consent, &format!("The enrollment of {user} will be deleted."))?;
         context.session()?.unenroll(enrollment.id).map_err(refused)?;
-        context.audit(user, "settle-drop", None);
+        context.audit(user, Action::SettleDrop, None);
         Outcome::Dropped
     };
     context.output.report(&Settled { user: user.as_str(), settled: outcome, was: enrollment.uid, is: now })

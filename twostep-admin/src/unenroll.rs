@@ -1,5 +1,6 @@
 //! `unenroll`: turns two-step off.
 
+use crate::audit::Action;
 use crate::cli::Confirmed;
 use crate::consent;
 use crate::context::Context;
@@ -18,7 +19,7 @@ pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> 
         &format!("Authenticators, backup codes and app passwords of {user} will be deleted."),
     )?;
     context.session()?.unenroll(enrollment.id).map_err(|refusal| Failure::refused(user, refusal))?;
-    context.audit(user, "unenroll", None);
+    context.audit(user, Action::Unenroll, None);
     context.output.report(&Unenrolled { user: user.as_str(), state: "none" })
 }
 

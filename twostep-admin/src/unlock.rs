@@ -1,5 +1,6 @@
 //! `unlock`: forgets a user's wrong codes. Without it, somebody at the cap could get in with a backup code only.
 
+use crate::audit::Action;
 use crate::cli::User;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -14,7 +15,7 @@ pub(crate) fn run(context: &Context, wanted: &User) -> Result<(), Failure> {
     let session = context.session()?;
     let failures = session.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.failures);
     session.unlock(enrollment.id).map_err(|refusal| Failure::refused(&subject.name, refusal))?;
-    context.audit(&subject.name, "unlock", None);
+    context.audit(&subject.name, Action::Unlock, None);
     context.output.report(&Unlocked { user: subject.name.as_str(), failures_forgotten: failures })
 }
 
