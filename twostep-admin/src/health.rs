@@ -1,6 +1,7 @@
 //! Key, store, clock and accounts, as `check` looks at them.
 
 use crate::check::Finding;
+use nix::unistd::{Uid, User, geteuid};
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
 use twostep_core::time::UnixTime;
@@ -19,7 +20,7 @@ const SLACK: i64 = 120;
 pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
     let paths = &policy.paths;
-    if !nix::unistd::geteuid().is_root() {
+    if !geteuid().is_root() {
         let message = "not run as root: what root alone can read is told as an error";
         findings.push(Finding::note("twostep-admin check", message, "run it as root"));
     }
@@ -104,11 +105,20 @@ fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
                 // They would all say the same.
                 break;
             }
-            Ok(None) => findings.push(Finding::warning(
-                user,
-                "is enrolled, but has no account any more",
-                format!("twostep-admin unenroll {user}"),
-            )),
+            Ok(None) => findings.push(match renamed_to(enrollment.uid) {
+                Some(other) => Finding::warning(
+                    user,
+                    format!(
+                        "has no account any more, but {other} has its uid: if that is a new name, {other} gives no code"
+                    ),
+                    format!("twostep-admin enroll {other}; twostep-admin unenroll {user}"),
+                ),
+                None => Finding::warning(
+                    user,
+                    "is enrolled, but has no account any more",
+                    format!("twostep-admin unenroll {user}"),
+                ),
+            }),
             Ok(Some(person)) if person.uid != enrollment.uid => findings.push(Finding::warning(
                 user,
                 format!(
@@ -120,6 +130,11 @@ fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
             Ok(Some(_)) => {}
         }
     }
+}
+
+/// Who has the uid of an account that is gone.
+fn renamed_to(uid: u32) -> Option<String> {
+    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
 }
 
 fn wrong(subject: &str, error: &StoreError) -> Finding {

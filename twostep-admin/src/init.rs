@@ -69,6 +69,11 @@ impl Report for Initialised {
         if let Some(from) = self.upgraded_from {
             let _ = writeln!(to, "brought the store up to date from schema {from}");
         }
+        if self.store.made && !self.key.made {
+            to.push_str(
+                "The key was there already. If there was a store too, put it back: in this one nobody is enrolled.\n",
+            );
+        }
         if self.key.made {
             let _ =
                 writeln!(to, "Back the key up apart from the store: without it every enrollment is lost.");

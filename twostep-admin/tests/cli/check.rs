@@ -263,6 +263,9 @@ fn accounts_that_have_changed_are_warnings() {
     let warnings = messages(&place, "warning").join("\n");
     assert!(warnings.contains("was enrolled as uid 4242 and has uid 0 now"), "{warnings}");
     assert!(warnings.contains("has no account any more"), "{warnings}");
+    place.enroll_as("old-name", 0);
+    let warnings = messages(&place, "warning").join("\n");
+    assert!(warnings.contains("root has its uid: if that is a new name, root gives no code"), "{warnings}");
 }
 
 #[test]

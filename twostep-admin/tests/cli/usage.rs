@@ -35,6 +35,13 @@ fn init_makes_no_second_key_for_a_store() {
 }
 
 #[test]
+fn init_says_that_a_new_store_beside_an_old_key_is_empty() {
+    let place = Place::new("init-store-lost");
+    fs::remove_file(place.folder.join("store/store.db")).unwrap();
+    place.run(&["init"]).is(0).shows("If there was a store too, put it back");
+}
+
+#[test]
 fn without_a_store_everything_is_status_3() {
     let place = Place::bare("no-store");
     for command in [&["show", "root"][..], &["list"], &["enroll", "root", "--activate"], &["unlock", "root"]]
