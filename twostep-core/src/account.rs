@@ -72,10 +72,18 @@ pub enum Account {
         now: u32,
     },
     /// NSS does not know the name as it stands.
-    NotInNss {
-        /// The store or NSS knows the name as it would be written plainly.
-        known_otherwise: bool,
-    },
+    NotInNss(Unlisted),
+}
+
+/// What a name is that NSS does not know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unlisted {
+    /// No name at all: empty, too long, or with control characters. Modules after us could read anything into it.
+    Unusable,
+    /// Written plainly, or in the store, it is somebody's name.
+    OtherSpelling,
+    /// Nobody's here.
+    Stranger,
 }
 
 impl Account {

@@ -1,6 +1,6 @@
 //! What is demanded of whoever signs in: one pure, total function.
 
-use crate::account::{Account, Enrollment, EnrollmentId, State};
+use crate::account::{Account, Enrollment, EnrollmentId, State, Unlisted};
 use crate::attempt::{Attempt, ServiceClass};
 use crate::event::Reason;
 use crate::policy::{Origin, Policy, Setting, Unenrolled};
@@ -54,11 +54,10 @@ pub fn decide(policy: &Policy, attempt: &Attempt, account: &Account) -> Demand {
         ServiceClass::App => &policy.app.unenrolled,
     };
     match (account, attempt.class) {
-        (Account::NotInNss { known_otherwise: true }, _) => deny(Reason::NameSpelling),
-        (Account::NotInNss { known_otherwise: false }, ServiceClass::Interactive) => {
-            deny(Reason::UserUnknown)
-        }
-        (Account::NotInNss { known_otherwise: false }, ServiceClass::App) | (Account::NotEnrolled, _) => {
+        (Account::NotInNss(Unlisted::OtherSpelling), _) => deny(Reason::NameSpelling),
+        (Account::NotInNss(Unlisted::Unusable), _) => deny(Reason::UserUnknown),
+        (Account::NotInNss(Unlisted::Stranger), ServiceClass::Interactive) => deny(Reason::UserUnknown),
+        (Account::NotInNss(Unlisted::Stranger), ServiceClass::App) | (Account::NotEnrolled, _) => {
             unenrolled(rule)
         }
         (Account::UidChanged { enrollment, now }, _) => {
@@ -134,8 +133,9 @@ mod tests {
             Account::Enrolled(enrollment(State::Active, 1)),
             Account::Enrolled(enrollment(State::Active, 0)),
             Account::UidChanged { enrollment: enrollment(State::Active, 1), now: 1001 },
-            Account::NotInNss { known_otherwise: true },
-            Account::NotInNss { known_otherwise: false },
+            Account::NotInNss(Unlisted::Unusable),
+            Account::NotInNss(Unlisted::OtherSpelling),
+            Account::NotInNss(Unlisted::Stranger),
         ]
     }
 
@@ -151,7 +151,7 @@ mod tests {
                         let rule = if class == ServiceClass::App { app } else { interactive };
                         let stranger = account == Account::NotEnrolled
                             || (class == ServiceClass::App
-                                && account == Account::NotInNss { known_otherwise: false });
+                                && account == Account::NotInNss(Unlisted::Stranger));
                         assert_eq!(
                             matches!(demand, Demand::Nothing(_)),
                             stranger && rule == Unenrolled::Allow,

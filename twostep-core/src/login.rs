@@ -3,7 +3,7 @@
 //! Every path ends in one [`Ending`] and has written exactly one line to the log by then. The store is open only while it is
 //! read or written, never while somebody is asked something.
 
-use crate::account::{Account, Enrollment, EnrollmentId};
+use crate::account::{Account, Enrollment, EnrollmentId, Unlisted};
 use crate::app_password::AppPassword;
 use crate::attempt::{Attempt, ServiceClass, Source};
 use crate::decide::{Demand, Otherwise, Wanted, decide, unenrolled};
@@ -143,12 +143,10 @@ pub fn demand(
         class: request.class,
         source: request.source,
     };
-    if let (Resolved::Unknown { known_otherwise, .. }, ServiceClass::Interactive) = (&resolved, request.class)
-    {
+    if let (Some(unlisted), ServiceClass::Interactive) = (resolved.unlisted(), request.class) {
         // Refused whatever the store says, so that it is not opened for names that strangers make up.
-        let account = Account::NotInNss { known_otherwise: *known_otherwise };
         let attempt = attempt(None);
-        let demand = decide(policy, &attempt, &account);
+        let demand = decide(policy, &attempt, &Account::NotInNss(unlisted));
         return Ok((attempt, demand));
     }
     let mut store = vault.open()?;
@@ -179,22 +177,36 @@ impl From<HashError> for Stop {
 }
 
 enum Resolved {
+    /// NSS knows the name.
     Known(Person),
-    Unknown {
+    /// NSS does not know it as it stands.
+    Strange {
         /// Names under which the store may know somebody: the name as given, and written plainly.
         names: Vec<UserName>,
         /// Whom NSS knows under the plainly written name.
         plain: Option<Person>,
-        known_otherwise: bool,
     },
+    /// No name at all.
+    Unusable,
+}
+
+impl Resolved {
+    /// What kind of unknown name it is, as far as NSS tells.
+    fn unlisted(&self) -> Option<Unlisted> {
+        match self {
+            Self::Known(_) => None,
+            Self::Strange { plain: Some(_), .. } => Some(Unlisted::OtherSpelling),
+            Self::Strange { plain: None, .. } => Some(Unlisted::Stranger),
+            Self::Unusable => Some(Unlisted::Unusable),
+        }
+    }
 }
 
 fn resolve(directory: &dyn Directory, raw: &str) -> Result<Resolved, Stop> {
     let find = |name: &str| directory.find(name).map_err(|failed| Stop(Reason::Nss { cause: failed.0 }));
-    let unknown = Resolved::Unknown { names: Vec::new(), plain: None, known_otherwise: false };
     // sshd puts a name with control characters in the place of unknown ones; such names are not looked up at all.
     if raw.is_empty() || raw.len() > name::USER_NAME_MAX || raw.chars().any(char::is_control) {
-        return Ok(unknown);
+        return Ok(Resolved::Unusable);
     }
     if let Some(person) = find(raw)? {
         return Ok(Resolved::Known(person));
@@ -204,12 +216,8 @@ fn resolve(directory: &dyn Directory, raw: &str) -> Result<Resolved, Stop> {
         Some(name) => find(name.as_str())?,
         None => None,
     };
-    let known_otherwise = plain.is_some();
-    Ok(Resolved::Unknown {
-        names: UserName::parse(raw).ok().into_iter().chain(plain_name).collect(),
-        plain,
-        known_otherwise,
-    })
+    let names = UserName::parse(raw).ok().into_iter().chain(plain_name).collect();
+    Ok(Resolved::Strange { names, plain })
 }
 
 fn account(
@@ -222,17 +230,19 @@ fn account(
             let account = account_of(directory, store, &person)?;
             Ok((Some(person.name), account))
         }
-        Resolved::Unknown { names, plain, .. } => {
-            // Another spelling counts as known only where somebody is enrolled: names that are none of ours are left to others.
-            let mut known_otherwise = match plain {
+        Resolved::Strange { names, plain } => {
+            // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
+            let mut enrolled = match plain {
                 Some(person) => account_of(directory, store, &person)? != Account::NotEnrolled,
                 None => false,
             };
             for name in &names {
-                known_otherwise |= store.by_name(name)?.is_some();
+                enrolled |= store.by_name(name)?.is_some();
             }
-            Ok((None, Account::NotInNss { known_otherwise }))
+            let unlisted = if enrolled { Unlisted::OtherSpelling } else { Unlisted::Stranger };
+            Ok((None, Account::NotInNss(unlisted)))
         }
+        Resolved::Unusable => Ok((None, Account::NotInNss(Unlisted::Unusable))),
     }
 }
 
@@ -420,7 +430,7 @@ impl Login<'_, '_, '_> {
     fn account_with_record(&mut self, record: &Record) -> Result<Ending, Stop> {
         let user = match resolve(self.ports.directory, self.request.user)? {
             Resolved::Known(person) => Some(person.name),
-            Resolved::Unknown { .. } => None,
+            Resolved::Strange { .. } | Resolved::Unusable => None,
         };
         if user != record.user {
             return Err(Stop(Reason::UserSwitched));

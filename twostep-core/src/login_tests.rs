@@ -307,6 +307,9 @@ fn names_cannot_be_dodged_on_app_services() {
         assert_eq!(host.by_imap(spelling, "hunter2"), Ending::UserUnknown, "{spelling:?}");
         assert_eq!(host.by_imap(spelling, "abcdefghijklmnop"), Ending::UserUnknown, "{spelling:?}");
     }
+    for name in ["alice\t", "", "\u{8}\n\r\u{7f}INCORRECT", &"a".repeat(300)] {
+        assert_eq!(host.by_imap(name, "hunter2"), Ending::UserUnknown, "{name:?}");
+    }
     // An account that was deleted is not a stranger either; a real stranger is left to the other modules.
     host.people.0.retain(|(name, _)| *name == "bob");
     assert_eq!(host.by_imap("alice", "hunter2"), Ending::UserUnknown);
