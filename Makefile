@@ -2,6 +2,7 @@
 # make test       all tests, the end-to-end ones too (as root)
 # make test-unit  the tests that need no root
 # make build      the module and the command, in target/release
+# make bench      what a login costs, beside the rivals', and what journal modes cost (as root)
 # make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX and PAMDIR are honoured
 # make clean
 
@@ -17,7 +18,7 @@ TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/libpam_twostep.so
 ADMIN  := $(TARGET)/release/twostep-admin
 
-.PHONY: help build test test-unit demo install clean needs
+.PHONY: help build test test-unit demo bench install clean needs
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -34,6 +35,10 @@ test-unit: needs
 
 demo: build
 	@$(CARGO) run --quiet -p twostep-tests --bin demo
+
+bench: build
+	$(CARGO) run --quiet --release -p twostep-bench
+	$(CARGO) run --quiet --release -p twostep-bench -- --store
 
 # As root in a user's checkout cargo would leave files behind that the user cannot remove: installs what `make build` made.
 install: $(MODULE) $(ADMIN)

@@ -1,0 +1,45 @@
+//! `make bench`: what a login costs, ours beside the rivals' in the same run.
+//!
+//! | started as | what it does |
+//! |---|---|
+//! | `twostep-bench` | logins through the real libpam, in a throw-away root (as root) |
+//! | `twostep-bench --store` | what SQLite's journal modes and page sizes cost; the choice stands in docs/store.md |
+//! | `twostep-bench --login` | one login, told on stdin; how the first form makes a fresh process |
+//!
+//! It fails where a login comes out otherwise than it should, never because of a figure.
+#![forbid(unsafe_code)]
+// The clock is what this program is about, and its own place in the file system tells it where the disk is.
+#![allow(clippy::disallowed_methods)]
+
+mod contest;
+mod journal;
+mod login;
+mod median;
+mod report;
+mod rivals;
+mod site;
+mod users;
+
+use std::process::ExitCode;
+use twostep_tests::program_in_box;
+
+fn main() -> ExitCode {
+    match std::env::args().nth(1).as_deref() {
+        None => program_in_box(|host| {
+            let site = site::Site::set_up(host);
+            let figures = contest::run(&site);
+            site.clear();
+            report::print(&figures);
+            ExitCode::SUCCESS
+        }),
+        Some("--store") => {
+            journal::run();
+            ExitCode::SUCCESS
+        }
+        Some("--login") => login::one_from_stdin(),
+        Some(_) => {
+            eprintln!("twostep-bench: --store or nothing");
+            ExitCode::from(2)
+        }
+    }
+}
