@@ -61,7 +61,7 @@ impl Users {
         let Ok(Policy { paths, .. }) = policy else { panic!("{} cannot be used", config.display()) };
         assert!(paths.store == store, "the packaged configuration shows no line for the store");
         let files = Files { paths };
-        admin::init(&files, now().wall).or_die("make a store");
+        admin::init(&files, admin::BesideKey::NewStore).or_die("make a store");
 
         let half = count / 2;
         fill(&store, 0, half);

@@ -17,10 +17,6 @@ use twostep_store::vault::Files;
 /// The auth phase.
 pub(crate) fn authenticate(call: Call<'_>) -> (Ending, PamResultCode) {
     let Call { handle, arguments, flags } = call;
-    // login and sshd use one handle for several tries and names: what an earlier one left must not be found.
-    if !ffi::forget_record(handle) {
-        return internal(handle, "the handle takes no data");
-    }
     let key_seen = arguments.mode == Mode::AfterKey;
     if key_seen && !key_was_used(handle) {
         return (Ending::Ignore(None), PamResultCode::PAM_IGNORE);

@@ -1,6 +1,8 @@
 //! Around every call: the arguments are read, the process is left as it was found, and a panic becomes a refusal.
 
+use crate::account::account;
 use crate::arguments::{Arguments, UnknownWord};
+use crate::authenticate::authenticate;
 use crate::{ffi, service};
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::PamHandle;
@@ -8,7 +10,6 @@ use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::Ending;
 use twostep_core::ports::Audit;
 use twostep_store::host::Syslog;
 use zeroize::Zeroize;
@@ -23,8 +24,14 @@ pub(crate) struct Call<'h> {
     pub(crate) flags: PamFlag,
 }
 
-/// A phase, and what its endings are to PAM.
-pub(crate) type Phase = fn(Call<'_>) -> (Ending, PamResultCode);
+/// A phase of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// `pam_sm_authenticate`
+    Auth,
+    /// `pam_sm_acct_mgmt`
+    Account,
+}
 
 /// Runs one phase.
 pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase: Phase) -> PamResultCode {
@@ -33,6 +40,10 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
     let service = service::name(handle).ok();
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let _stdio = ffi::StandardDescriptors::fill();
+        // login and sshd use one handle for several tries and names: what an earlier one left must not be found, whatever follows.
+        if phase == Phase::Auth && !ffi::forget_record(handle) {
+            return unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
+        }
         let arguments = match Arguments::parse(words) {
             Ok(arguments) => arguments,
             Err(UnknownWord(word)) => return unavailable(handle, Reason::Argument { word }),
@@ -42,7 +53,11 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
             provoke();
         }
         let debug = arguments.debug;
-        let (ending, code) = phase(Call { handle, arguments, flags });
+        let call = Call { handle, arguments, flags };
+        let (ending, code) = match phase {
+            Phase::Auth => authenticate(call),
+            Phase::Account => account(call),
+        };
         if debug {
             LOG.debug(&format!("debug words={words:?} ending={ending:?}"));
         }
@@ -59,8 +74,8 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
     })
 }
 
-/// How deep the frames of a login reach at most, in bytes, with room to spare.
-const DEPTH: usize = 128 * 1024;
+/// How deep the frames that hold secrets reach, in bytes, with room to spare; some hosts call us on small stacks.
+const DEPTH: usize = 32 * 1024;
 
 /// Overwrites the part of the stack that the login has used and left. Buffers on the heap wipe themselves; but a value that is moved
 /// leaves its old place as it was, and hash functions keep the block they work on in their frame.

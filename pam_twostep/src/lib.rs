@@ -16,6 +16,7 @@ mod guard;
 mod service;
 mod talk;
 
+use guard::Phase;
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 use std::ffi::CStr;
@@ -25,11 +26,11 @@ struct Twostep;
 
 impl PamHooks for Twostep {
     fn sm_authenticate(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        guard::run(handle, &words, flags, authenticate::authenticate)
+        guard::run(handle, &words, flags, Phase::Auth)
     }
 
     fn acct_mgmt(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
-        guard::run(handle, &words, flags, account::account)
+        guard::run(handle, &words, flags, Phase::Account)
     }
 
     fn sm_setcred(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {

@@ -1,7 +1,7 @@
 //! The module is a guest in sshd's and Dovecot's processes, and must leave them as it found them.
 
 use twostep_tests::pam::{Code, Pam, Stacks};
-use twostep_tests::process::{ForeignSqlite, traces};
+use twostep_tests::process::{ForeignSqlite, dead_stack_holds, traces};
 use twostep_tests::{child, in_box};
 
 const ALL: &str =
@@ -59,6 +59,29 @@ fn a_login_leaves_its_host_process_as_it_was() {
             assert_eq!(log_in(&stacks, service, "alice", &answer), expected, "{service}");
             assert_eq!(traces(), before, "{service}");
         }
+    });
+}
+
+#[test]
+fn what_was_typed_does_not_stay_on_the_stack() {
+    in_box(|host| {
+        host.add_user("alice", "correct horse");
+        let code = host.enroll("alice").fresh_code();
+        let app_password = host.add_app_password("alice", "phone");
+        let found = child::run(|| {
+            let stacks = Stacks::new()
+                .file("sshd", ALL)
+                .file("imap", "auth required pam_twostep.so app\naccount required pam_permit.so");
+            let codes = [
+                log_in(&stacks, "imap", "alice", &app_password),
+                log_in(&stacks, "sshd", "alice", &code),
+                log_in(&stacks, "imap", "alice", "wrongwrongwrongw"),
+            ];
+            let left =
+                ["wrongwrongwrongw", &app_password, &code].map(|typed| dead_stack_holds(typed.as_bytes()));
+            format!("{codes:?} {left:?}")
+        });
+        assert_eq!(found, "[PAM_SUCCESS, PAM_SUCCESS, PAM_AUTH_ERR] [false, false, false]");
     });
 }
 

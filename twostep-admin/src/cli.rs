@@ -27,7 +27,7 @@ const EXIT_STATUS: &str = "Exit status: 0 done, 1 refused or not found, 2 usage,
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Make the key and the store where they are missing; never overwrites
-    Init,
+    Init(Init),
     /// Turn two-step on for a user
     Enroll(Enroll),
     /// Say what becomes of an enrollment whose account was made anew or renumbered
@@ -80,6 +80,13 @@ pub(crate) struct Consent {
     /// Do not ask
     #[arg(long)]
     pub(crate) yes: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Init {
+    /// Make a new, empty store although there is a key: nobody is enrolled in it
+    #[arg(long)]
+    pub(crate) new_store: bool,
 }
 
 #[derive(Debug, Args)]

@@ -1,6 +1,7 @@
 //! `init`: makes what is missing, and nothing else.
 
 use crate::audit::{self, Action};
+use crate::cli::Init;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
@@ -9,17 +10,19 @@ use std::fmt::Write;
 use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use twostep_store::StoreError;
+use twostep_store::admin::{self, BesideKey};
 use twostep_store::files::{self, Want};
-use twostep_store::{StoreError, admin};
 
 /// Carries it out.
-pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
     let paths = &context.files.paths;
     let mut folders = Vec::new();
     for (file, mode) in [(&paths.key, 0o755), (&paths.store, 0o700)] {
         folders.extend(folder_for(file, mode)?);
     }
-    let made = admin::init(&context.files, context.now.wall)?;
+    let beside_key = if wanted.new_store { BesideKey::NewStore } else { BesideKey::Refuse };
+    let made = admin::init(&context.files, beside_key)?;
     if made.key || made.store || made.upgraded_from.is_some() {
         audit::record(None, Action::Init, None);
     }
@@ -70,9 +73,7 @@ impl Report for Initialised {
             let _ = writeln!(to, "brought the store up to date from schema {from}");
         }
         if self.store.made && !self.key.made {
-            to.push_str(
-                "The key was there already. If there was a store too, put it back: in this one nobody is enrolled.\n",
-            );
+            to.push_str("The key was there already: nobody is enrolled in this new store.\n");
         }
         if self.key.made {
             let _ =

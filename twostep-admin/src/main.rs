@@ -54,7 +54,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let context = Context::open(arguments)?;
     match &arguments.command {
         Command::Explain(_) | Command::Check(_) => Ok(()),
-        Command::Init => init::run(&context),
+        Command::Init(wanted) => init::run(&context, wanted),
         Command::Enroll(wanted) => enroll::run(&context, wanted),
         Command::Settle(wanted) => settle::run(&context, wanted),
         Command::Unenroll(wanted) => unenroll::run(&context, wanted),

@@ -14,7 +14,9 @@ pub(crate) fn run(context: &Context, wanted: &User) -> Result<(), Failure> {
     let enrollment = subject.enrolled()?;
     let session = context.session()?;
     let failures = session.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.failures);
-    session.unlock(enrollment.id).map_err(|refusal| Failure::refused(&subject.name, refusal))?;
+    session
+        .unlock(enrollment.id, context.now.wall)
+        .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, Action::Unlock, None);
     context.output.report(&Unlocked { user: subject.name.as_str(), failures_forgotten: failures })
 }

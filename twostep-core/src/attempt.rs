@@ -1,6 +1,7 @@
 //! One attempt to sign in: who, which service, from where.
 
 use crate::name::{ServiceName, UserName};
+use crate::throttle::Standing;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
@@ -27,12 +28,12 @@ pub enum ServiceClass {
 }
 
 /// Where somebody signs in from, as far as the service tells.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A network address, taken from PAM_RHOST where that is a literal.
     Address(IpAddr),
-    /// PAM_RHOST is a name. Whoever runs the reverse zone chooses it, so that all names are one source.
-    Name,
+    /// PAM_RHOST is a name. Whoever runs the reverse zone chooses it.
+    Name(String),
     /// A terminal of this host: no PAM_RHOST, but a PAM_TTY.
     Local,
     /// The service tells nothing.
@@ -46,7 +47,7 @@ impl Source {
         match rhost.filter(|host| !host.is_empty()) {
             Some(host) => match host.parse::<IpAddr>() {
                 Ok(address) => Self::Address(address.to_canonical()),
-                Err(_) => Self::Name,
+                Err(_) => Self::Name(host.to_ascii_lowercase()),
             },
             None if tty.is_some_and(|tty| !tty.is_empty()) => Self::Local,
             None => Self::Unknown,
@@ -61,7 +62,20 @@ impl Source {
                 let [a, b, c, d, ..] = address.segments();
                 format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
+            Self::Name(name) => format!("name:{name:.255}"),
             other => other.to_string(),
+        }
+    }
+}
+
+impl Source {
+    /// Whether what comes from here is one party's. A host name can be taken on by anybody, and a service that tells nothing lets
+    /// everybody come from the same place.
+    #[must_use]
+    pub fn standing(&self) -> Standing {
+        match self {
+            Self::Address(_) | Self::Local => Standing::Own,
+            Self::Name(_) | Self::Unknown => Standing::Shared,
         }
     }
 }
@@ -70,7 +84,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Address(address) => address.fmt(f),
-            Self::Name => f.write_str("name"),
+            Self::Name(_) => f.write_str("name"),
             Self::Local => f.write_str("local"),
             Self::Unknown => f.write_str("unknown"),
         }
@@ -87,8 +101,8 @@ mod tests {
         assert_eq!(from("203.0.113.9"), "203.0.113.9");
         assert_eq!(from("::ffff:203.0.113.9"), "203.0.113.9");
         assert_eq!(from("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
-        assert_eq!(from("trusted.example.org"), "name");
-        assert_eq!(from("203.0.113.9/8"), "name");
+        assert_eq!(from("Home.example.org"), "name:home.example.org");
+        assert_eq!(from("203.0.113.9/8"), "name:203.0.113.9/8");
     }
 
     #[test]

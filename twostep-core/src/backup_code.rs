@@ -1,7 +1,8 @@
 //! Backup codes: a set of single-use codes for the day the phone is gone (look-up secrets, NIST SP 800-63B §5.1.2).
 //!
-//! Ten characters of Crockford's base 32 are 50 random bits. They are typed like `k7m2p-x9q4r`; case, dashes and blanks do not
-//! matter, and the letters that look like digits are read as those.
+//! Thirteen characters of Crockford's base 32 are 65 random bits: from 64 on NIST asks for no limit on wrong ones, and a limit
+//! could be used up by a stranger. They are typed like `k7m2-p9q4-rt8xw`; case, dashes and blanks do not matter, and the letters
+//! that look like digits are read as those.
 
 use crate::account::EnrollmentId;
 use crate::crypto::{Subkey, Tag};
@@ -10,7 +11,7 @@ use crate::random::{Entropy, NoEntropy, characters};
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
-const LENGTH: usize = 10;
+const LENGTH: usize = 13;
 /// How many codes a set has.
 pub const SET: usize = 10;
 const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
@@ -65,18 +66,18 @@ impl BackupCode {
         if places.next().is_some() { None } else { Some(code) }
     }
 
-    /// The ten characters.
+    /// The thirteen characters.
     #[must_use]
     pub fn expose(&self) -> &[u8] {
         &self.0
     }
 
-    /// As it is shown once: `k7m2p-x9q4r`.
+    /// As it is shown once: `k7m2-p9q4-rt8xw`.
     #[must_use]
     pub fn grouped(&self) -> Zeroizing<String> {
-        let mut text = Zeroizing::new(String::with_capacity(LENGTH + 1));
+        let mut text = Zeroizing::new(String::with_capacity(LENGTH + 2));
         for (place, character) in self.0.iter().enumerate() {
-            if place == LENGTH / 2 {
+            if place == 4 || place == 8 {
                 text.push('-');
             }
             text.push(char::from(*character));
@@ -105,13 +106,13 @@ mod tests {
     #[test]
     fn what_is_shown_is_read_back() {
         let code = BackupCode::generate(&mut Counting(10)).unwrap();
-        assert_eq!(*code.grouped(), "abcde-fghjk");
+        assert_eq!(*code.grouped(), "abcd-efgh-jkmnp");
         assert!(BackupCode::parse(code.grouped().as_bytes()) == Some(code));
     }
 
     #[test]
     fn look_alikes_are_read_as_digits() {
-        assert!(BackupCode::parse(b"OIL00-11111") == BackupCode::parse(b"01100 11111"));
+        assert!(BackupCode::parse(b"OIL0-0111-11111") == BackupCode::parse(b"0110 0111 11111"));
     }
 
     #[test]
@@ -120,6 +121,6 @@ mod tests {
         assert!(BackupCode::parse(b"12345678").is_none());
         assert!(BackupCode::parse(b"abcdefghjkmnpqrs").is_none());
         assert!(BackupCode::parse(b"").is_none());
-        assert!(BackupCode::parse(b"uuuuu-uuuuu").is_none());
+        assert!(BackupCode::parse(b"uuuu-uuuu-uuuuu").is_none());
     }
 }

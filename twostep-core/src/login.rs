@@ -11,10 +11,10 @@ use crate::event::{Ending as Result_, Event, Reason};
 use crate::memory_hard::HashError;
 use crate::name::{self, ServiceName, UserName};
 use crate::policy::Policy;
-use crate::ports::{Audit, Conversation, Directory, Person, Store, Unavailable, Use, Vault};
+use crate::ports::{Audit, Completion, Conversation, Directory, Person, Store, Unavailable, Use, Vault};
 use crate::secret::Secret;
 use crate::time::Now;
-use crate::verify::{self, Answer, AppVerdict, NewUse};
+use crate::verify::{self, Answer, AppVerdict, CodeOutcome, NewUse, Rest};
 
 /// The prompt for a code, unless the module's line says otherwise. Stable: programs match on it.
 pub const CODE_PROMPT: &str = "Verification code: ";
@@ -77,8 +77,8 @@ pub struct Record {
     pub user: Option<UserName>,
     /// What was proven.
     pub proof: Proof,
-    /// A pending enrollment that the account phase makes active.
-    pub activate: Option<EnrollmentId>,
+    /// What the account phase writes down, if anything.
+    pub rest: Option<Completion>,
 }
 
 /// What the auth phase has seen.
@@ -141,7 +141,7 @@ pub fn demand(
         user,
         service: request.service.clone(),
         class: request.class,
-        source: request.source,
+        source: request.source.clone(),
     };
     if let (Some(unlisted), ServiceClass::Interactive) = (resolved.unlisted(), request.class) {
         // Refused whatever the store says, so that it is not opened for names that strangers make up.
@@ -149,9 +149,10 @@ pub fn demand(
         let demand = decide(policy, &attempt, &Account::NotInNss(unlisted));
         return Ok((attempt, demand));
     }
-    let mut store = vault.open()?;
-    let (user, account) = account(directory, &mut *store, resolved).map_err(|stop| stop.0)?;
-    let attempt = attempt(user);
+    // Read and closed again before NSS is asked anything more: a directory that hangs must not hold the store's lock.
+    let facts = Facts::read(&mut *vault.open()?, &resolved).map_err(|stop| stop.0)?;
+    let account = facts.account(directory, &resolved).map_err(|stop| stop.0)?;
+    let attempt = attempt(resolved.into_user());
     let demand = decide(policy, &attempt, &account);
     Ok((attempt, demand))
 }
@@ -200,6 +201,21 @@ impl Resolved {
             Self::Unusable => Some(Unlisted::Unusable),
         }
     }
+
+    /// The canonical name, where there is one.
+    fn user(&self) -> Option<&UserName> {
+        match self {
+            Self::Known(person) => Some(&person.name),
+            Self::Strange { .. } | Self::Unusable => None,
+        }
+    }
+
+    fn into_user(self) -> Option<UserName> {
+        match self {
+            Self::Known(person) => Some(person.name),
+            Self::Strange { .. } | Self::Unusable => None,
+        }
+    }
 }
 
 fn resolve(directory: &dyn Directory, raw: &str) -> Result<Resolved, Stop> {
@@ -220,41 +236,80 @@ fn resolve(directory: &dyn Directory, raw: &str) -> Result<Resolved, Stop> {
     Ok(Resolved::Strange { names, plain })
 }
 
-fn account(
-    directory: &dyn Directory,
-    store: &mut dyn Store,
-    resolved: Resolved,
-) -> Result<(Option<UserName>, Account), Stop> {
-    match resolved {
-        Resolved::Known(person) => {
-            let account = account_of(directory, store, &person)?;
-            Ok((Some(person.name), account))
-        }
-        Resolved::Strange { names, plain } => {
-            // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
-            let mut enrolled = match plain {
-                Some(person) => account_of(directory, store, &person)? != Account::NotEnrolled,
-                None => false,
-            };
-            for name in &names {
-                enrolled |= store.by_name(name)?.is_some();
-            }
-            let unlisted = if enrolled { Unlisted::OtherSpelling } else { Unlisted::Stranger };
-            Ok((None, Account::NotInNss(unlisted)))
-        }
-        Resolved::Unusable => Ok((None, Account::NotInNss(Unlisted::Unusable))),
-    }
+/// What the store says that concerns a name, as one clean reading.
+#[derive(Default)]
+struct Facts {
+    /// The enrollment under the name itself.
+    own: Option<Enrollment>,
+    /// Enrollments under other names, for the same uid.
+    sharing: Vec<Enrollment>,
+    /// Whether somebody is, or was, enrolled under a name that NSS does not know.
+    unlisted: bool,
 }
 
-fn account_of(directory: &dyn Directory, store: &mut dyn Store, person: &Person) -> Result<Account, Stop> {
-    let own = store.by_name(&person.name)?;
-    let mut others = Vec::new();
-    for other in store.by_uid(person.uid)? {
-        if other.user != person.name && still_holds(directory, &other)? {
-            others.push(other);
+impl Facts {
+    fn read(store: &mut dyn Store, resolved: &Resolved) -> Result<Self, Stop> {
+        match resolved {
+            Resolved::Known(person) => Self::of(store, person),
+            Resolved::Strange { names, plain } => {
+                let mut facts = match plain {
+                    Some(person) => Self::of(store, person)?,
+                    None => Self::default(),
+                };
+                for name in names {
+                    facts.unlisted |= store.by_name(name)?.is_some();
+                }
+                Ok(facts)
+            }
+            Resolved::Unusable => Ok(Self::default()),
         }
     }
-    Ok(Account::settle(own, person.uid, others))
+
+    /// The two ways to an enrollment must agree: where the index of one of them is damaged, nobody is "not enrolled".
+    fn of(store: &mut dyn Store, person: &Person) -> Result<Self, Stop> {
+        let own = store.by_name(&person.name)?;
+        let by_uid = store.by_uid(person.uid)?;
+        let by_both = by_uid.iter().find(|enrollment| enrollment.user == person.name);
+        if by_both != own.as_ref().filter(|own| own.uid == person.uid) {
+            return Err(Stop(Reason::Store {
+                cause: "the store is damaged: its indexes disagree".to_owned(),
+                remedy: "put the store back from a backup; twostep-admin check".to_owned(),
+            }));
+        }
+        let sharing = by_uid.into_iter().filter(|enrollment| enrollment.user != person.name).collect();
+        Ok(Self { own, sharing, unlisted: false })
+    }
+
+    /// Whether NSS must be asked about other names.
+    fn needs_directory(&self) -> bool {
+        !self.sharing.is_empty()
+    }
+
+    fn account(self, directory: &dyn Directory, resolved: &Resolved) -> Result<Account, Stop> {
+        let unlisted = self.unlisted;
+        let listed = |person: &Person| {
+            let mut others = Vec::new();
+            for other in self.sharing {
+                if still_holds(directory, &other)? {
+                    others.push(other);
+                }
+            }
+            Ok::<_, Stop>(Account::settle(self.own, person.uid, others))
+        };
+        Ok(match resolved {
+            Resolved::Known(person) => listed(person)?,
+            Resolved::Strange { plain, .. } => {
+                // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
+                let enrolled = match plain {
+                    Some(person) => listed(person)? != Account::NotEnrolled,
+                    None => false,
+                };
+                let strange = if enrolled || unlisted { Unlisted::OtherSpelling } else { Unlisted::Stranger };
+                Account::NotInNss(strange)
+            }
+            Resolved::Unusable => Account::NotInNss(Unlisted::Unusable),
+        })
+    }
 }
 
 /// Whether an enrollment's own name still has its uid. If not it is an orphan and never counts for somebody else.
@@ -316,50 +371,53 @@ impl Login<'_, '_, '_> {
             .ask(self.request.prompt.unwrap_or(CODE_PROMPT))
             .map_err(|_| Stop(Reason::Conversation))?;
         let answer = verify::sort(&entered, self.ports.talk.known_password().as_ref());
-        if let (Answer::Empty, Otherwise::AsUnenrolled(rule)) = (&answer, &wanted.otherwise) {
-            return Ok(match unenrolled(rule) {
-                Demand::Nothing(_) => self.stand_aside(Reason::PendingSkipped),
-                _ => self.refuse(Reason::NotEnrolledDenied),
-            });
+        if let (Answer::Empty, true) = (&answer, pending) {
+            return self.nothing_entered();
         }
         if let Some(reason) = answer.refused_unseen() {
             return Ok(self.refuse(reason));
         }
         let outcome = self.judge(wanted.enrollment, &answer)?;
-        match outcome.reason.ending() {
-            Result_::Accepted => {
-                if outcome.untold > 0 {
-                    let (codes, were) = if outcome.untold == 1 { ("code", "was") } else { ("codes", "were") };
-                    let text =
-                        format!("{} wrong {codes} {were} entered since your last sign-in.", outcome.untold);
-                    self.ports.talk.tell(&text);
-                }
-                let activate = pending.then_some(wanted.enrollment);
-                let record = Record { user: self.user.clone(), proof: Proof::Code, activate };
-                Ok((outcome.reason, Ending::Accept(record)))
-            }
-            _ => Ok(self.refuse(outcome.reason)),
+        if outcome.reason.ending() != Result_::Accepted {
+            return Ok(self.refuse(outcome.reason));
         }
+        let Rest { untold, makes_known } = outcome.rest.unwrap_or(Rest { untold: 0, makes_known: false });
+        let rest = Completion {
+            enrollment: wanted.enrollment,
+            activates: pending,
+            makes_known: makes_known.then(|| self.request.source.clone()),
+            untold,
+        };
+        let rest = (pending || makes_known || untold > 0).then_some(rest);
+        Ok((outcome.reason, Ending::Accept(Record { user: self.user.clone(), proof: Proof::Code, rest })))
     }
 
-    fn judge(&mut self, enrollment: EnrollmentId, answer: &Answer) -> Result<verify::CodeOutcome, Stop> {
+    /// A pending user has entered nothing: she is as if unenrolled, unless she became active while the prompt stood.
+    fn nothing_entered(&mut self) -> Verdict {
+        Ok(match self.demand()? {
+            Demand::Code(Wanted { otherwise: Otherwise::AsUnenrolled(rule), .. }) => {
+                match unenrolled(&rule) {
+                    Demand::Nothing(_) => self.stand_aside(Reason::PendingSkipped),
+                    _ => self.refuse(Reason::NotEnrolledDenied),
+                }
+            }
+            Demand::Nothing(why) => self.stand_aside(why.reason),
+            Demand::Deny(why) => self.refuse(why.reason),
+            Demand::Code(_) | Demand::AppPassword(_) => self.refuse(Reason::Empty),
+        })
+    }
+
+    fn judge(&mut self, enrollment: EnrollmentId, answer: &Answer) -> Result<CodeOutcome, Stop> {
         let now = (self.ports.clock)();
         let mut hash_error = None;
-        let outcome = self.ports.vault.open()?.judge(
-            enrollment,
-            &self.request.source.key(),
-            &now,
-            &mut |credentials| {
-                verify::verify(answer, credentials, &now).unwrap_or_else(|error| {
-                    hash_error = Some(error);
-                    verify::CodeOutcome {
-                        reason: Reason::CodeWrong,
-                        changes: verify::Changes::default(),
-                        untold: 0,
-                    }
-                })
-            },
-        )?;
+        let mut judge = |credentials: Option<&_>| {
+            verify::verify(answer, credentials, &now).unwrap_or_else(|error| {
+                hash_error = Some(error);
+                CodeOutcome { reason: Reason::CodeWrong, changes: verify::Changes::default(), rest: None }
+            })
+        };
+        let source = &self.request.source;
+        let outcome = self.ports.vault.open()?.judge(enrollment, source, answer.kind(), &now, &mut judge)?;
         match hash_error {
             Some(error) => Err(error.into()),
             None => Ok(outcome),
@@ -371,12 +429,10 @@ impl Login<'_, '_, '_> {
         let prompt = self.request.prompt.unwrap_or(PASSWORD_PROMPT);
         let sent = self.ports.talk.password(prompt).map_err(|_| Stop(Reason::Conversation))?;
         let resolved = resolve(self.ports.directory, self.request.user)?;
-        if let Resolved::Known(person) = &resolved {
-            self.user = Some(person.name.clone());
-        }
+        self.user = resolved.user().cloned();
         Ok(match self.judge_sent(resolved, &sent)? {
             Sent::Accepted { name } => {
-                let record = Record { user: self.user.clone(), proof: Proof::AppPassword, activate: None };
+                let record = Record { user: self.user.clone(), proof: Proof::AppPassword, rest: None };
                 (Reason::AppPassword { name }, Ending::Accept(record))
             }
             Sent::Ignored(reason) => self.stand_aside(reason),
@@ -384,13 +440,26 @@ impl Login<'_, '_, '_> {
         })
     }
 
-    /// Reads, decides and judges with the store opened once.
+    /// Reads, decides and judges. The store is opened once as a rule, and closed whenever something takes its time: NSS, Argon2id.
     fn judge_sent(&mut self, resolved: Resolved, sent: &Secret) -> Result<Sent, Stop> {
         let Ports { directory, vault, clock, .. } = &mut *self.ports;
         let mut store = vault.open()?;
-        let (user, account) = account(*directory, &mut *store, resolved)?;
+        let facts = Facts::read(&mut *store, &resolved)?;
+        let account = if facts.needs_directory() {
+            drop(store);
+            let account = facts.account(*directory, &resolved)?;
+            store = vault.open()?;
+            account
+        } else {
+            facts.account(*directory, &resolved)?
+        };
         let Request { service, class, source, .. } = self.request;
-        let attempt = Attempt { user, service: service.clone(), class: *class, source: *source };
+        let attempt = Attempt {
+            user: resolved.into_user(),
+            service: service.clone(),
+            class: *class,
+            source: source.clone(),
+        };
         let wanted = match decide(self.policy, &attempt, &account) {
             Demand::Nothing(why) => return Ok(Sent::Ignored(why.reason)),
             Demand::Deny(why) => return Ok(Sent::Refused(why.reason)),
@@ -405,12 +474,13 @@ impl Login<'_, '_, '_> {
             Some(password) => {
                 let now = clock();
                 let candidates = store.app_candidates(wanted.enrollment, &password)?;
+                drop(store);
                 match verify::verify_app_password(&password, &candidates, now.wall)? {
                     AppVerdict::Accepted { id, name, write } => {
                         if let Some(NewUse { boot_tag }) = write {
                             let (service, source) = (service.as_str(), source.to_string());
-                            store
-                                .record_use(id, &Use { at: now.wall, service, source: &source, boot_tag })?;
+                            let used = Use { at: now.wall, service, source: &source, boot_tag };
+                            vault.open()?.record_use(id, &used)?;
                         }
                         return Ok(Sent::Accepted { name: name.to_string() });
                     }
@@ -428,17 +498,21 @@ impl Login<'_, '_, '_> {
     }
 
     fn account_with_record(&mut self, record: &Record) -> Result<Ending, Stop> {
-        let user = match resolve(self.ports.directory, self.request.user)? {
-            Resolved::Known(person) => Some(person.name),
-            Resolved::Strange { .. } | Resolved::Unusable => None,
-        };
+        let user = resolve(self.ports.directory, self.request.user)?.into_user();
         if user != record.user {
             return Err(Stop(Reason::UserSwitched));
         }
-        if let Some(enrollment) = record.activate {
+        if let Some(rest) = &record.rest {
             let now = (self.ports.clock)();
-            self.ports.vault.open()?.activate(enrollment, now.wall)?;
-            self.log(Reason::Activated);
+            self.ports.vault.open()?.complete(rest, now.wall)?;
+            if rest.activates {
+                self.log(Reason::Activated);
+            }
+            if rest.untold > 0 {
+                let (codes, were) = if rest.untold == 1 { ("code", "was") } else { ("codes", "were") };
+                let text = format!("{} wrong {codes} {were} entered since your last sign-in.", rest.untold);
+                self.ports.talk.tell(&text);
+            }
         }
         Ok(match record.proof {
             Proof::Code | Proof::Key => Ending::Accept(record.clone()),
@@ -465,7 +539,7 @@ impl Login<'_, '_, '_> {
     /// None of our business, but for a key that was seen: who needs no code needs no password then either.
     fn stand_aside(&self, reason: Reason) -> (Reason, Ending) {
         let proof = if self.request.key_seen { Proof::Key } else { Proof::None };
-        let record = Record { user: self.user.clone(), proof, activate: None };
+        let record = Record { user: self.user.clone(), proof, rest: None };
         if self.request.key_seen {
             return (Reason::Key, Ending::Accept(record));
         }
@@ -507,7 +581,7 @@ impl Login<'_, '_, '_> {
             reason,
             user: self.user.clone(),
             service: Some(self.request.service.clone()),
-            source: Some(self.request.source),
+            source: Some(self.request.source.clone()),
         });
     }
 }

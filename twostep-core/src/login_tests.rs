@@ -9,10 +9,10 @@ use crate::memory_hard::{Cost, Hash};
 use crate::policy::{Origin, Setting, Unenrolled};
 use crate::ports::{DirectoryFailed, TalkFailed};
 use crate::random::fake::Counting;
-use crate::throttle::Tally;
+use crate::throttle::{self, Kind, Standing, Tally};
 use crate::time::UnixTime;
 use crate::totp::{Authenticator, AuthenticatorId, Parameters};
-use crate::verify::{AppCandidates, Changes, CodeCredentials, CodeOutcome};
+use crate::verify::{AppCandidates, Changes, CodeCredentials, CodeOutcome, Counts};
 use std::cell::RefCell;
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -38,7 +38,8 @@ struct Shelf {
     enrollments: Vec<Enrollment>,
     last_step: Option<u64>,
     failures: u32,
-    activated: Vec<EnrollmentId>,
+    completed: Vec<Completion>,
+    lost_name: bool,
     opened: usize,
     broken: bool,
     read_only: bool,
@@ -59,7 +60,7 @@ struct Open<'a>(&'a mut Shelf);
 
 impl Store for Open<'_> {
     fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable> {
-        Ok(self.0.enrollments.iter().find(|e| e.user == *name).cloned())
+        Ok(self.0.enrollments.iter().find(|e| e.user == *name && !self.0.lost_name).cloned())
     }
 
     fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable> {
@@ -69,7 +70,8 @@ impl Store for Open<'_> {
     fn judge(
         &mut self,
         enrollment: EnrollmentId,
-        _: &str,
+        _: &Source,
+        _: Kind,
         _: &Now,
         judge: &mut dyn FnMut(Option<&CodeCredentials>) -> CodeOutcome,
     ) -> Result<CodeOutcome, Unavailable> {
@@ -81,13 +83,14 @@ impl Store for Open<'_> {
             authenticators: vec![Authenticator { last_step: self.0.last_step, ..phone() }],
             backup_codes: Vec::new(),
             backup_key: MasterKey::new([1; 32]).subkey(Purpose::BackupCodeTags),
-            tally: Tally::default(),
+            tally: Tally { here: throttle::Record::default(), standing: Standing::Own, all_codes: 0 },
             untold: self.0.failures,
+            latest_time: UnixTime(0),
         };
         let outcome = judge(Some(&credentials));
-        let Changes { step, here, .. } = &outcome.changes;
+        let Changes { step, counts, .. } = &outcome.changes;
         self.0.last_step = step.map(|(_, step)| step).or(self.0.last_step);
-        self.0.failures += u32::from(here.as_ref().is_some_and(|record| record.codes > 0));
+        self.0.failures += u32::from(matches!(counts, Counts::Failure(_)));
         Ok(outcome)
     }
 
@@ -107,8 +110,8 @@ impl Store for Open<'_> {
         if self.0.read_only { Err(unavailable()) } else { Ok(()) }
     }
 
-    fn activate(&mut self, enrollment: EnrollmentId, _: UnixTime) -> Result<(), Unavailable> {
-        self.0.activated.push(enrollment);
+    fn complete(&mut self, completion: &Completion, _: UnixTime) -> Result<(), Unavailable> {
+        self.0.completed.push(completion.clone());
         Ok(())
     }
 }
@@ -243,6 +246,11 @@ impl Host {
         })
     }
 
+    fn account(&mut self, user: &str, record: &Record, steps: Vec<Step>) -> Ending {
+        let request = Self::request(user, ServiceClass::Interactive);
+        self.play(steps, None, |ports, policy| account_with_record(ports, policy, &request, record))
+    }
+
     fn last_line(&self) -> String {
         self.lines.0.borrow().last().cloned().unwrap_or_default()
     }
@@ -273,10 +281,23 @@ fn a_right_code_lets_in_once() {
 }
 
 #[test]
-fn the_owner_is_told_of_wrong_codes() {
+fn the_owner_is_told_of_wrong_codes_when_she_is_in() {
     let mut host = Host::with(State::Active);
     assert_eq!(host.at_prompt("alice", vec![ask("000000"), Step::Tell("not accepted")]), Ending::Refuse);
-    assert!(accepted(&host.at_prompt("alice", vec![ask(&code()), Step::Tell("1 wrong code was entered")])));
+    let ending = host.at_prompt("alice", vec![ask(&code())]);
+    let Ending::Accept(record) = ending else { panic!("{ending:?}") };
+    assert!(host.shelf.completed.is_empty(), "a code without the password has told or settled something");
+    assert!(accepted(&host.account("alice", &record, vec![Step::Tell("1 wrong code was entered")])));
+    assert_eq!(host.shelf.completed[0].makes_known, Some(Source::from_items(Some("203.0.113.9"), None)));
+}
+
+#[test]
+fn a_damaged_index_is_not_a_clean_read() {
+    let mut host = Host::with(State::Active);
+    host.shelf.lost_name = true;
+    assert_eq!(host.at_prompt("alice", vec![Step::Tell("not available")]), Ending::Unavailable);
+    assert!(host.last_line().contains("indexes disagree"), "{}", host.last_line());
+    assert_eq!(host.by_imap("alice", "hunter2"), Ending::Unavailable);
 }
 
 #[test]
@@ -387,12 +408,10 @@ fn a_pending_user_activates_by_a_right_code_in_the_account_phase() {
     let mut host = Host::with(State::Pending);
     let ending = host.at_prompt("alice", vec![Step::Tell("being set up"), ask(&code())]);
     let Ending::Accept(record) = ending else { panic!("{ending:?}") };
-    assert!(host.shelf.activated.is_empty(), "activated before the login as a whole succeeded");
-    let request = Host::request("alice", ServiceClass::Interactive);
-    let ending =
-        host.play(vec![], None, |ports, policy| account_with_record(ports, policy, &request, &record));
-    assert!(accepted(&ending));
-    assert_eq!(host.shelf.activated, [EnrollmentId(7)]);
+    assert!(host.shelf.completed.is_empty(), "activated before the login as a whole succeeded");
+    assert!(accepted(&host.account("alice", &record, vec![])));
+    assert!(host.shelf.completed[0].activates);
+    assert!(host.last_line().contains("result=changed reason=activated"), "{}", host.last_line());
 }
 
 #[test]
@@ -475,7 +494,7 @@ fn after_a_key_the_unenrolled_need_no_password() {
 #[test]
 fn a_record_is_good_for_its_user_only() {
     let mut host = Host::with(State::Active);
-    let record = Record { user: UserName::parse("alice").ok(), proof: Proof::Code, activate: None };
+    let record = Record { user: UserName::parse("alice").ok(), proof: Proof::Code, rest: None };
     let request = Host::request("bob", ServiceClass::Interactive);
     let ending =
         host.play(vec![], None, |ports, policy| account_with_record(ports, policy, &request, &record));

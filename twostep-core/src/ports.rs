@@ -3,9 +3,11 @@
 
 use crate::account::{Enrollment, EnrollmentId};
 use crate::app_password::{AppPassword, AppPasswordId};
+use crate::attempt::Source;
 use crate::event::{Event, Reason};
 use crate::name::UserName;
 use crate::secret::Secret;
+use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
 use crate::verify::{AppCandidates, CodeCredentials, CodeOutcome};
 
@@ -70,14 +72,16 @@ pub trait Store {
     fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable>;
 
     /// Shows the credentials to `judge` and carries out the changes it wants, all in one transaction that excludes every other
-    /// writer; returns after the commit. With `None` the enrollment is gone.
+    /// writer; returns after the commit. With `None` the enrollment is gone. Whether a write is possible must not depend on the
+    /// verdict: what a right answer of this kind would write is tried before it is judged.
     ///
     /// # Errors
     /// When anything fails, the commit included: nothing was changed then, and the verdict must not be told.
     fn judge(
         &mut self,
         enrollment: EnrollmentId,
-        source: &str,
+        source: &Source,
+        kind: Kind,
         now: &Now,
         judge: &mut dyn FnMut(Option<&CodeCredentials>) -> CodeOutcome,
     ) -> Result<CodeOutcome, Unavailable>;
@@ -98,11 +102,24 @@ pub trait Store {
     /// When that cannot be written, or it was revoked meanwhile.
     fn record_use(&mut self, id: AppPasswordId, used: &Use<'_>) -> Result<(), Unavailable>;
 
-    /// Makes a pending enrollment active; an active one stays so.
+    /// Writes down what remains of a login that has succeeded as a whole.
     ///
     /// # Errors
     /// When that cannot be written, or the enrollment is gone.
-    fn activate(&mut self, enrollment: EnrollmentId, at: UnixTime) -> Result<(), Unavailable>;
+    fn complete(&mut self, completion: &Completion, at: UnixTime) -> Result<(), Unavailable>;
+}
+
+/// What remains to be written when a login has succeeded as a whole.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Completion {
+    /// Whose login.
+    pub enrollment: EnrollmentId,
+    /// Whether a pending enrollment becomes active.
+    pub activates: bool,
+    /// The source that becomes known.
+    pub makes_known: Option<Source>,
+    /// Wrong codes that the owner is told of now.
+    pub untold: u32,
 }
 
 /// One use of an app password.

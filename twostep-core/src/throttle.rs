@@ -1,13 +1,15 @@
 //! How many wrong codes are let pass, and how long one waits after them (NIST SP 800-63B §5.2.2).
 //!
-//! Failures are counted per user and source. A success clears only its own source, so that a guesser cannot farm the owner's
-//! logins; and sources from which the owner has signed in before, and backup codes, keep an allowance of their own, so that a
-//! guesser cannot lock the owner out.
+//! Two things are counted per user and source: failures since the last success there, after which one waits, and wrong codes,
+//! which add up over all sources to a cap. A success clears only its own source, so that a guesser cannot farm the owner's logins;
+//! where the source may be anybody's (a host name, or nothing told) it clears the waiting only. Sources from which the owner has
+//! signed in before have an allowance of their own, and backup codes know no cap: with 65 bits they need none (NIST SP 800-63B
+//! §5.1.2.2), so that a guesser cannot lock the owner out.
 
 use crate::time::{Now, Stamp, UnixTime};
 use std::time::Duration;
 
-/// Wrong codes in a row from one source that cost no waiting.
+/// Wrong answers in a row from one source that cost no waiting.
 pub const FREE: u32 = 5;
 /// The wait after the first failure that costs one; it doubles with each further one.
 pub const FIRST_WAIT: Duration = Duration::from_secs(10);
@@ -16,33 +18,44 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(15 * 60);
 /// Wrong codes for one user, from all sources together, after which only known sources are heard.
 pub const CAP_STRANGERS: u32 = 90;
 /// Wrong codes for one user, from all sources together, after which no code is heard: "no more than 100 consecutive failed
-/// authentication attempts" (NIST SP 800-63B §5.2.2). Backup codes have as many of their own.
+/// authentication attempts" (NIST SP 800-63B §5.2.2).
 pub const CAP: u32 = 100;
 /// How long a source is known after a success.
 pub const KNOWN_FOR: Duration = Duration::from_secs(90 * 24 * 60 * 60);
+/// How old the record of a success may become before it is written anew.
+const KNOWN_WRITTEN_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 
 /// What has come from one source for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Wrong codes since the last success from here.
+    /// Wrong answers, codes and backup codes, since the last success from here.
+    pub failures: u32,
+    /// Wrong codes that count towards the cap.
     pub codes: u32,
-    /// Wrong backup codes since then.
-    pub backup_codes: u32,
-    /// When the last of them came.
+    /// When the last wrong answer came.
     pub last_failure: Option<Stamp>,
-    /// The last success from here.
+    /// The last login from here that succeeded as a whole.
     pub last_success: Option<UnixTime>,
 }
 
 /// What the throttle needs to know: this source, and the user over all sources (this one included).
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Tally {
     /// This source.
     pub here: Record,
-    /// Wrong codes from everywhere that no success has cleared.
+    /// Whose it is.
+    pub standing: Standing,
+    /// Wrong codes from everywhere that count towards the cap.
     pub all_codes: u32,
-    /// Wrong backup codes likewise.
-    pub all_backup_codes: u32,
+}
+
+/// Whether what comes from a source is one party's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It is: an address, a terminal of this host.
+    Own,
+    /// Anybody can come from there.
+    Shared,
 }
 
 /// What kind of answer asks to be heard.
@@ -62,22 +75,21 @@ pub enum Allowance {
     Open,
     /// It is not judged and not counted; this long is still to wait.
     Wait(Duration),
-    /// It is not judged until an administrator unlocks, or a backup code makes the source known.
+    /// It is not judged until an administrator unlocks, or a backup code is used.
     Capped,
 }
 
 /// Whether an answer of this kind is heard now.
 pub fn allowance(tally: &Tally, kind: Kind, now: &Now) -> Allowance {
     let capped = match kind {
-        Kind::BackupCode => tally.all_backup_codes >= CAP,
-        Kind::Code if is_known(&tally.here, now) => tally.all_codes >= CAP,
+        Kind::BackupCode => false,
+        Kind::Code if is_known(tally, now) => tally.all_codes >= CAP,
         Kind::Code => tally.all_codes >= CAP_STRANGERS,
     };
     if capped {
         return Allowance::Capped;
     }
-    let failures = tally.here.codes.saturating_add(tally.here.backup_codes);
-    match (wait_after(failures), &tally.here.last_failure) {
+    match (wait_after(tally.here.failures), &tally.here.last_failure) {
         (Some(wait), Some(last)) => match wait.checked_sub(now.since(last)) {
             Some(left) if !left.is_zero() => Allowance::Wait(left),
             _ => Allowance::Open,
@@ -96,22 +108,36 @@ pub fn wait_after(failures: u32) -> Option<Duration> {
 /// The record after a wrong answer.
 #[must_use]
 pub fn after_failure(record: &Record, kind: Kind, now: &Now) -> Record {
-    let mut next = Record { last_failure: Some(now.stamp()), ..record.clone() };
-    match kind {
-        Kind::Code => next.codes = next.codes.saturating_add(1),
-        Kind::BackupCode => next.backup_codes = next.backup_codes.saturating_add(1),
+    Record {
+        failures: record.failures.saturating_add(1),
+        codes: record.codes.saturating_add(u32::from(kind == Kind::Code)),
+        last_failure: Some(now.stamp()),
+        last_success: record.last_success,
     }
-    next
 }
 
-/// The record after a right answer.
+/// The record after a right answer. That the login as a whole succeeds is not known yet: the source is not known by it.
 #[must_use]
-pub fn after_success(now: &Now) -> Record {
-    Record { last_success: Some(now.wall), ..Record::default() }
+pub fn after_success(tally: &Tally) -> Record {
+    Record {
+        failures: 0,
+        codes: if tally.standing == Standing::Own { 0 } else { tally.here.codes },
+        last_failure: None,
+        last_success: tally.here.last_success,
+    }
 }
 
-fn is_known(record: &Record, now: &Now) -> bool {
-    record.last_success.is_some_and(|last| last >= now.wall.minus(KNOWN_FOR))
+/// Whether a login that succeeds as a whole is to be written down for this source.
+#[must_use]
+pub fn success_is_due(tally: &Tally, now: &Now) -> bool {
+    let written = tally.here.last_success;
+    tally.standing == Standing::Own
+        && written.is_none_or(|last| last > now.wall || last <= now.wall.minus(KNOWN_WRITTEN_EVERY))
+}
+
+fn is_known(tally: &Tally, now: &Now) -> bool {
+    let recent = |last: UnixTime| last >= now.wall.minus(KNOWN_FOR);
+    tally.standing == Standing::Own && tally.here.last_success.is_some_and(recent)
 }
 
 #[cfg(test)]
@@ -128,8 +154,9 @@ mod tests {
     }
 
     fn tally(failures: u32, at: u64) -> Tally {
-        let here = Record { codes: failures, last_failure: Some(now(at).stamp()), ..Record::default() };
-        Tally { here, all_codes: failures, all_backup_codes: 0 }
+        let last_failure = Some(now(at).stamp());
+        let here = Record { failures, codes: failures, last_failure, last_success: None };
+        Tally { here, standing: Standing::Own, all_codes: failures }
     }
 
     #[test]
@@ -139,21 +166,8 @@ mod tests {
 
     #[test]
     fn waits_double_and_end() {
-        let waits: Vec<_> = (4..15).map(|n| wait_after(n).map(|w| w.as_secs())).collect();
-        let expected = [
-            None,
-            Some(10),
-            Some(20),
-            Some(40),
-            Some(80),
-            Some(160),
-            Some(320),
-            Some(640),
-            Some(900),
-            Some(900),
-            Some(900),
-        ];
-        assert_eq!(waits, expected);
+        let waits: Vec<_> = (4..15).map(|n| wait_after(n).map_or(0, |wait| wait.as_secs())).collect();
+        assert_eq!(waits, [0, 10, 20, 40, 80, 160, 320, 640, 900, 900, 900]);
         assert_eq!(wait_after(u32::MAX), Some(LONGEST_WAIT));
         assert_eq!(
             allowance(&tally(7, 100), Kind::Code, &now(110)),
@@ -163,22 +177,23 @@ mod tests {
     }
 
     #[test]
-    fn strangers_end_before_known_sources_and_those_before_backup_codes() {
+    fn strangers_end_before_known_sources_and_backup_codes_never() {
         let mut tally = tally(0, 0);
         tally.all_codes = CAP_STRANGERS;
         assert_eq!(allowance(&tally, Kind::Code, &now(9)), Allowance::Capped);
-        tally.here = after_success(&now(1));
+        tally.here.last_success = Some(now(1).wall);
         assert_eq!(allowance(&tally, Kind::Code, &now(9)), Allowance::Open);
+        tally.standing = Standing::Shared;
+        assert_eq!(allowance(&tally, Kind::Code, &now(9)), Allowance::Capped);
+        tally.standing = Standing::Own;
         tally.all_codes = CAP;
         assert_eq!(allowance(&tally, Kind::Code, &now(9)), Allowance::Capped);
         assert_eq!(allowance(&tally, Kind::BackupCode, &now(9)), Allowance::Open);
-        tally.all_backup_codes = CAP;
-        assert_eq!(allowance(&tally, Kind::BackupCode, &now(9)), Allowance::Capped);
     }
 
     #[test]
     fn no_more_than_a_hundred_codes_are_ever_heard_without_a_success() {
-        let (mut strangers, mut heard) = (Tally::default(), 0);
+        let (mut strangers, mut heard) = (tally(0, 0), 0);
         for n in 0..10_000u64 {
             // Each guess from another source, a day apart.
             strangers.here = Record::default();
@@ -191,16 +206,35 @@ mod tests {
     }
 
     #[test]
-    fn a_success_clears_its_source() {
-        let record = after_failure(&Record::default(), Kind::Code, &now(5));
-        assert_eq!((record.codes, record.last_failure), (1, Some(now(5).stamp())));
-        assert_eq!(after_success(&now(6)).codes, 0);
+    fn a_success_clears_its_source_and_where_that_is_anybodys_only_the_waiting() {
+        let mut tally = tally(6, 5);
+        assert_eq!(after_success(&tally), Record::default());
+        tally.standing = Standing::Shared;
+        assert_eq!(after_success(&tally), Record { codes: 6, ..Record::default() });
+    }
+
+    #[test]
+    fn a_wrong_backup_code_costs_waiting_and_does_not_count_towards_the_cap() {
+        let record = after_failure(&Record::default(), Kind::BackupCode, &now(5));
+        assert_eq!((record.failures, record.codes), (1, 0));
     }
 
     #[test]
     fn a_source_is_forgotten_after_ninety_days() {
-        let mut tally = Tally { here: after_success(&now(0)), all_codes: CAP_STRANGERS, all_backup_codes: 0 };
-        tally.here.last_failure = None;
+        let mut tally = tally(0, 0);
+        (tally.here.last_success, tally.all_codes) = (Some(now(0).wall), CAP_STRANGERS);
+        assert_eq!(allowance(&tally, Kind::Code, &now(89 * 86_400)), Allowance::Open);
         assert_eq!(allowance(&tally, Kind::Code, &now(91 * 86_400)), Allowance::Capped);
+    }
+
+    #[test]
+    fn a_success_is_written_once_a_day() {
+        let mut tally = tally(0, 0);
+        assert!(success_is_due(&tally, &now(5)));
+        tally.here.last_success = Some(now(5).wall);
+        assert!(!success_is_due(&tally, &now(86_404)));
+        assert!(success_is_due(&tally, &now(86_405)));
+        tally.standing = Standing::Shared;
+        assert!(!success_is_due(&tally, &now(86_405)));
     }
 }

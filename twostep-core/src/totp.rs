@@ -147,6 +147,13 @@ impl Authenticator {
         found
     }
 
+    /// Whether a code was accepted that lies further ahead than any that is accepted now: the clock was set back since.
+    #[must_use]
+    pub fn has_seen_later_than(&self, time: UnixTime) -> bool {
+        let newest = self.parameters.step_at(time).saturating_add(WINDOW);
+        self.last_step.is_some_and(|last| last > newest)
+    }
+
     /// The code of `step`.
     #[must_use]
     pub fn code(&self, step: u64) -> Zeroizing<String> {

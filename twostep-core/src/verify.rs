@@ -9,12 +9,14 @@ use crate::memory_hard::HashError;
 use crate::secret::Secret;
 use crate::throttle::{self, Allowance, Kind, Record, Tally};
 use crate::time::{Now, UnixTime};
-use crate::totp::{Authenticator, AuthenticatorId, Match, WINDOW};
+use crate::totp::{Authenticator, AuthenticatorId, Match};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
 /// The longest answer looked at, in bytes (PAM_MAX_RESP_SIZE).
 pub const ANSWER_MAX: usize = 512;
+/// How far the clock may be behind a time that a right code has confirmed: codes of one step either side, of a minute each.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// How often a use of an app password is written down at most.
 pub const USE_WRITTEN_EVERY: Duration = Duration::from_secs(10 * 60);
 
@@ -28,7 +30,7 @@ pub enum Answer {
     SameAsPassword,
     /// An app password, which is never for a prompt.
     AppPassword,
-    /// Ten characters that can be a backup code.
+    /// Characters that can be a backup code.
     BackupCode(BackupCode),
     /// Anything else, to be judged as a code.
     Code(Zeroizing<String>),
@@ -47,6 +49,14 @@ impl Answer {
     }
 }
 
+impl Answer {
+    /// What kind of answer asks to be heard.
+    #[must_use]
+    pub fn kind(&self) -> Kind {
+        if matches!(self, Self::BackupCode(_)) { Kind::BackupCode } else { Kind::Code }
+    }
+}
+
 /// What a code is judged against.
 #[derive(Debug)]
 pub struct CodeCredentials {
@@ -62,6 +72,8 @@ pub struct CodeCredentials {
     pub tally: Tally,
     /// Wrong codes that the owner has not been told of.
     pub untold: u32,
+    /// The latest time that a right code of anybody's has confirmed.
+    pub latest_time: UnixTime,
 }
 
 /// A verdict and what must be written for it to be told.
@@ -72,8 +84,8 @@ pub struct CodeOutcome {
     pub reason: Reason,
     /// What to write.
     pub changes: Changes,
-    /// Wrong codes since the last success, told to the owner with this one.
-    pub untold: u32,
+    /// What remains to be done when the login as a whole has succeeded, if anything.
+    pub rest: Option<Rest>,
 }
 
 /// What a verdict changes in the store.
@@ -83,8 +95,31 @@ pub struct Changes {
     pub step: Option<(AuthenticatorId, u64)>,
     /// The backup code that is consumed.
     pub backup_code: Option<BackupCodeId>,
-    /// The new record of the source. A success also means that the owner has been told of the failures so far.
-    pub here: Option<Record>,
+    /// What becomes of the counts.
+    pub counts: Counts,
+}
+
+/// What becomes of the counts of wrong answers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Counts {
+    /// They stay.
+    #[default]
+    Stay,
+    /// A failure: the source's new record, and one more that the owner is to be told of.
+    Failure(Record),
+    /// A right code: the source's new record.
+    Success(Record),
+    /// A backup code: the owner herself, beyond doubt. All sources begin anew.
+    SuccessEverywhere,
+}
+
+/// What a right answer leaves to the account phase. Whoever knows a code but not the password never comes there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rest {
+    /// Wrong codes since the last login, to be told.
+    pub untold: u32,
+    /// Whether the source becomes known.
+    pub makes_known: bool,
 }
 
 /// Sorts what was entered. `password` is the account password, where one was given before.
@@ -124,63 +159,65 @@ pub fn verify(
     if let Some(reason) = answer.refused_unseen() {
         return Ok(unchanged(reason));
     }
-    let kind = if matches!(answer, Answer::BackupCode(_)) { Kind::BackupCode } else { Kind::Code };
+    let kind = answer.kind();
     match throttle::allowance(&credentials.tally, kind, now) {
         Allowance::Open => {}
         Allowance::Wait(wait) => return Ok(unchanged(Reason::Throttled { wait })),
         Allowance::Capped => return Ok(unchanged(Reason::Capped)),
     }
+    if kind == Kind::Code && credentials.authenticators.iter().any(|one| one.has_seen_later_than(now.wall)) {
+        // Not one code of the present could be accepted: whoever enters one has done nothing wrong.
+        return Ok(unchanged(Reason::ClockBehind));
+    }
     let judged = match answer {
         Answer::BackupCode(code) => judge_backup_code(code, credentials)?,
-        Answer::Code(code) => judge_code(code, &credentials.authenticators, now.wall),
+        Answer::Code(code) => judge_code(code, credentials, now.wall),
         _ => Err(Reason::CodeWrong),
     };
     Ok(match judged {
-        Ok((reason, changes)) => CodeOutcome {
-            reason,
-            changes: Changes { here: Some(throttle::after_success(now)), ..changes },
-            untold: credentials.untold,
-        },
+        Ok((reason, changes)) => {
+            let makes_known = throttle::success_is_due(&credentials.tally, now);
+            let untold = credentials.untold;
+            CodeOutcome {
+                reason,
+                changes,
+                rest: (makes_known || untold > 0).then_some(Rest { untold, makes_known }),
+            }
+        }
         Err(reason) => {
-            let here = throttle::after_failure(&credentials.tally.here, kind, now);
-            CodeOutcome { reason, changes: Changes { here: Some(here), ..Changes::default() }, untold: 0 }
+            let counts = Counts::Failure(throttle::after_failure(&credentials.tally.here, kind, now));
+            CodeOutcome { reason, changes: Changes { counts, ..Changes::default() }, rest: None }
         }
     })
 }
 
-fn judge_code(
-    code: &str,
-    authenticators: &[Authenticator],
-    now: UnixTime,
-) -> Result<(Reason, Changes), Reason> {
+type Judged = Result<(Reason, Changes), Reason>;
+
+fn judge_code(code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judged {
     let mut refusal = Reason::CodeWrong;
-    for authenticator in authenticators {
+    for authenticator in &credentials.authenticators {
         match authenticator.judge(code, now) {
             Match::Step(step) => {
-                let changes = Changes { step: Some((authenticator.id, step)), ..Changes::default() };
+                let counts = Counts::Success(throttle::after_success(&credentials.tally));
+                let changes = Changes { step: Some((authenticator.id, step)), counts, ..Changes::default() };
                 return Ok((Reason::Code { authenticator: authenticator.id.0 }, changes));
             }
-            Match::Replayed => {
-                let present = authenticator.parameters.step_at(now);
-                let behind =
-                    authenticator.last_step.is_some_and(|last| last > present.saturating_add(WINDOW));
-                refusal = if behind { Reason::ClockBehind } else { Reason::CodeReplayed };
-            }
+            Match::Replayed => refusal = Reason::CodeReplayed,
             Match::None => {}
         }
     }
-    Err(refusal)
+    // Counted all the same: that the clock is behind does not make it a right code. But the log names the likely cause.
+    let behind = credentials.latest_time.minus(CLOCK_TOLERANCE) > now;
+    Err(if behind && refusal == Reason::CodeWrong { Reason::ClockBehind } else { refusal })
 }
 
-fn judge_backup_code(
-    code: &BackupCode,
-    credentials: &CodeCredentials,
-) -> Result<Result<(Reason, Changes), Reason>, HashError> {
+fn judge_backup_code(code: &BackupCode, credentials: &CodeCredentials) -> Result<Judged, HashError> {
     let tag = code.tag(&credentials.backup_key, credentials.enrollment);
     for stored in credentials.backup_codes.iter().filter(|stored| stored.tag == tag) {
         if stored.hash.matches(code.expose())? {
             let left = credentials.backup_codes.len().saturating_sub(1);
-            let changes = Changes { backup_code: Some(stored.id), ..Changes::default() };
+            let counts = Counts::SuccessEverywhere;
+            let changes = Changes { backup_code: Some(stored.id), counts, ..Changes::default() };
             return Ok(Ok((Reason::BackupCode { left }, changes)));
         }
     }
@@ -188,7 +225,7 @@ fn judge_backup_code(
 }
 
 fn unchanged(reason: Reason) -> CodeOutcome {
-    CodeOutcome { reason, changes: Changes::default(), untold: 0 }
+    CodeOutcome { reason, changes: Changes::default(), rest: None }
 }
 
 /// What an app password is judged against.
@@ -276,6 +313,7 @@ mod tests {
     use crate::crypto::{MasterKey, Purpose};
     use crate::memory_hard::{Cost, Hash};
     use crate::random::fake::Counting;
+    use crate::throttle::Standing;
     use crate::totp::Parameters;
 
     const CHEAP: Cost = Cost { memory: 32, passes: 1, lanes: 1 };
@@ -296,7 +334,7 @@ mod tests {
 
     fn credentials() -> CodeCredentials {
         let backup_key = MasterKey::new([1; 32]).subkey(Purpose::BackupCodeTags);
-        let code = BackupCode::parse(b"abcde-fghjk").unwrap();
+        let code = BackupCode::parse(b"abcd-efgh-jkmnp").unwrap();
         let stored = backup_code::Stored {
             id: BackupCodeId(9),
             tag: code.tag(&backup_key, ENROLLMENT),
@@ -307,8 +345,9 @@ mod tests {
             authenticators: vec![phone()],
             backup_codes: vec![stored],
             backup_key,
-            tally: Tally::default(),
+            tally: Tally { here: Record::default(), standing: Standing::Own, all_codes: 0 },
             untold: 2,
+            latest_time: UnixTime(0),
         }
     }
 
@@ -329,8 +368,8 @@ mod tests {
         let outcome = judge(&right_code(), &credentials());
         assert_eq!(outcome.reason, Reason::Code { authenticator: 3 });
         assert_eq!(outcome.changes.step, Some((AuthenticatorId(3), 60_000_000)));
-        assert_eq!(outcome.changes.here, Some(throttle::after_success(&now())));
-        assert_eq!(outcome.untold, 2);
+        assert_eq!(outcome.changes.counts, Counts::Success(Record::default()));
+        assert_eq!(outcome.rest, Some(Rest { untold: 2, makes_known: true }));
     }
 
     #[test]
@@ -347,7 +386,7 @@ mod tests {
         for text in ["000000", "nonsense", "12345", "1234567", &"9".repeat(65_536), "\u{1b}[2J"] {
             let outcome = judge(text, &credentials());
             assert_eq!(outcome.reason, Reason::CodeWrong, "{text:.20}");
-            assert_eq!(outcome.changes.here.as_ref().unwrap().codes, 1);
+            assert!(matches!(&outcome.changes.counts, Counts::Failure(record) if record.codes == 1));
             assert_eq!(outcome.changes.step, None);
         }
     }
@@ -372,19 +411,33 @@ mod tests {
         credentials.authenticators[0].last_step = Some(60_000_000);
         assert_eq!(judge(&right_code(), &credentials).reason, Reason::CodeReplayed);
         credentials.authenticators[0].last_step = Some(60_000_002);
-        assert_eq!(judge(&right_code(), &credentials).reason, Reason::ClockBehind);
+        assert_eq!(judge(&right_code(), &credentials), unchanged(Reason::ClockBehind));
+        assert_eq!(judge("000000", &credentials), unchanged(Reason::ClockBehind));
+        assert_eq!(judge("abcd-efgh-jkmnp", &credentials).reason, Reason::BackupCode { left: 0 });
+    }
+
+    #[test]
+    fn a_clock_behind_what_others_have_confirmed_is_named_and_counted() {
+        let mut credentials = credentials();
+        credentials.latest_time = UnixTime(now().wall.0 + 3600);
+        assert_eq!(judge("000000", &credentials).reason, Reason::ClockBehind);
+        assert!(matches!(judge("000000", &credentials).changes.counts, Counts::Failure(_)));
+        assert_eq!(judge(&right_code(), &credentials).reason, Reason::Code { authenticator: 3 });
     }
 
     #[test]
     fn a_backup_code_works_once() {
         let mut credentials = credentials();
-        let outcome = judge("ABCDE FGHJK", &credentials);
+        let outcome = judge("ABCD EFGH JKMNP", &credentials);
         assert_eq!(outcome.reason, Reason::BackupCode { left: 0 });
         assert_eq!(outcome.changes.backup_code, Some(BackupCodeId(9)));
+        assert_eq!(outcome.changes.counts, Counts::SuccessEverywhere);
         credentials.backup_codes.clear();
-        let outcome = judge("ABCDE FGHJK", &credentials);
+        let outcome = judge("ABCD EFGH JKMNP", &credentials);
         assert_eq!(outcome.reason, Reason::CodeWrong);
-        assert_eq!(outcome.changes.here.unwrap().backup_codes, 1);
+        assert!(
+            matches!(&outcome.changes.counts, Counts::Failure(record) if (record.failures, record.codes) == (1, 0))
+        );
     }
 
     #[test]
@@ -393,7 +446,7 @@ mod tests {
         credentials.tally.all_codes = throttle::CAP_STRANGERS;
         assert_eq!(judge(&right_code(), &credentials), unchanged(Reason::Capped));
         assert_eq!(judge("000000", &credentials), unchanged(Reason::Capped));
-        assert_eq!(judge("abcde-fghjk", &credentials).reason, Reason::BackupCode { left: 0 });
+        assert_eq!(judge("abcd-efgh-jkmnp", &credentials).reason, Reason::BackupCode { left: 0 });
     }
 
     #[test]

@@ -67,10 +67,10 @@ CREATE INDEX revoked_app_password_tag ON revoked_app_password (enrollment, tag);
 CREATE TABLE source (
     enrollment         INTEGER NOT NULL REFERENCES enrollment ON DELETE CASCADE,
     source             TEXT NOT NULL,
-    codes              INTEGER NOT NULL,
-    backup_codes       INTEGER NOT NULL,
-    untold             INTEGER NOT NULL,
+    failures           INTEGER NOT NULL,                       -- wrong answers since the last right one from here
+    codes              INTEGER NOT NULL,                       -- wrong codes that count towards the cap
+    untold             INTEGER NOT NULL,                       -- wrong answers that the owner has not been told of
     failed_at          INTEGER, failed_since_boot INTEGER, failed_boot BLOB,
-    last_success       INTEGER,
+    last_success       INTEGER,                                -- the last login that succeeded as a whole
     PRIMARY KEY (enrollment, source)
 ) STRICT, WITHOUT ROWID;

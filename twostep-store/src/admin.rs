@@ -1,9 +1,10 @@
 //! What an administrator does with the store. Every change is one transaction.
 
 use crate::host::Kernel;
-use crate::login_store::{enrollment_by_name, one_row};
-use crate::rows::{self, ENROLLMENT, exclusively};
+use crate::login_store::enrollment_by_name;
+use crate::rows::{self, ENROLLMENT, exclusively_and_clean, one_row};
 use crate::vault::{Files, Session};
+use crate::verdicts::forget_failures;
 use crate::{StoreError, database, key_file};
 use rusqlite::{OptionalExtension, Row, params};
 use std::fmt;
@@ -92,7 +93,7 @@ pub struct Summary {
     pub app_passwords: u32,
     /// How many unused backup codes it has.
     pub backup_codes: u32,
-    /// Wrong codes that no success has cleared, over all sources.
+    /// Wrong codes that count towards the cap, over all sources.
     pub failures: u32,
 }
 
@@ -135,14 +136,25 @@ pub struct LastUse {
     pub source: String,
 }
 
+/// Whether [`init`] may make a new store where there is a key already. That a store is missing is, as a rule, that it was lost or
+/// that its file system is not mounted; a new and empty one would let everybody in who was enrolled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BesideKey {
+    /// It is refused.
+    Refuse,
+    /// The administrator wants it so.
+    NewStore,
+}
+
 /// Makes the key and the store where they are missing, and brings an older store up to date. Never overwrites.
 ///
 /// # Errors
-/// When a file cannot be trusted or made; when there is a store but no key for it.
-pub fn init(files: &Files, now: UnixTime) -> Result<Made, StoreError> {
+/// When a file cannot be trusted or made; when there is a store but no key for it, or a key but no store.
+pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
+    let no_store = matches!(database::exists(&files.paths.store), Ok(false));
     let (key, new_key) = match key_file::read(&files.paths.key) {
         // A new key for an existing store would lock everybody out for good.
-        Err(StoreError::NoKey(path)) if files.paths.store.symlink_metadata().is_err() => {
+        Err(StoreError::NoKey(path)) if no_store => {
             let key = MasterKey::generate(&mut Kernel)?;
             guarded_parent(&path)?;
             key_file::create(&path, &key)?;
@@ -151,11 +163,11 @@ pub fn init(files: &Files, now: UnixTime) -> Result<Made, StoreError> {
         read => (read?, false),
     };
     let mut made = Made { key: new_key, store: false, upgraded_from: None };
-    match database::upgrade(&files.paths.store) {
+    match database::upgrade(&files.paths.store, key.id()) {
         Ok(from) => made.upgraded_from = from,
-        Err(StoreError::NoStore(path)) => {
+        Err(StoreError::NoStore(path)) if new_key || beside_key == BesideKey::NewStore => {
             guarded_parent(&path)?;
-            database::create(&path, key.id(), now.0)?;
+            database::create(&path, key.id())?;
             made.store = true;
         }
         Err(error) => return Err(error),
@@ -286,16 +298,20 @@ impl Session {
         })
     }
 
-    /// Forgets the wrong codes of all sources.
+    /// Forgets the wrong codes of all sources; and, where a clock that ran ahead has consumed codes of the future, takes those back
+    /// as far as the present, together with the latest time seen. The administrator says with it that the clock is right now.
     ///
     /// # Errors
     /// When the enrollment is gone, or the store fails.
-    pub fn unlock(&self, id: EnrollmentId) -> Result<(), Refusal> {
-        let sql = "UPDATE source SET codes = 0, backup_codes = 0, untold = 0, failed_at = NULL, failed_since_boot = NULL, \
-                   failed_boot = NULL WHERE enrollment = ?";
+    pub fn unlock(&self, id: EnrollmentId, now: UnixTime) -> Result<(), Refusal> {
         in_transaction(self, || {
             self.still_there(id)?;
-            self.connection.execute(sql, [id.0])?;
+            forget_failures(self, id)?;
+            self.connection.execute("UPDATE source SET untold = 0 WHERE enrollment = ?", [id.0])?;
+            // The newest step that could have been accepted at this time: no code that was used can be used again.
+            let sql = "UPDATE authenticator SET last_step = ?1 / period + 1 WHERE enrollment = ?2 AND last_step > ?1 / period + 1";
+            self.connection.execute(sql, [now.0, id.0])?;
+            self.connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time > ?1", [now.0])?;
             Ok(())
         })
     }
@@ -437,7 +453,7 @@ impl Session {
         let more = "e.created, e.activated, \
              (SELECT count(*) FROM app_password p WHERE p.enrollment = e.id), \
              (SELECT count(*) FROM backup_code b WHERE b.enrollment = e.id), \
-             (SELECT coalesce(sum(codes + backup_codes), 0) FROM source s WHERE s.enrollment = e.id) FROM enrollment e";
+             (SELECT coalesce(sum(codes), 0) FROM source s WHERE s.enrollment = e.id) FROM enrollment e";
         let columns = ENROLLMENT.replace("FROM enrollment e", &format!(", {more}"));
         let sql = format!("{columns} WHERE ?1 IS NULL OR e.user = ?1 ORDER BY e.user");
         let read = |row: &Row<'_>| {
@@ -499,10 +515,10 @@ impl Session {
     }
 }
 
-/// [`exclusively`], for work whose refusals are not the store's.
+/// [`exclusively_and_clean`], for work whose refusals are not the store's.
 fn in_transaction<T>(session: &Session, work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
     let mut refused = None;
-    let done = exclusively(&session.connection, || {
+    let done = exclusively_and_clean(&session.connection, || {
         work().map_err(|refusal| match refusal {
             Refusal::Store(error) => error,
             other => {

@@ -34,7 +34,7 @@ pub fn read(named: Option<&Path>) -> Result<Policy, ConfigError> {
     let path = named.unwrap_or(Path::new(DEFAULT_PATH));
     match files::check(path, Want::GuardedFile) {
         Ok(_) => {}
-        Err(untrusted) if untrusted.fault == Fault::Missing && named.is_none() => {
+        Err(untrusted) if named.is_none() && matches!(untrusted.fault, Fault::Absent | Fault::Missing) => {
             return Ok(Policy::defaults());
         }
         Err(untrusted) => return Err(ConfigError::Untrusted(untrusted)),
@@ -99,7 +99,7 @@ mod tests {
     fn a_named_file_must_be_there() {
         let path = test_folder("config-missing").join("config.toml");
         assert!(
-            matches!(read(Some(&path)), Err(ConfigError::Untrusted(untrusted)) if untrusted.fault == Fault::Missing)
+            matches!(read(Some(&path)), Err(ConfigError::Untrusted(untrusted)) if untrusted.fault == Fault::Absent)
         );
     }
 

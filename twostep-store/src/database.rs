@@ -38,8 +38,17 @@ pub(crate) fn open(path: &Path) -> Result<(Connection, Meta), StoreError> {
     Ok((connection, meta))
 }
 
+/// Whether there is something at the store's place.
+pub(crate) fn exists(path: &Path) -> Result<bool, StoreError> {
+    match files::check(path, Want::PrivateFile) {
+        Err(untrusted) if untrusted.fault == Fault::Absent => Ok(false),
+        Err(untrusted) if untrusted.fault == Fault::Missing => Err(untrusted.into()),
+        _ => Ok(true),
+    }
+}
+
 /// Makes a new store, complete or not at all. Never over another.
-pub(crate) fn create(path: &Path, key_id: KeyId, now: i64) -> Result<(), StoreError> {
+pub(crate) fn create(path: &Path, key_id: KeyId) -> Result<(), StoreError> {
     let failed = |error| StoreError::Io(path.to_owned(), error);
     // Built beside its place and linked there when it is whole.
     let draft = path.with_extension(format!("new.{}", std::process::id()));
@@ -48,13 +57,13 @@ pub(crate) fn create(path: &Path, key_id: KeyId, now: i64) -> Result<(), StoreEr
         _ => {}
     }
     key_file::create_private(&draft, b"").map_err(failed)?;
-    let built = build(&draft, key_id, now).and_then(|()| fs::hard_link(&draft, path).map_err(failed));
+    let built = build(&draft, key_id).and_then(|()| fs::hard_link(&draft, path).map_err(failed));
     let removed = fs::remove_file(&draft).map_err(failed);
     built.and(removed)?;
     sync_folder(path)
 }
 
-fn build(draft: &Path, key_id: KeyId, now: i64) -> Result<(), StoreError> {
+fn build(draft: &Path, key_id: KeyId) -> Result<(), StoreError> {
     let mut connection = Connection::open_with_flags(draft, settings::open_flags())?;
     settings::prepare(&connection)?;
     // 1 KiB pages: a login changes a row here and there, and every page it touches is written twice and synced.
@@ -63,22 +72,25 @@ fn build(draft: &Path, key_id: KeyId, now: i64) -> Result<(), StoreError> {
     migrate(&mut connection, 0)?;
     let mut store_id: StoreId = [0; 16];
     Kernel.fill(&mut store_id)?;
-    let sql = "INSERT INTO meta (only, store_id, key_id, latest_time) VALUES (1, ?, ?, ?)";
-    connection.execute(sql, (store_id, key_id.0, now))?;
+    let sql = "INSERT INTO meta (only, store_id, key_id, latest_time) VALUES (1, ?, ?, 0)";
+    connection.execute(sql, (store_id, key_id.0))?;
     connection.close().map_err(|(_, error)| error.into())
 }
 
-/// Brings a store of an older schema up to date, in one transaction. Returns the schema it had, where that was an older one.
-pub(crate) fn upgrade(path: &Path) -> Result<Option<i64>, StoreError> {
+/// Brings a store of an older schema up to date, in one transaction, if it belongs to this key. Returns the schema it had, where that
+/// was an older one.
+pub(crate) fn upgrade(path: &Path, key_id: KeyId) -> Result<Option<i64>, StoreError> {
     let mut connection = connect(path)?;
     let found = version(&connection, path)?;
     if found > SCHEMA {
         return Err(StoreError::Newer { found, known: SCHEMA });
     }
-    if found == SCHEMA {
-        return Ok(None);
+    match meta(&connection)?.key_id {
+        store if store != key_id => return Err(StoreError::WrongKey { store, file: key_id }),
+        _ if found == SCHEMA => return Ok(None),
+        _ => {}
     }
-    settings::prepare_to_write(&connection)?;
+    settings::prepare_to_write(&connection, settings::Journal::Truncate)?;
     migrate(&mut connection, found)?;
     Ok(Some(found))
 }
@@ -96,15 +108,16 @@ fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
 }
 
 fn connect(path: &Path) -> Result<Connection, StoreError> {
-    let metadata = files::check(path, Want::PrivateFile).map_err(|untrusted| match untrusted.fault {
-        Fault::Missing if untrusted.path == path => StoreError::NoStore(path.to_owned()),
-        _ => untrusted.into(),
-    })?;
+    let files::Checked { path, metadata } =
+        files::check(path, Want::PrivateFile).map_err(|untrusted| match untrusted.fault {
+            Fault::Absent => StoreError::NoStore(path.to_owned()),
+            _ => untrusted.into(),
+        })?;
     // SQLite takes an empty file for a new database; here it is a store that was lost.
     if metadata.len() == 0 {
-        return Err(StoreError::Empty(path.to_owned()));
+        return Err(StoreError::Empty(path));
     }
-    let connection = Connection::open_with_flags(path, settings::open_flags())?;
+    let connection = Connection::open_with_flags(&path, settings::open_flags())?;
     settings::prepare(&connection)?;
     Ok(connection)
 }

@@ -36,7 +36,7 @@ impl StoreError {
     pub fn remedy(&self) -> String {
         match self {
             Self::Untrusted(untrusted) => untrusted.remedy(),
-            Self::NoStore(_) => "twostep-admin init; or put the store back from a backup".into(),
+            Self::NoStore(_) => "mount its file system, or put it back from a backup; for a new, empty one: twostep-admin init --new-store".into(),
             Self::NoKey(_) => "twostep-admin init for a new host; else put the key back from a backup".into(),
             Self::BadKey(_) | Self::WrongKey { .. } => "put the key back that belongs to this store".into(),
             Self::Empty(_) | Self::Sealed { .. } | Self::Damaged(_) => {

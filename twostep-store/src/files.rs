@@ -33,7 +33,9 @@ pub struct Untrusted {
 /// What is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// It is not there.
+    /// It is not there, in a folder that is.
+    Absent,
+    /// A folder on the way is not there.
     Missing,
     /// It belongs to this uid, which is neither root nor the caller.
     Owner(u32),
@@ -53,6 +55,15 @@ pub enum Fault {
     Failed(io::ErrorKind),
 }
 
+/// A file that was checked.
+#[derive(Debug)]
+pub struct Checked {
+    /// Where it lies: the path without the links that were on the way.
+    pub path: PathBuf,
+    /// What lstat says of it.
+    pub metadata: Metadata,
+}
+
 /// The longest chain of links on the way.
 const LINKS_MAX: usize = 16;
 
@@ -61,7 +72,7 @@ const LINKS_MAX: usize = 16;
 ///
 /// # Errors
 /// The first fault found, from `/` down.
-pub fn check(path: &Path, want: Want) -> Result<Metadata, Untrusted> {
+pub fn check(path: &Path, want: Want) -> Result<Checked, Untrusted> {
     if !path.is_absolute() {
         return Err(Untrusted { path: path.to_owned(), fault: Fault::Relative });
     }
@@ -69,7 +80,7 @@ pub fn check(path: &Path, want: Want) -> Result<Metadata, Untrusted> {
     let mut path = path.to_owned();
     for _ in 0..LINKS_MAX {
         match walk(&path, want, me)? {
-            Walk::Done(metadata) => return Ok(metadata),
+            Walk::Done(metadata) => return Ok(Checked { path, metadata }),
             Walk::Elsewhere(target) => path = target,
         }
     }
@@ -94,8 +105,10 @@ fn walk(path: &Path, want: Want, me: u32) -> Result<Walk, Untrusted> {
             part => here.push(part),
         }
         let untrusted = |fault| Untrusted { path: here.clone(), fault };
+        let last = parts.peek().is_none();
         let metadata = fs::symlink_metadata(&here).map_err(|error| {
             untrusted(match error.kind() {
+                io::ErrorKind::NotFound if last => Fault::Absent,
                 io::ErrorKind::NotFound => Fault::Missing,
                 kind => Fault::Failed(kind),
             })
@@ -103,7 +116,6 @@ fn walk(path: &Path, want: Want, me: u32) -> Result<Walk, Untrusted> {
         if metadata.uid() != 0 && metadata.uid() != me {
             return Err(untrusted(Fault::Owner(metadata.uid())));
         }
-        let last = parts.peek().is_none();
         if metadata.is_symlink() {
             if last {
                 return Err(untrusted(Fault::Link));
@@ -151,7 +163,7 @@ impl Untrusted {
     pub fn remedy(&self) -> String {
         let path = self.path.display();
         match self.fault {
-            Fault::Missing => {
+            Fault::Absent | Fault::Missing => {
                 format!("make {path}, or point [paths] elsewhere; twostep-admin init makes what is missing")
             }
             Fault::Owner(_) => format!("chown root: {path}"),
@@ -168,7 +180,7 @@ impl fmt::Display for Untrusted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ", self.path.display())?;
         match &self.fault {
-            Fault::Missing => f.write_str("is missing"),
+            Fault::Absent | Fault::Missing => f.write_str("is missing"),
             Fault::Owner(uid) => write!(f, "belongs to uid {uid}, not to root"),
             Fault::Writable(mode) => write!(f, "can be written by others (mode {mode:04o})"),
             Fault::Readable(mode) => write!(f, "can be read by others (mode {mode:04o})"),
@@ -219,7 +231,8 @@ mod tests {
     fn a_private_file_is_private() {
         let folder = test_folder("private");
         let path = folder.join("key");
-        assert_eq!(fault(&path, Want::PrivateFile), Fault::Missing);
+        assert_eq!(fault(&path, Want::PrivateFile), Fault::Absent);
+        assert_eq!(fault(&path.join("x"), Want::PrivateFile), Fault::Missing);
         file(&path, 0o600);
         assert!(check(&path, Want::PrivateFile).is_ok());
         chmod(&path, 0o640);

@@ -15,7 +15,7 @@ use zeroize::Zeroizing;
 /// When it is missing, others could read or change it, or it is no key.
 pub fn read(path: &Path) -> Result<MasterKey, StoreError> {
     files::check(path, Want::PrivateFile).map_err(|untrusted| match untrusted.fault {
-        Fault::Missing if untrusted.path == path => StoreError::NoKey(path.to_owned()),
+        Fault::Absent => StoreError::NoKey(path.to_owned()),
         _ => untrusted.into(),
     })?;
     let mut text = Zeroizing::new([0u8; 80]);

@@ -21,5 +21,6 @@ mod login_store;
 mod rows;
 pub mod settings;
 pub mod vault;
+mod verdicts;
 
 pub use error::StoreError;

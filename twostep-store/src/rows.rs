@@ -53,12 +53,12 @@ pub(crate) fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<
             .authenticators
             .open(&sealed, &binding(session, id, of))
             .map_err(|_| StoreError::Sealed { authenticator: id })?;
-        let last_step: Option<i64> = row.get(5)?;
+        let last_step = row.get::<_, Option<i64>>(5)?.map(|step| whole(5, step)).transpose()?;
         found.push(Authenticator {
             id: AuthenticatorId(id),
             parameters: parameters(row, 1)?,
             secret,
-            last_step: last_step.and_then(|step| u64::try_from(step).ok()),
+            last_step,
         });
     }
     Ok(found)
@@ -86,21 +86,27 @@ pub(crate) fn label(row: &Row<'_>, at: usize) -> rusqlite::Result<Label> {
     Label::parse(&row.get::<_, String>(at)?).map_err(|_| damaged(at, &"impossible name"))
 }
 
-/// `codes, backup_codes, failed_at, failed_since_boot, failed_boot, last_success` from column 0 on.
+/// `failures, codes, failed_at, failed_since_boot, failed_boot, last_success` from column 0 on.
 pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let failed_at: Option<i64> = row.get(2)?;
-    let since_boot: Option<i64> = row.get(3)?;
-    let boot: Option<[u8; 16]> = row.get(4)?;
-    Ok(Record {
-        codes: row.get(0)?,
-        backup_codes: row.get(1)?,
-        last_failure: failed_at.map(|wall| Stamp {
+    let last_failure = match row.get::<_, Option<i64>>(2)? {
+        Some(wall) => Some(Stamp {
             wall: UnixTime(wall),
-            since_boot: Duration::from_secs(since_boot.and_then(|s| u64::try_from(s).ok()).unwrap_or(0)),
-            boot: boot.map(BootId),
+            since_boot: Duration::from_secs(whole(3, row.get(3)?)?),
+            boot: row.get::<_, Option<[u8; 16]>>(4)?.map(BootId),
         }),
+        None => None,
+    };
+    Ok(Record {
+        failures: row.get(0)?,
+        codes: row.get(1)?,
+        last_failure,
         last_success: row.get::<_, Option<i64>>(5)?.map(UnixTime),
     })
+}
+
+/// A number that cannot be negative.
+fn whole(column: usize, number: i64) -> rusqlite::Result<u64> {
+    u64::try_from(number).map_err(|_| damaged(column, &"negative"))
 }
 
 /// Runs `work` in one transaction that excludes every other writer, and commits. Whatever fails leaves nothing behind.
@@ -109,7 +115,24 @@ pub(crate) fn exclusively<T>(
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
     crate::settings::leave_transaction(connection)?;
-    crate::settings::prepare_to_write(connection)?;
+    crate::settings::prepare_to_write(connection, crate::settings::Journal::Persist)?;
+    exclusively_prepared(connection, work)
+}
+
+/// [`exclusively`], where what was overwritten must not stay behind in the journal.
+pub(crate) fn exclusively_and_clean<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    crate::settings::leave_transaction(connection)?;
+    crate::settings::prepare_to_write(connection, crate::settings::Journal::Truncate)?;
+    exclusively_prepared(connection, work)
+}
+
+fn exclusively_prepared<T>(
+    connection: &Connection,
+    work: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let done = work().and_then(|result| {
         connection.execute_batch("COMMIT")?;
@@ -119,6 +142,11 @@ pub(crate) fn exclusively<T>(
         crate::settings::leave_transaction(connection)?;
     }
     done
+}
+
+/// Exactly one row was to be changed.
+pub(crate) fn one_row(changed: usize) -> Result<(), StoreError> {
+    if changed == 1 { Ok(()) } else { Err(StoreError::Gone) }
 }
 
 fn damaged(column: usize, what: &dyn std::fmt::Display) -> rusqlite::Error {

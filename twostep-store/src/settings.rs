@@ -1,5 +1,6 @@
 //! How SQLite is used, and why so. docs/store.md has the measurements.
 
+use crate::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use std::time::Duration;
 
@@ -21,12 +22,27 @@ pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
 }
 
+/// What becomes of the rollback journal after a commit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Journal {
+    /// It stays, with a zeroed header: the cheapest for logins.
+    Persist,
+    /// It is emptied: nothing that an administrator has removed stays in it.
+    Truncate,
+}
+
 /// Set before a connection writes. A rollback journal that stays: a login opens, writes and closes, so that a write-ahead log would
-/// be checkpointed or recovered every time. `FULL` syncs the journal's zeroed header too: a consumed code stays consumed when the
-/// power goes.
-pub(crate) fn prepare_to_write(connection: &Connection) -> rusqlite::Result<()> {
+/// be checkpointed or recovered every time. `FULL` syncs the journal's zeroed header, or its emptiness, too: a consumed code stays
+/// consumed when the power goes.
+pub(crate) fn prepare_to_write(connection: &Connection, journal: Journal) -> Result<(), StoreError> {
     connection.execute_batch("PRAGMA synchronous = FULL;")?;
-    connection.query_row("PRAGMA journal_mode = PERSIST", [], |_| Ok(()))
+    let wanted = match journal {
+        Journal::Persist => "persist",
+        Journal::Truncate => "truncate",
+    };
+    let mode: String =
+        connection.query_row(&format!("PRAGMA journal_mode = {wanted}"), [], |row| row.get(0))?;
+    if mode == wanted { Ok(()) } else { Err(StoreError::Damaged("it is in another journal mode")) }
 }
 
 /// Ends whatever transaction is open, without keeping what it did.

@@ -1,7 +1,7 @@
 //! The store over real files: what is made, what is refused, what races.
 
 use super::*;
-use crate::admin::{self, NewAuthenticator, NewEnrollment, Refusal};
+use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment, Refusal};
 use crate::files::Fault;
 use crate::host::{self, Kernel, test_folder};
 use std::fs;
@@ -9,14 +9,16 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use twostep_core::account::{EnrollmentId, State};
 use twostep_core::app_password::{AppPassword, Label};
+use twostep_core::attempt::Source;
 use twostep_core::backup_code::BackupCode;
 use twostep_core::event::Reason;
 use twostep_core::name::UserName;
-use twostep_core::ports::Use;
+use twostep_core::ports::{Completion, Use};
 use twostep_core::secret::Secret;
+use twostep_core::throttle::Kind;
 use twostep_core::time::{Now, UnixTime};
 use twostep_core::totp::{Authenticator, AuthenticatorId, Parameters};
-use twostep_core::verify::{Answer, verify};
+use twostep_core::verify::{Answer, Rest, verify};
 
 const SECRET: &[u8] = b"the secret of a phone";
 
@@ -34,7 +36,7 @@ fn files(name: &str) -> Files {
 
 fn host(name: &str) -> Files {
     let files = files(name);
-    admin::init(&files, UnixTime(1_700_000_000)).unwrap();
+    admin::init(&files, BesideKey::Refuse).unwrap();
     files
 }
 
@@ -70,7 +72,11 @@ fn phone() -> Authenticator {
 
 fn enter(files: &Files, enrollment: EnrollmentId, answer: &Answer, now: &Now) -> Result<Reason, Unavailable> {
     let mut judge = |credentials: Option<&_>| verify(answer, credentials, now).unwrap();
-    Ok(files.session()?.judge(enrollment, "203.0.113.9", now, &mut judge)?.reason)
+    Ok(files.session()?.judge(enrollment, &home(), answer.kind(), now, &mut judge)?.reason)
+}
+
+fn home() -> Source {
+    Source::from_items(Some("203.0.113.9"), None)
 }
 
 fn code_of(now: &Now) -> Answer {
@@ -84,16 +90,16 @@ fn wrong_code() -> Answer {
 #[test]
 fn init_makes_what_is_missing_and_overwrites_nothing() {
     let files = files("init");
-    let made = admin::init(&files, UnixTime(1)).unwrap();
+    let made = admin::init(&files, BesideKey::Refuse).unwrap();
     assert!(made.key && made.store);
     let key = fs::read(&files.paths.key).unwrap();
-    let made = admin::init(&files, UnixTime(2)).unwrap();
+    let made = admin::init(&files, BesideKey::Refuse).unwrap();
     assert!(!made.key && !made.store && made.upgraded_from.is_none());
     assert_eq!(fs::read(&files.paths.key).unwrap(), key);
     assert_eq!(fs::metadata(&files.paths.store).unwrap().permissions().mode() & 0o7777, 0o600);
     // A lost key is not replaced: nothing that it sealed would ever open again.
     fs::remove_file(&files.paths.key).unwrap();
-    assert!(matches!(admin::init(&files, UnixTime(3)), Err(StoreError::NoKey(_))));
+    assert!(matches!(admin::init(&files, BesideKey::NewStore), Err(StoreError::NoKey(_))));
 }
 
 #[test]
@@ -173,22 +179,103 @@ fn failures_are_counted_and_told() {
         assert_eq!(enter(&files, id, &wrong_code(), &now).unwrap(), Reason::CodeWrong);
     }
     assert_eq!(files.session().unwrap().summaries(None).unwrap()[0].failures, 3);
-    let mut untold = 0;
-    let mut session = files.session().unwrap();
-    let mut judge = |credentials: Option<&_>| {
-        let outcome = verify(&code_of(&now), credentials, &now).unwrap();
-        untold = outcome.untold;
-        outcome
-    };
     // From another source: the owner is told of what came from the first one, whose count stays.
-    assert!(matches!(
-        session.judge(id, "198.51.100.7", &now, &mut judge).unwrap().reason,
-        Reason::Code { .. }
-    ));
-    assert_eq!(untold, 3);
+    let elsewhere = Source::from_items(Some("198.51.100.7"), None);
+    let mut session = files.session().unwrap();
+    let mut judge = |credentials: Option<&_>| verify(&code_of(&now), credentials, &now).unwrap();
+    let outcome = session.judge(id, &elsewhere, Kind::Code, &now, &mut judge).unwrap();
+    assert_eq!(outcome.rest, Some(Rest { untold: 3, makes_known: true }));
     assert_eq!(session.summaries(None).unwrap()[0].failures, 3);
-    session.unlock(id).unwrap();
+    let completion =
+        Completion { enrollment: id, activates: false, makes_known: Some(elsewhere.clone()), untold: 3 };
+    session.complete(&completion, now.wall).unwrap();
+    let later = Now { wall: UnixTime(now.wall.0 + 60), ..now };
+    let mut judge = |credentials: Option<&_>| verify(&code_of(&later), credentials, &later).unwrap();
+    let outcome = session.judge(id, &elsewhere, Kind::Code, &later, &mut judge).unwrap();
+    assert_eq!((outcome.reason, outcome.rest), (Reason::Code { authenticator: 1 }, None));
+    session.unlock(id, later.wall).unwrap();
     assert_eq!(session.summaries(None).unwrap()[0].failures, 0);
+}
+
+#[test]
+fn a_backup_code_lets_all_sources_begin_anew() {
+    let files = host("backup-clears");
+    let code = BackupCode::generate(&mut Kernel).unwrap();
+    let id = enroll(&files, std::slice::from_ref(&code));
+    let now = host::now();
+    for n in 0..90 {
+        let source = Source::from_items(Some(&format!("198.51.100.{n}")), None);
+        let mut judge = |credentials: Option<&_>| verify(&wrong_code(), credentials, &now).unwrap();
+        let outcome = files.session().unwrap().judge(id, &source, Kind::Code, &now, &mut judge).unwrap();
+        assert_eq!(outcome.reason, Reason::CodeWrong);
+    }
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::Capped);
+    assert_eq!(enter(&files, id, &Answer::BackupCode(code), &now).unwrap(), Reason::BackupCode { left: 0 });
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::Code { authenticator: 1 });
+}
+
+#[test]
+fn a_clock_that_ran_ahead_is_taken_back_by_unlock() {
+    let files = host("ahead");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    let ahead = Now { wall: UnixTime(now.wall.0 + 86_400), ..now };
+    assert_eq!(enter(&files, id, &code_of(&ahead), &ahead).unwrap(), Reason::Code { authenticator: 1 });
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::ClockBehind);
+    let session = files.session().unwrap();
+    session.unlock(id, now.wall).unwrap();
+    assert_eq!(session.latest_time().unwrap(), now.wall);
+    drop(session);
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::CodeReplayed);
+    let later = Now { wall: UnixTime(now.wall.0 + 60), ..now };
+    assert_eq!(enter(&files, id, &code_of(&later), &later).unwrap(), Reason::Code { authenticator: 1 });
+}
+
+#[test]
+fn a_damaged_step_is_damage() {
+    let files = host("negative-step");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    session.connection.execute("UPDATE authenticator SET last_step = -1", []).unwrap();
+    drop(session);
+    let now = host::now();
+    assert!(enter(&files, id, &code_of(&now), &now).is_err());
+}
+
+#[test]
+fn a_lost_store_is_not_made_anew_beside_its_key() {
+    let files = host("lost");
+    fs::remove_file(&files.paths.store).unwrap();
+    assert!(matches!(admin::init(&files, BesideKey::Refuse), Err(StoreError::NoStore(_))));
+    assert!(admin::init(&files, BesideKey::NewStore).unwrap().store);
+}
+
+#[test]
+fn a_store_behind_a_linked_folder_is_found() {
+    let files = host("linked");
+    let folder = files.paths.store.parent().unwrap();
+    let link = folder.with_file_name("linked-way");
+    if let Err(error) = fs::remove_file(&link) {
+        assert_eq!(error.kind(), std::io::ErrorKind::NotFound);
+    }
+    symlink(folder, &link).unwrap();
+    let paths = Paths { store: link.join("store.db"), key: link.join("master.key"), ..files.paths.clone() };
+    assert!(Files { paths }.session().is_ok());
+    let paths = Paths { store: link.join("none.db"), ..files.paths.clone() };
+    assert!(matches!(Files { paths }.session(), Err(StoreError::NoStore(_))));
+}
+
+#[test]
+fn what_an_administrator_removes_does_not_stay_in_the_journal() {
+    let files = host("journal");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    enter(&files, id, &code_of(&now), &now).unwrap();
+    let journal = files.paths.store.with_extension("db-journal");
+    assert!(fs::metadata(&journal).unwrap().len() > 0);
+    files.session().unwrap().unenroll(id).unwrap();
+    assert_eq!(fs::metadata(&journal).unwrap().len(), 0);
 }
 
 #[test]
@@ -212,7 +299,7 @@ fn a_locked_store_gives_no_verdict() {
     let session = files.session().unwrap();
     session.connection.busy_timeout(std::time::Duration::from_millis(1)).unwrap();
     let mut session = session;
-    let refused = session.judge(id, "x", &now, &mut |_| panic!("judged without the lock"));
+    let refused = session.judge(id, &home(), Kind::Code, &now, &mut |_| panic!("judged without the lock"));
     // The waiting time is set anew by nobody after opening.
     assert!(refused.unwrap_err().cause.contains("locked"));
 }
@@ -325,7 +412,7 @@ fn consumed_is_synced() {
     let files = host("synchronous");
     let session = files.session().unwrap();
     crate::settings::leave_transaction(&session.connection).unwrap();
-    crate::settings::prepare_to_write(&session.connection).unwrap();
+    crate::settings::prepare_to_write(&session.connection, crate::settings::Journal::Persist).unwrap();
     let read =
         |sql| session.connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
     assert_eq!(read("PRAGMA synchronous"), rusqlite::types::Value::Integer(2));

@@ -35,10 +35,11 @@ fn init_makes_no_second_key_for_a_store() {
 }
 
 #[test]
-fn init_says_that_a_new_store_beside_an_old_key_is_empty() {
+fn a_store_that_is_lost_is_made_anew_only_on_purpose() {
     let place = Place::new("init-store-lost");
     fs::remove_file(place.folder.join("store/store.db")).unwrap();
-    place.run(&["init"]).is(0).shows("If there was a store too, put it back");
+    place.run(&["init"]).is(3).says("there is no store").says("--new-store");
+    place.run(&["init", "--new-store"]).is(0).shows("nobody is enrolled in this new store");
 }
 
 #[test]

@@ -1,0 +1,117 @@
+//! What verdicts change: the consumed step or code, the counts, and what remains when a login has succeeded as a whole.
+
+use crate::StoreError;
+use crate::rows::one_row;
+use crate::vault::Session;
+use rusqlite::params;
+use twostep_core::account::EnrollmentId;
+use twostep_core::attempt::Source;
+use twostep_core::ports::Completion;
+use twostep_core::throttle::{KNOWN_FOR, Kind, Record};
+use twostep_core::time::{Now, UnixTime};
+use twostep_core::verify::{Changes, Counts};
+
+/// Writes, and takes back, what a right answer of this kind would write. Every page of it is in the journal then and is written at
+/// the commit, whatever the verdict: on a full disk a right answer fails no sooner than a wrong one.
+pub(crate) fn rehearse(session: &Session, of: EnrollmentId, kind: Kind) -> Result<(), StoreError> {
+    let connection = &session.connection;
+    connection.execute_batch("SAVEPOINT rehearsal")?;
+    // Values that differ: SQLite does not touch a page for the same ones.
+    let steps = "UPDATE authenticator SET last_step = coalesce(last_step, 0) + 1 WHERE enrollment = ?";
+    connection.execute(steps, [of.0])?;
+    connection.execute("UPDATE meta SET latest_time = latest_time + 1", [])?;
+    if kind == Kind::BackupCode {
+        connection.execute("DELETE FROM backup_code WHERE enrollment = ?", [of.0])?;
+        connection.execute("UPDATE source SET failures = failures + 1 WHERE enrollment = ?", [of.0])?;
+    }
+    connection.execute_batch("ROLLBACK TO rehearsal; RELEASE rehearsal")?;
+    Ok(())
+}
+
+/// Carries out what a verdict wants.
+pub(crate) fn apply(
+    session: &Session,
+    of: EnrollmentId,
+    source: &Source,
+    now: &Now,
+    changes: &Changes,
+) -> Result<(), StoreError> {
+    let connection = &session.connection;
+    if let Some((authenticator, step)) = changes.step {
+        let step = i64::try_from(step).map_err(|_| StoreError::Damaged("a step beyond all time"))?;
+        one_row(connection.execute(
+            "UPDATE authenticator SET last_step = ?1 WHERE id = ?2 AND (last_step IS NULL OR last_step < ?1)",
+            [step, authenticator.0],
+        )?)?;
+        // A right code says that the clock is right: the phone agrees.
+        connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time < ?1", [now.wall.0])?;
+    }
+    if let Some(code) = changes.backup_code {
+        one_row(connection.execute("DELETE FROM backup_code WHERE id = ?", [code.0])?)?;
+    }
+    match &changes.counts {
+        Counts::Stay => Ok(()),
+        Counts::Failure(record) => keep(session, of, source, record, 1),
+        Counts::Success(record) => keep(session, of, source, record, 0),
+        Counts::SuccessEverywhere => forget_failures(session, of),
+    }
+}
+
+/// Keeps a source's new record.
+fn keep(
+    session: &Session,
+    of: EnrollmentId,
+    source: &Source,
+    record: &Record,
+    untold: u32,
+) -> Result<(), StoreError> {
+    let failure = record.last_failure.as_ref();
+    session.connection.execute(
+        "INSERT INTO source (enrollment, source, failures, codes, untold, failed_at, failed_since_boot, failed_boot, \
+                             last_success) \
+         VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
+         ON CONFLICT DO UPDATE SET failures = ?3, codes = ?4, untold = untold + ?5, failed_at = ?6, \
+                                   failed_since_boot = ?7, failed_boot = ?8, last_success = ?9",
+        params![
+            of.0,
+            source.key(),
+            record.failures,
+            record.codes,
+            untold,
+            failure.map(|stamp| stamp.wall.0),
+            failure.and_then(|stamp| i64::try_from(stamp.since_boot.as_secs()).ok()),
+            failure.and_then(|stamp| stamp.boot).map(|boot| boot.0),
+            record.last_success.map(|time| time.0),
+        ],
+    )?;
+    Ok(())
+}
+
+/// Lets all sources begin anew. What the owner has not been told of stays to be told.
+pub(crate) fn forget_failures(session: &Session, of: EnrollmentId) -> Result<(), StoreError> {
+    let sql = "UPDATE source SET failures = 0, codes = 0, failed_at = NULL, failed_since_boot = NULL, \
+               failed_boot = NULL WHERE enrollment = ?";
+    session.connection.execute(sql, [of.0])?;
+    Ok(())
+}
+
+/// Writes down what remains of a login that has succeeded as a whole.
+pub(crate) fn complete(session: &Session, completion: &Completion, at: UnixTime) -> Result<(), StoreError> {
+    let (connection, of) = (&session.connection, completion.enrollment.0);
+    if completion.activates {
+        let sql = "UPDATE enrollment SET state = 'active', activated = coalesce(activated, ?) WHERE id = ?";
+        one_row(connection.execute(sql, [at.0, of])?)?;
+    }
+    if let Some(source) = &completion.makes_known {
+        // For an enrollment that is gone the foreign key refuses the row.
+        let sql = "INSERT INTO source (enrollment, source, failures, codes, untold, last_success) \
+                   VALUES (?1, ?2, 0, 0, 0, ?3) ON CONFLICT DO UPDATE SET last_success = ?3";
+        connection.execute(sql, params![of, source.key(), at.0])?;
+    }
+    connection.execute("UPDATE source SET untold = 0 WHERE enrollment = ? AND untold > 0", [of])?;
+    let UnixTime(forgotten) = at.minus(KNOWN_FOR);
+    let sql = "DELETE FROM source WHERE enrollment = ? AND failures = 0 AND codes = 0 AND untold = 0 \
+               AND coalesce(last_success, 0) < ?";
+    connection.execute(sql, [of, forgotten])?;
+    Ok(())
+}
