@@ -79,10 +79,20 @@ fn what_was_typed_does_not_stay_on_the_stack() {
             ];
             let left =
                 ["wrongwrongwrongw", &app_password, &code].map(|typed| dead_stack_holds(typed.as_bytes()));
-            format!("{codes:?} {left:?}")
+            leave_behind(b"left on the stack");
+            let control = dead_stack_holds(b"left on the stack");
+            format!("{codes:?} {left:?} {control}")
         });
-        assert_eq!(found, "[PAM_SUCCESS, PAM_SUCCESS, PAM_AUTH_ERR] [false, false, false]");
+        assert_eq!(found, "[PAM_SUCCESS, PAM_SUCCESS, PAM_AUTH_ERR] [false, false, false] true");
     });
+}
+
+/// What a careless module does: shows that the look at the stack sees it.
+#[inline(never)]
+fn leave_behind(bytes: &[u8; 17]) {
+    let mut buffer = [0_u8; 20_000];
+    buffer[..17].copy_from_slice(bytes);
+    std::hint::black_box(&buffer);
 }
 
 #[test]
