@@ -16,6 +16,13 @@ pub(crate) fn account(call: Call<'_>) -> (Ending, PamResultCode) {
     if record.is_none() && !by_key {
         return (Ending::Ignore(None), PamResultCode::PAM_IGNORE);
     }
+    // The same name on the same handle, and nothing to write: all was decided in the auth phase.
+    if let Some(record) = &record
+        && let Ok(user) = service::user(handle)
+        && let Some(ending) = record.settles(&user)
+    {
+        return with_code(ending);
+    }
     let Started { policy, request: Asked { user, service, source } } =
         match start(handle, arguments.config.as_deref()) {
             Ok(started) => started,
@@ -27,6 +34,10 @@ pub(crate) fn account(call: Call<'_>) -> (Ending, PamResultCode) {
         Some(record) => login::account_with_record(ports, &policy, &request, record),
         None => login::account_after_key(ports, &policy, &request),
     });
+    with_code(ending)
+}
+
+fn with_code(ending: Ending) -> (Ending, PamResultCode) {
     let code = match &ending {
         Ending::Accept(_) => PamResultCode::PAM_SUCCESS,
         Ending::Ignore(_) => PamResultCode::PAM_IGNORE,

@@ -75,10 +75,27 @@ pub enum Ending {
 pub struct Record {
     /// Who gave proof; none for a name that NSS does not know.
     pub user: Option<UserName>,
+    /// The name as PAM had it then.
+    pub raw: String,
     /// What was proven.
     pub proof: Proof,
     /// What the account phase writes down, if anything.
     pub rest: Option<Completion>,
+}
+
+impl Record {
+    /// How the account phase ends for the user who left this record, where nothing remains to be written.
+    pub fn settles(&self, raw: &str) -> Option<Ending> {
+        (self.rest.is_none() && self.raw == raw).then(|| self.ending())
+    }
+
+    fn ending(&self) -> Ending {
+        match self.proof {
+            Proof::Code | Proof::Key => Ending::Accept(self.clone()),
+            // Whether the account is expired is for the modules after us, which know this user.
+            Proof::AppPassword | Proof::None => Ending::Ignore(None),
+        }
+    }
 }
 
 /// What the auth phase has seen.
@@ -389,7 +406,7 @@ impl Login<'_, '_, '_> {
             untold,
         };
         let rest = (pending || makes_known || untold > 0).then_some(rest);
-        Ok((outcome.reason, Ending::Accept(Record { user: self.user.clone(), proof: Proof::Code, rest })))
+        Ok((outcome.reason, Ending::Accept(self.record(Proof::Code, rest))))
     }
 
     /// A pending user has entered nothing: she is as if unenrolled, unless she became active while the prompt stood.
@@ -432,7 +449,7 @@ impl Login<'_, '_, '_> {
         self.user = resolved.user().cloned();
         Ok(match self.judge_sent(resolved, &sent)? {
             Sent::Accepted { name } => {
-                let record = Record { user: self.user.clone(), proof: Proof::AppPassword, rest: None };
+                let record = self.record(Proof::AppPassword, None);
                 (Reason::AppPassword { name }, Ending::Accept(record))
             }
             Sent::Ignored(reason) => self.stand_aside(reason),
@@ -514,11 +531,7 @@ impl Login<'_, '_, '_> {
                 self.ports.talk.tell(&text);
             }
         }
-        Ok(match record.proof {
-            Proof::Code | Proof::Key => Ending::Accept(record.clone()),
-            // Whether the account is expired is for the modules after us, which know this user.
-            Proof::AppPassword | Proof::None => Ending::Ignore(None),
-        })
+        Ok(record.ending())
     }
 
     fn account_after_key(&mut self) -> Verdict {
@@ -539,11 +552,15 @@ impl Login<'_, '_, '_> {
     /// None of our business, but for a key that was seen: who needs no code needs no password then either.
     fn stand_aside(&self, reason: Reason) -> (Reason, Ending) {
         let proof = if self.request.key_seen { Proof::Key } else { Proof::None };
-        let record = Record { user: self.user.clone(), proof, rest: None };
+        let record = self.record(proof, None);
         if self.request.key_seen {
             return (Reason::Key, Ending::Accept(record));
         }
         (reason, Ending::Ignore(Some(record)))
+    }
+
+    fn record(&self, proof: Proof, rest: Option<Completion>) -> Record {
+        Record { user: self.user.clone(), raw: self.request.user.to_owned(), proof, rest }
     }
 
     fn refuse(&mut self, reason: Reason) -> (Reason, Ending) {

@@ -494,7 +494,10 @@ fn after_a_key_the_unenrolled_need_no_password() {
 #[test]
 fn a_record_is_good_for_its_user_only() {
     let mut host = Host::with(State::Active);
-    let record = Record { user: UserName::parse("alice").ok(), proof: Proof::Code, rest: None };
+    let record =
+        Record { user: UserName::parse("alice").ok(), raw: "alice".into(), proof: Proof::Code, rest: None };
+    assert_eq!(record.settles("bob"), None);
+    assert!(accepted(&record.settles("alice").unwrap()));
     let request = Host::request("bob", ServiceClass::Interactive);
     let ending =
         host.play(vec![], None, |ports, policy| account_with_record(ports, policy, &request, &record));

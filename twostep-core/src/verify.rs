@@ -64,7 +64,7 @@ pub struct CodeCredentials {
     pub enrollment: EnrollmentId,
     /// The user's authenticators.
     pub authenticators: Vec<Authenticator>,
-    /// Her unused backup codes.
+    /// Her unused backup codes, where the answer looks like one.
     pub backup_codes: Vec<backup_code::Stored>,
     /// The key of their tags.
     pub backup_key: Subkey,

@@ -3,7 +3,7 @@
 use crate::rows::{self, ENROLLMENT, exclusively, one_row};
 use crate::vault::Session;
 use crate::{StoreError, boot_key, verdicts};
-use rusqlite::{OptionalExtension, params};
+use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId};
 use twostep_core::app_password::{self, AppPassword, AppPasswordId};
 use twostep_core::attempt::Source;
@@ -32,7 +32,7 @@ impl Store for Session {
         judge: &mut dyn FnMut(Option<&CodeCredentials>) -> CodeOutcome,
     ) -> Result<CodeOutcome, Unavailable> {
         Ok(exclusively(&self.connection, || {
-            let credentials = credentials(self, enrollment, source)?;
+            let credentials = credentials(self, enrollment, source, kind)?;
             if credentials.is_some() {
                 verdicts::rehearse(self, enrollment, kind)?;
             }
@@ -84,6 +84,7 @@ fn credentials(
     session: &Session,
     of: EnrollmentId,
     source: &Source,
+    kind: Kind,
 ) -> Result<Option<CodeCredentials>, StoreError> {
     let connection = &session.connection;
     let exists =
@@ -91,17 +92,10 @@ fn credentials(
     if exists.is_none() {
         return Ok(None);
     }
-    let sql = "SELECT id, tag, memory, passes, lanes, salt, hash FROM backup_code WHERE enrollment = ?";
-    let backup_codes = connection
-        .prepare(sql)?
-        .query_map([of.0], |row| {
-            Ok(backup_code::Stored {
-                id: BackupCodeId(row.get(0)?),
-                tag: rows::tag(row, 1)?,
-                hash: rows::hash(row, 2)?,
-            })
-        })?
-        .collect::<Result<_, _>>()?;
+    let backup_codes = match kind {
+        Kind::BackupCode => backup_codes(session, of)?,
+        Kind::Code => Vec::new(),
+    };
     let sql = "SELECT failures, codes, failed_at, failed_since_boot, failed_boot, last_success FROM source \
                WHERE enrollment = ? AND source = ?";
     let values = params![of.0, source.key()];
@@ -119,6 +113,19 @@ fn credentials(
         untold,
         latest_time: UnixTime(latest_time),
     }))
+}
+
+fn backup_codes(session: &Session, of: EnrollmentId) -> Result<Vec<backup_code::Stored>, StoreError> {
+    let sql = "SELECT id, tag, memory, passes, lanes, salt, hash FROM backup_code WHERE enrollment = ?";
+    let read = |row: &Row<'_>| {
+        Ok(backup_code::Stored {
+            id: BackupCodeId(row.get(0)?),
+            tag: rows::tag(row, 1)?,
+            hash: rows::hash(row, 2)?,
+        })
+    };
+    let found = session.connection.prepare(sql)?.query_map([of.0], read)?.collect::<Result<_, _>>()?;
+    Ok(found)
 }
 
 fn app_candidates(

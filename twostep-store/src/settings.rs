@@ -32,10 +32,9 @@ pub(crate) enum Journal {
 }
 
 /// Set before a connection writes. A rollback journal that stays: a login opens, writes and closes, so that a write-ahead log would
-/// be checkpointed or recovered every time. `FULL` syncs the journal's zeroed header, or its emptiness, too: a consumed code stays
+/// be checkpointed or recovered every time. `FULL`, SQLite's default, syncs the journal's zeroed header, or its emptiness, too: a consumed code stays
 /// consumed when the power goes.
 pub(crate) fn prepare_to_write(connection: &Connection, journal: Journal) -> Result<(), StoreError> {
-    connection.execute_batch("PRAGMA synchronous = FULL;")?;
     let wanted = match journal {
         Journal::Persist => "persist",
         Journal::Truncate => "truncate",
