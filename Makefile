@@ -50,6 +50,8 @@ install: $(MODULE) $(ADMIN)
 	install -m 0644 $(MODULE) $(DESTDIR)$(PAMDIR)/pam_twostep.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/pam_twostep.so.new $(DESTDIR)$(PAMDIR)/pam_twostep.so
 	install -m 0755 $(ADMIN) $(DESTDIR)$(PREFIX)/sbin/twostep-admin
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 docs/man/twostep-admin.8 $(DESTDIR)$(PREFIX)/share/man/man8/twostep-admin.8
 	install -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml || \
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml

@@ -125,7 +125,7 @@ fn make(path: &Path, page: u32) -> rusqlite::Result<()> {
          INSERT INTO backup_code (enrollment, tag, memory, passes, lanes, salt, hash)
              SELECT e.id, abs(random()) % 65536, 19456, 2, 1, randomblob(16), randomblob(32)
              FROM enrollment e, enrollment ten WHERE ten.id <= 10;
-         INSERT INTO source (enrollment, source, codes, backup_codes, untold, last_success)
+         INSERT INTO source (enrollment, source, failures, codes, untold, last_success)
              SELECT id, '192.0.2.7', 0, 0, 0, 1700000000 FROM enrollment;
          COMMIT;"
     ))
@@ -160,7 +160,7 @@ fn verify(connection: &Connection, user: i64, step: Option<i64>) -> rusqlite::Re
     let mut codes = connection.prepare("SELECT id, tag, salt, hash FROM backup_code WHERE enrollment = ?")?;
     let mut rows = codes.query([id])?;
     while rows.next()?.is_some() {}
-    let of_source = "SELECT codes, last_success FROM source WHERE enrollment = ? AND source = '192.0.2.7'";
+    let of_source = "SELECT failures, last_success FROM source WHERE enrollment = ? AND source = '192.0.2.7'";
     connection.query_row(of_source, [id], |_| Ok(())).optional()?;
     connection
         .query_row("SELECT secret, last_step FROM authenticator WHERE enrollment = ?", [id], |_| Ok(()))?;
@@ -173,7 +173,7 @@ fn verify(connection: &Connection, user: i64, step: Option<i64>) -> rusqlite::Re
         }
         None => 1,
     };
-    let count = "INSERT INTO source (enrollment, source, codes, backup_codes, untold) VALUES (?1, '192.0.2.7', ?2, 0, ?2) \
+    let count = "INSERT INTO source (enrollment, source, failures, codes, untold) VALUES (?1, '192.0.2.7', ?2, 0, ?2) \
                  ON CONFLICT DO UPDATE SET codes = ?2, untold = ?2";
     connection.execute(count, [id, failures])?;
     connection.execute_batch("COMMIT")

@@ -121,7 +121,7 @@ impl Users {
     /// What earlier logins left: used steps, counted failures. That the address is known stays.
     fn forget(&self) {
         self.edit("UPDATE authenticator SET last_step = NULL WHERE enrollment = ?", [self.alice]);
-        let sql = "UPDATE source SET codes = 0, backup_codes = 0, untold = 0, failed_at = NULL, failed_since_boot = NULL, \
+        let sql = "UPDATE source SET failures = 0, codes = 0, untold = 0, failed_at = NULL, failed_since_boot = NULL, \
                    failed_boot = NULL WHERE enrollment = ?";
         self.edit(sql, [self.alice]);
     }
@@ -220,7 +220,7 @@ fn fill(store: &PathBuf, from: u32, to: u32) {
              SELECT id, 'phone', 'sha1', 6, 30, randomblob(60), 56000000, 1700000000 FROM new;
          INSERT INTO app_password (enrollment, name, tag, memory, passes, lanes, salt, hash, created)
              SELECT id, 'laptop', abs(random()) % 65536, 19456, 2, 1, randomblob(16), randomblob(32), 1700000000 FROM new;
-         INSERT INTO source (enrollment, source, codes, backup_codes, untold, last_success)
+         INSERT INTO source (enrollment, source, failures, codes, untold, last_success)
              SELECT id, '198.51.100.' || (id % 256), 0, 0, 0, 1700000000 FROM new;
          DROP TABLE new;
          COMMIT;"
