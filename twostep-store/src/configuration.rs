@@ -2,8 +2,8 @@
 
 use crate::files::{self, Fault, Untrusted, Want};
 use std::fmt;
-use std::fs::File;
-use std::io::{self, Read};
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use twostep_core::config::{self, Diagnostic};
 use twostep_core::policy::Policy;
@@ -32,20 +32,18 @@ pub enum ConfigError {
 /// See [`ConfigError`]. There is no half policy.
 pub fn read(named: Option<&Path>) -> Result<Policy, ConfigError> {
     let path = named.unwrap_or(Path::new(DEFAULT_PATH));
-    match files::check(path, Want::GuardedFile) {
-        Ok(_) => {}
+    let checked = match files::check(path, Want::GuardedFile) {
+        Ok(checked) => checked,
         Err(untrusted) if named.is_none() && matches!(untrusted.fault, Fault::Absent | Fault::Missing) => {
             return Ok(Policy::defaults());
         }
         Err(untrusted) => return Err(ConfigError::Untrusted(untrusted)),
-    }
-    let failed = |error| ConfigError::Io(path.to_owned(), error);
-    let mut bytes = Vec::new();
-    let limit = u64::try_from(config::LENGTH_MAX).unwrap_or(u64::MAX).saturating_add(1);
-    File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() > config::LENGTH_MAX {
+    };
+    if checked.metadata.len() > config::LENGTH_MAX as u64 {
         return Err(ConfigError::TooLong(path.to_owned()));
     }
+    // Only root writes it: what was measured is what is read.
+    let bytes = fs::read(path).map_err(|error| ConfigError::Io(path.to_owned(), error))?;
     let text = String::from_utf8(bytes).map_err(|_| ConfigError::NotText(path.to_owned()))?;
     config::parse(&text).map_err(|mistakes| ConfigError::Mistakes(path.to_owned(), mistakes))
 }
@@ -92,7 +90,6 @@ impl std::error::Error for ConfigError {}
 mod tests {
     use super::*;
     use crate::host::test_folder;
-    use std::fs;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

@@ -19,7 +19,7 @@ pub(crate) fn open_flags() -> OpenFlags {
 pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(BUSY)?;
     // A damaged page is found when it is read, not when it has led somewhere.
-    connection.execute_batch("PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;")
+    connection.execute_batch("PRAGMA cell_size_check = ON")
 }
 
 /// What becomes of the rollback journal after a commit.

@@ -417,6 +417,7 @@ fn consumed_is_synced() {
         |sql| session.connection.query_row(sql, [], |row| row.get::<_, rusqlite::types::Value>(0)).unwrap();
     assert_eq!(read("PRAGMA synchronous"), rusqlite::types::Value::Integer(2));
     assert_eq!(read("PRAGMA journal_mode"), rusqlite::types::Value::Text("persist".into()));
+    assert_eq!(read("PRAGMA trusted_schema"), rusqlite::types::Value::Integer(0));
     assert_eq!(read("PRAGMA foreign_keys"), rusqlite::types::Value::Integer(1));
     assert_eq!(read("SELECT sqlite_compileoption_used('TEMP_STORE=3')"), rusqlite::types::Value::Integer(1));
 }
