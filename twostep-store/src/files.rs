@@ -67,7 +67,7 @@ pub struct Checked {
 /// The longest chain of links on the way.
 const LINKS_MAX: usize = 16;
 
-/// Checks `path` and every folder above it. Links on the way are followed where nobody but root or the caller could change them;
+/// Checks `path` and every folder above it, whose owners must be root or the caller. Links on the way are followed where nobody but root or the caller could change them;
 /// the last part must not be one.
 ///
 /// # Errors
@@ -126,7 +126,11 @@ fn walk(path: &Path, want: Want, me: u32) -> Result<Walk, Untrusted> {
             here.extend(parts);
             return Ok(Walk::Elsewhere(here));
         }
-        let wanted = if last { want } else { Want::GuardedFolder };
+        let wanted = match parts.clone().count() {
+            0 => Place::End(want),
+            1 => Place::End(Want::GuardedFolder),
+            _ => Place::Way,
+        };
         judge(&metadata, wanted).map_err(untrusted)?;
         if last {
             return Ok(Walk::Done(metadata));
@@ -135,12 +139,22 @@ fn walk(path: &Path, want: Want, me: u32) -> Result<Walk, Untrusted> {
     Err(Untrusted { path: path.to_owned(), fault: Fault::Relative })
 }
 
-fn judge(metadata: &Metadata, want: Want) -> Result<(), Fault> {
-    let (folder, private) = match want {
-        Want::PrivateFile => (false, true),
-        Want::GuardedFile => (false, false),
-        Want::PrivateFolder => (true, true),
-        Want::GuardedFolder => (true, false),
+/// Where on its path a file or folder stands.
+#[derive(Clone, Copy)]
+enum Place {
+    /// At the end, or as the folder that holds the end: SQLite makes its journal there.
+    End(Want),
+    /// Further up. There a sticky folder (`/tmp`) is good as well: what stands in it and belongs to root or the caller, as the next
+    /// part must, nobody else can replace.
+    Way,
+}
+
+fn judge(metadata: &Metadata, place: Place) -> Result<(), Fault> {
+    let (folder, private) = match place {
+        Place::End(Want::PrivateFile) => (false, true),
+        Place::End(Want::GuardedFile) => (false, false),
+        Place::End(Want::PrivateFolder) => (true, true),
+        Place::End(Want::GuardedFolder) | Place::Way => (true, false),
     };
     match (folder, metadata.is_dir(), metadata.is_file()) {
         (true, false, _) => return Err(Fault::Kind("a folder")),
@@ -148,7 +162,8 @@ fn judge(metadata: &Metadata, want: Want) -> Result<(), Fault> {
         _ => {}
     }
     let mode = metadata.mode() & 0o7777;
-    if mode & 0o022 != 0 {
+    let sticky = matches!(place, Place::Way) && mode & 0o1000 != 0;
+    if mode & 0o022 != 0 && !sticky {
         return Err(Fault::Writable(mode));
     }
     if private && mode & 0o077 != 0 {
@@ -251,11 +266,16 @@ mod tests {
         fs::create_dir_all(path.parent().unwrap()).unwrap();
         file(&path, 0o600);
         assert!(check(&path, Want::PrivateFile).is_ok());
-        for mode in [0o777, 0o1777, 0o775] {
+        for mode in [0o777, 0o775] {
             chmod(&folder.join("open"), mode);
             let untrusted = check(&path, Want::PrivateFile).unwrap_err();
             assert_eq!(untrusted, Untrusted { path: folder.join("open"), fault: Fault::Writable(mode) });
         }
+        // A sticky folder further up lets nobody replace what is ours; the one that holds the file is where the journal is made.
+        chmod(&folder.join("open"), 0o1777);
+        assert!(check(&path, Want::PrivateFile).is_ok());
+        chmod(&folder.join("open/inner"), 0o1777);
+        assert_eq!(fault(&path, Want::PrivateFile), Fault::Writable(0o1777));
     }
 
     #[test]

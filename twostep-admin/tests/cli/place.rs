@@ -4,11 +4,12 @@ use serde_json::Value;
 use std::fs;
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use twostep_core::name::UserName;
 use twostep_store::admin::NewEnrollment;
 use twostep_store::configuration;
+use twostep_store::files::{self, Want};
 use twostep_store::vault::{Files, Session};
 
 /// A folder with a configuration that points into it.
@@ -24,6 +25,15 @@ pub(crate) struct Done {
     pub(crate) stderr: String,
 }
 
+/// The folder for tests below `target`; where that is in somebody else's home, one below `/tmp`.
+fn trusted_folder() -> PathBuf {
+    let usual = PathBuf::from(env!("CARGO_TARGET_TMPDIR"));
+    if files::check(&usual, Want::GuardedFolder).is_ok() {
+        return usual;
+    }
+    PathBuf::from(format!("/tmp/twostep-cli-tests.{}", nix::unistd::geteuid()))
+}
+
 impl Place {
     /// With key and store.
     pub(crate) fn new(name: &str) -> Self {
@@ -34,14 +44,14 @@ impl Place {
 
     /// Without.
     pub(crate) fn bare(name: &str) -> Self {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli").join(name);
+        let folder = trusted_folder().join("cli").join(name);
         if folder.exists() {
             fs::remove_dir_all(&folder).unwrap();
         }
         fs::create_dir_all(&folder).unwrap();
-        // The command trusts no path that others can write.
-        for parent in folder.ancestors().filter(|parent| parent.starts_with(env!("CARGO_TARGET_TMPDIR"))) {
-            fs::set_permissions(parent, fs::Permissions::from_mode(0o755)).unwrap();
+        // Whatever the umask: the command trusts no path that others can write.
+        for path in [folder.as_path(), folder.parent().unwrap()] {
+            fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
         }
         fs::create_dir_all(folder.join("pam.d")).unwrap();
         let place = Self { folder };
