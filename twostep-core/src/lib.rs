@@ -28,3 +28,4 @@ pub mod throttle;
 pub mod time;
 pub mod totp;
 pub mod verify;
+mod who;

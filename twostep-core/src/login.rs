@@ -3,18 +3,19 @@
 //! Every path ends in one [`Ending`] and has written exactly one line to the log by then. The store is open only while it is
 //! read or written, never while somebody is asked something.
 
-use crate::account::{Account, Enrollment, EnrollmentId, Unlisted};
+use crate::account::{Account, EnrollmentId};
 use crate::app_password::AppPassword;
 use crate::attempt::{Attempt, ServiceClass, Source};
 use crate::decide::{Demand, Otherwise, Wanted, decide, unenrolled};
 use crate::event::{Ending as Result_, Event, Reason};
 use crate::memory_hard::HashError;
-use crate::name::{self, ServiceName, UserName};
+use crate::name::{ServiceName, UserName};
 use crate::policy::Policy;
-use crate::ports::{Audit, Completion, Conversation, Directory, Person, Store, Unavailable, Use, Vault};
+use crate::ports::{Audit, Completion, Conversation, Directory, Unavailable, Use, Vault};
 use crate::secret::Secret;
 use crate::time::Now;
 use crate::verify::{self, Answer, AppVerdict, CodeOutcome, NewUse, Rest};
+use crate::who::{Facts, Resolved, resolve};
 
 /// The prompt for a code, unless the module's line says otherwise. Stable: programs match on it.
 pub const CODE_PROMPT: &str = "Verification code: ";
@@ -175,7 +176,7 @@ pub fn demand(
 }
 
 /// A login that ends without a verdict of [`decide`] or [`verify`].
-struct Stop(Reason);
+pub(crate) struct Stop(pub(crate) Reason);
 
 impl From<Unavailable> for Stop {
     fn from(unavailable: Unavailable) -> Self {
@@ -191,149 +192,6 @@ impl From<HashError> for Stop {
             HashError::Entropy => "the kernel gives no randomness",
         };
         Self(Reason::Hash { cause: cause.to_owned() })
-    }
-}
-
-enum Resolved {
-    /// NSS knows the name.
-    Known(Person),
-    /// NSS does not know it as it stands.
-    Strange {
-        /// Names under which the store may know somebody: the name as given, and written plainly.
-        names: Vec<UserName>,
-        /// Whom NSS knows under the plainly written name.
-        plain: Option<Person>,
-    },
-    /// No name at all.
-    Unusable,
-}
-
-impl Resolved {
-    /// What kind of unknown name it is, as far as NSS tells.
-    fn unlisted(&self) -> Option<Unlisted> {
-        match self {
-            Self::Known(_) => None,
-            Self::Strange { plain: Some(_), .. } => Some(Unlisted::OtherSpelling),
-            Self::Strange { plain: None, .. } => Some(Unlisted::Stranger),
-            Self::Unusable => Some(Unlisted::Unusable),
-        }
-    }
-
-    /// The canonical name, where there is one.
-    fn user(&self) -> Option<&UserName> {
-        match self {
-            Self::Known(person) => Some(&person.name),
-            Self::Strange { .. } | Self::Unusable => None,
-        }
-    }
-
-    fn into_user(self) -> Option<UserName> {
-        match self {
-            Self::Known(person) => Some(person.name),
-            Self::Strange { .. } | Self::Unusable => None,
-        }
-    }
-}
-
-fn resolve(directory: &dyn Directory, raw: &str) -> Result<Resolved, Stop> {
-    let find = |name: &str| directory.find(name).map_err(|failed| Stop(Reason::Nss { cause: failed.0 }));
-    // sshd puts a name with control characters in the place of unknown ones; such names are not looked up at all.
-    if raw.is_empty() || raw.len() > name::USER_NAME_MAX || raw.chars().any(char::is_control) {
-        return Ok(Resolved::Unusable);
-    }
-    if let Some(person) = find(raw)? {
-        return Ok(Resolved::Known(person));
-    }
-    let plain_name = name::plain(raw);
-    let plain = match &plain_name {
-        Some(name) => find(name.as_str())?,
-        None => None,
-    };
-    let names = UserName::parse(raw).ok().into_iter().chain(plain_name).collect();
-    Ok(Resolved::Strange { names, plain })
-}
-
-/// What the store says that concerns a name, as one clean reading.
-#[derive(Default)]
-struct Facts {
-    /// The enrollment under the name itself.
-    own: Option<Enrollment>,
-    /// Enrollments under other names, for the same uid.
-    sharing: Vec<Enrollment>,
-    /// Whether somebody is, or was, enrolled under a name that NSS does not know.
-    unlisted: bool,
-}
-
-impl Facts {
-    fn read(store: &mut dyn Store, resolved: &Resolved) -> Result<Self, Stop> {
-        match resolved {
-            Resolved::Known(person) => Self::of(store, person),
-            Resolved::Strange { names, plain } => {
-                let mut facts = match plain {
-                    Some(person) => Self::of(store, person)?,
-                    None => Self::default(),
-                };
-                for name in names {
-                    facts.unlisted |= store.by_name(name)?.is_some();
-                }
-                Ok(facts)
-            }
-            Resolved::Unusable => Ok(Self::default()),
-        }
-    }
-
-    /// The two ways to an enrollment must agree: where the index of one of them is damaged, nobody is "not enrolled".
-    fn of(store: &mut dyn Store, person: &Person) -> Result<Self, Stop> {
-        let own = store.by_name(&person.name)?;
-        let by_uid = store.by_uid(person.uid)?;
-        let by_both = by_uid.iter().find(|enrollment| enrollment.user == person.name);
-        if by_both != own.as_ref().filter(|own| own.uid == person.uid) {
-            return Err(Stop(Reason::Store {
-                cause: "the store is damaged: its indexes disagree".to_owned(),
-                remedy: "put the store back from a backup; twostep-admin check".to_owned(),
-            }));
-        }
-        let sharing = by_uid.into_iter().filter(|enrollment| enrollment.user != person.name).collect();
-        Ok(Self { own, sharing, unlisted: false })
-    }
-
-    /// Whether NSS must be asked about other names.
-    fn needs_directory(&self) -> bool {
-        !self.sharing.is_empty()
-    }
-
-    fn account(self, directory: &dyn Directory, resolved: &Resolved) -> Result<Account, Stop> {
-        let unlisted = self.unlisted;
-        let listed = |person: &Person| {
-            let mut others = Vec::new();
-            for other in self.sharing {
-                if still_holds(directory, &other)? {
-                    others.push(other);
-                }
-            }
-            Ok::<_, Stop>(Account::settle(self.own, person.uid, others))
-        };
-        Ok(match resolved {
-            Resolved::Known(person) => listed(person)?,
-            Resolved::Strange { plain, .. } => {
-                // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
-                let enrolled = match plain {
-                    Some(person) => listed(person)? != Account::NotEnrolled,
-                    None => false,
-                };
-                let strange = if enrolled || unlisted { Unlisted::OtherSpelling } else { Unlisted::Stranger };
-                Account::NotInNss(strange)
-            }
-            Resolved::Unusable => Account::NotInNss(Unlisted::Unusable),
-        })
-    }
-}
-
-/// Whether an enrollment's own name still has its uid. If not it is an orphan and never counts for somebody else.
-fn still_holds(directory: &dyn Directory, enrollment: &Enrollment) -> Result<bool, Stop> {
-    match directory.find(enrollment.user.as_str()) {
-        Ok(found) => Ok(found.is_some_and(|person| person.uid == enrollment.uid)),
-        Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
     }
 }
 

@@ -1,13 +1,13 @@
 //! Whole logins, played over plain values. The conversation is a queue that must be used up.
 
 use super::*;
-use crate::account::State;
+use crate::account::{Enrollment, State};
 use crate::app_password::{self, AppPasswordId, Label};
 use crate::attempt::Source;
 use crate::crypto::{MasterKey, Purpose};
 use crate::memory_hard::{Cost, Hash};
 use crate::policy::{Origin, Setting, Unenrolled};
-use crate::ports::{DirectoryFailed, TalkFailed};
+use crate::ports::{DirectoryFailed, Person, Store, TalkFailed};
 use crate::random::fake::Counting;
 use crate::throttle::{self, Kind, Standing, Tally};
 use crate::time::UnixTime;
