@@ -1,0 +1,192 @@
+//! Enrollments, their authenticators and backup codes.
+
+use super::{Refusal, in_transaction};
+use crate::StoreError;
+use crate::host::Kernel;
+use crate::login_store::enrollment_by_name;
+use crate::rows::{self, one_row};
+use crate::vault::Session;
+use crate::verdicts::forget_failures;
+use rusqlite::params;
+use twostep_core::account::{Enrollment, EnrollmentId, State};
+use twostep_core::app_password::Label;
+use twostep_core::backup_code::BackupCode;
+use twostep_core::memory_hard::{DEFAULT_COST, Hash};
+use twostep_core::name::UserName;
+use twostep_core::secret::Secret;
+use twostep_core::time::UnixTime;
+use twostep_core::totp::{AuthenticatorId, Parameters};
+
+/// A new enrollment.
+#[derive(Debug)]
+pub struct NewEnrollment<'a> {
+    /// The canonical name.
+    pub user: &'a UserName,
+    /// Its uid.
+    pub uid: u32,
+    /// Pending or active.
+    pub state: State,
+    /// Its first authenticator; none makes it app-only.
+    pub authenticator: Option<NewAuthenticator<'a>>,
+    /// Its backup codes.
+    pub backup_codes: &'a [BackupCode],
+    /// When.
+    pub at: UnixTime,
+}
+
+/// A new authenticator.
+#[derive(Debug)]
+pub struct NewAuthenticator<'a> {
+    /// What it is called.
+    pub label: &'a Label,
+    /// How it makes codes.
+    pub parameters: Parameters,
+    /// Its secret.
+    pub secret: &'a Secret,
+    /// The step of the code that confirmed it, which is consumed.
+    pub confirmed_step: Option<u64>,
+}
+
+impl Session {
+    /// The enrollment made for this name.
+    ///
+    /// # Errors
+    /// As every call here: when the store cannot be read or written.
+    pub fn enrollment(&self, user: &UserName) -> Result<Option<Enrollment>, StoreError> {
+        enrollment_by_name(self, user)
+    }
+
+    /// Enrolls a user.
+    ///
+    /// # Errors
+    /// When she is enrolled already, or a hash or the store fails.
+    pub fn enroll(
+        &self,
+        new: &NewEnrollment<'_>,
+    ) -> Result<(EnrollmentId, Option<AuthenticatorId>), Refusal> {
+        let hashes = self.hash_all(new.backup_codes)?;
+        in_transaction(self, || {
+            if let Some(found) = self.enrollment(new.user)? {
+                return Err(Refusal::AlreadyEnrolled(found.state));
+            }
+            let activated = (new.state == State::Active).then_some(new.at.0);
+            let sql = "INSERT INTO enrollment (user, uid, state, created, activated) VALUES (?, ?, ?, ?, ?)";
+            let values = params![new.user.as_str(), new.uid, new.state.as_str(), new.at.0, activated];
+            self.connection.execute(sql, values)?;
+            let id = EnrollmentId(self.connection.last_insert_rowid());
+            let authenticator = new
+                .authenticator
+                .as_ref()
+                .map(|new_one| self.add_authenticator(id, new_one, new.at))
+                .transpose()?;
+            self.put_backup_codes(id, new.backup_codes, &hashes)?;
+            Ok((id, authenticator))
+        })
+    }
+
+    fn add_authenticator(
+        &self,
+        of: EnrollmentId,
+        new: &NewAuthenticator<'_>,
+        at: UnixTime,
+    ) -> Result<AuthenticatorId, StoreError> {
+        // The row comes first: its id is part of what the secret is sealed to.
+        let sql = "INSERT INTO authenticator (enrollment, label, algorithm, digits, period, secret, last_step, created) \
+                   VALUES (?, ?, ?, ?, ?, x'', ?, ?)";
+        let step = new.confirmed_step.and_then(|step| i64::try_from(step).ok());
+        let values = params![
+            of.0,
+            new.label.as_str(),
+            new.parameters.algorithm().as_str(),
+            new.parameters.digits(),
+            new.parameters.period(),
+            step,
+            at.0,
+        ];
+        self.connection.execute(sql, values)?;
+        let id = self.connection.last_insert_rowid();
+        let sealed = self.keys.authenticators.seal(new.secret, &rows::binding(self, id, of), &mut Kernel)?;
+        one_row(
+            self.connection
+                .execute("UPDATE authenticator SET secret = ? WHERE id = ?", params![sealed, id])?,
+        )?;
+        Ok(AuthenticatorId(id))
+    }
+
+    /// Replaces the backup codes: the old set is dead.
+    ///
+    /// # Errors
+    /// When a hash or the store fails.
+    pub fn replace_backup_codes(&self, of: EnrollmentId, codes: &[BackupCode]) -> Result<(), Refusal> {
+        let hashes = self.hash_all(codes)?;
+        in_transaction(self, || {
+            self.still_there(of)?;
+            self.connection.execute("DELETE FROM backup_code WHERE enrollment = ?", [of.0])?;
+            Ok(self.put_backup_codes(of, codes, &hashes)?)
+        })
+    }
+
+    fn put_backup_codes(
+        &self,
+        of: EnrollmentId,
+        codes: &[BackupCode],
+        hashes: &[Hash],
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO backup_code (enrollment, tag, memory, passes, lanes, salt, hash) VALUES (?, ?, ?, ?, ?, ?, ?)";
+        let mut statement = self.connection.prepare(sql)?;
+        for (code, hash) in codes.iter().zip(hashes) {
+            let tag = code.tag(&self.keys.backup_codes, of).0;
+            let Hash { cost, salt, hash } = hash;
+            statement.execute(params![of.0, tag, cost.memory, cost.passes, cost.lanes, salt, hash])?;
+        }
+        Ok(())
+    }
+
+    /// Turns two-step off: authenticators, backup codes, app passwords and counters go with the enrollment.
+    ///
+    /// # Errors
+    /// When the enrollment is gone already, or the store fails.
+    pub fn unenroll(&self, id: EnrollmentId) -> Result<(), Refusal> {
+        in_transaction(self, || {
+            Ok(one_row(self.connection.execute("DELETE FROM enrollment WHERE id = ?", [id.0])?)?)
+        })
+    }
+
+    /// Settles an enrollment whose uid no longer matches: from now on it is for this one.
+    ///
+    /// # Errors
+    /// When the enrollment is gone, or the store fails.
+    pub fn keep_for_uid(&self, id: EnrollmentId, uid: u32) -> Result<(), Refusal> {
+        in_transaction(self, || {
+            Ok(one_row(
+                self.connection.execute("UPDATE enrollment SET uid = ? WHERE id = ?", params![uid, id.0])?,
+            )?)
+        })
+    }
+
+    /// Forgets the wrong codes of all sources; and, where a clock that ran ahead has consumed codes of the future, takes those back
+    /// as far as the present, together with the latest time seen. The administrator says with it that the clock is right now.
+    ///
+    /// # Errors
+    /// When the enrollment is gone, or the store fails.
+    pub fn unlock(&self, id: EnrollmentId, now: UnixTime) -> Result<(), Refusal> {
+        in_transaction(self, || {
+            self.still_there(id)?;
+            forget_failures(self, id)?;
+            self.connection.execute("UPDATE source SET untold = 0 WHERE enrollment = ?", [id.0])?;
+            // The newest step that could have been accepted at this time: no code that was used can be used again.
+            let sql = "UPDATE authenticator SET last_step = ?1 / period + 1 WHERE enrollment = ?2 AND last_step > ?1 / period + 1";
+            self.connection.execute(sql, [now.0, id.0])?;
+            self.connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time > ?1", [now.0])?;
+            Ok(())
+        })
+    }
+
+    /// Hashes outside any transaction.
+    fn hash_all(&self, codes: &[BackupCode]) -> Result<Vec<Hash>, Refusal> {
+        self.let_others_write()?;
+        let hash =
+            |code: &BackupCode| Hash::make(code.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash);
+        codes.iter().map(hash).collect()
+    }
+}

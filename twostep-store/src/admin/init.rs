@@ -1,0 +1,63 @@
+//! Making the key and the store.
+
+use crate::host::Kernel;
+use crate::vault::Files;
+use crate::{StoreError, database, files, key_file};
+use std::path::Path;
+use twostep_core::crypto::MasterKey;
+
+/// What [`init`] found and made.
+#[derive(Debug)]
+pub struct Made {
+    /// Whether the key is new.
+    pub key: bool,
+    /// Whether the store is new.
+    pub store: bool,
+    /// The older schema that the store had.
+    pub upgraded_from: Option<i64>,
+}
+
+/// Whether [`init`] may make a new store where there is a key already. That a store is missing is, as a rule, that it was lost or
+/// that its file system is not mounted; a new and empty one would let everybody in who was enrolled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BesideKey {
+    /// It is refused.
+    Refuse,
+    /// The administrator wants it so.
+    NewStore,
+}
+
+/// Makes the key and the store where they are missing, and brings an older store up to date. Never overwrites.
+///
+/// # Errors
+/// When a file cannot be trusted or made; when there is a store but no key for it, or a key but no store.
+pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
+    let no_store = matches!(database::exists(&files.paths.store), Ok(false));
+    let (key, new_key) = match key_file::read(&files.paths.key) {
+        // A new key for an existing store would lock everybody out for good.
+        Err(StoreError::NoKey(path)) if no_store => {
+            let key = MasterKey::generate(&mut Kernel)?;
+            guarded_parent(&path)?;
+            key_file::create(&path, &key)?;
+            (key, true)
+        }
+        read => (read?, false),
+    };
+    let mut made = Made { key: new_key, store: false, upgraded_from: None };
+    match database::upgrade(&files.paths.store, key.id()) {
+        Ok(from) => made.upgraded_from = from,
+        Err(StoreError::NoStore(path)) if new_key || beside_key == BesideKey::NewStore => {
+            guarded_parent(&path)?;
+            database::create(&path, key.id())?;
+            made.store = true;
+        }
+        Err(error) => return Err(error),
+    }
+    files.session().map(|_| made)
+}
+
+fn guarded_parent(path: &Path) -> Result<(), StoreError> {
+    let folder = path.parent().unwrap_or(Path::new("/"));
+    files::check(folder, files::Want::GuardedFolder)?;
+    Ok(())
+}
