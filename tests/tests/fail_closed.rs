@@ -207,6 +207,29 @@ fn on_a_read_only_file_system_right_and_wrong_codes_look_alike() {
 }
 
 #[test]
+fn a_right_app_password_whose_use_cannot_be_written_lets_nobody_in() {
+    in_box(|host| {
+        with_alice_and_bob(host);
+        let app_password = host.add_app_password("alice", "phone");
+        move_store_to_tmpfs(host);
+        host.command("mount", &["-o", "remount,ro", STORE_FOLDER]).expect_success();
+        assert_eq!(authenticate("imap", "alice", &app_password).0, Code::AUTHINFO_UNAVAIL);
+        host.wait_for_log(&[
+            "result=unavailable",
+            "reason=store ",
+            "user=alice",
+            "service=imap",
+            "read-only",
+        ]);
+        host.command("mount", &["-o", "remount,rw", STORE_FOLDER]).expect_success();
+        let held = Locked::new();
+        assert_eq!(authenticate("imap", "alice", &app_password).0, Code::AUTHINFO_UNAVAIL);
+        drop(held);
+        assert_eq!(authenticate("imap", "alice", &app_password).0, Code::SUCCESS);
+    });
+}
+
+#[test]
 fn a_configuration_that_cannot_be_understood_lets_nobody_in() {
     in_box(|host| {
         let phone = with_alice_and_bob(host);
