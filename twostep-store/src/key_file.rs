@@ -72,7 +72,7 @@ pub(crate) fn create_private(path: &Path, content: &[u8]) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::test_folder;
+    use crate::host::testing::test_folder;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

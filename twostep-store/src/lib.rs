@@ -1,5 +1,4 @@
-//! The store of twostep: SQLite behind [`twostep_core::ports`], the key file, the checks of every file before it is read, and
-//! the edges to the host (clock, NSS, randomness, syslog) that the module and the command share.
+//! The store of twostep: SQLite behind [`twostep_core::ports`], and the key file.
 //!
 //! Nothing here opens the store's files outside SQLite: POSIX locks belong to a process, and closing any descriptor to a file
 //! drops all locks the process has on it. Checks look at paths and never open them.
@@ -11,11 +10,8 @@
 
 pub mod admin;
 pub mod boot_key;
-pub mod configuration;
 mod database;
 pub mod error;
-pub mod files;
-pub mod host;
 pub mod key_file;
 mod login_store;
 mod rows;
@@ -24,3 +20,5 @@ pub mod vault;
 mod verdicts;
 
 pub use error::StoreError;
+pub use twostep_host as host;
+pub use twostep_host::{configuration, files};

@@ -3,7 +3,8 @@
 use super::*;
 use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment, Refusal};
 use crate::files::Fault;
-use crate::host::{self, Kernel, test_folder};
+use crate::host::testing::test_folder;
+use crate::host::{self, Kernel};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;

@@ -89,7 +89,7 @@ impl std::error::Error for ConfigError {}
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::test_folder;
+    use crate::testing::test_folder;
     use std::os::unix::fs::PermissionsExt;
 
     #[test]

@@ -226,7 +226,7 @@ pub fn kind_of(metadata: &Metadata) -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::host::test_folder;
+    use crate::testing::test_folder;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn file(path: &Path, mode: u32) {

@@ -1,0 +1,32 @@
+//! The edges to the host that the module, the broker and the commands share: clocks, NSS, randomness, syslog, the checks of every
+//! file before it is read, the configuration file. No SQLite.
+#![deny(unsafe_code)]
+#![cfg_attr(
+    not(test),
+    deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
+)]
+
+mod clock;
+pub mod configuration;
+pub mod files;
+mod nss;
+mod syslog;
+#[cfg(any(test, feature = "testing"))]
+#[allow(clippy::unwrap_used)]
+pub mod testing;
+
+pub use clock::now;
+pub use nss::Nss;
+pub use syslog::Syslog;
+
+use twostep_core::random::{Entropy, NoEntropy};
+
+/// The kernel's randomness: getrandom(2).
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Kernel;
+
+impl Entropy for Kernel {
+    fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
+        getrandom::fill(buffer).map_err(|_| NoEntropy)
+    }
+}
