@@ -22,6 +22,7 @@ pub mod memory_hard;
 pub mod name;
 pub mod policy;
 pub mod ports;
+pub mod protocol;
 pub mod random;
 pub mod secret;
 pub mod throttle;

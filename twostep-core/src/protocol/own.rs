@@ -1,0 +1,272 @@
+//! What the user's own command asks, and what it is told.
+
+use super::wire::{choices, fields};
+use crate::secret::Secret;
+use crate::time::UnixTime;
+
+choices! {
+    /// A change of one's own enrollment.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Change {
+        /// Turns two-step on, with a first authenticator.
+        Enroll {
+            /// What the authenticator is called.
+            label: String,
+        } = 1,
+        /// One more authenticator.
+        AddAuthenticator {
+            /// What it is called.
+            label: String,
+        } = 2,
+        /// One authenticator fewer; never the last one.
+        RemoveAuthenticator {
+            /// Its name or id.
+            which: String,
+        } = 3,
+        /// A new app password.
+        AddAppPassword {
+            /// What it is called.
+            name: String,
+        } = 4,
+        /// Ends an app password.
+        RevokeAppPassword {
+            /// Its name or id.
+            which: String,
+        } = 5,
+        /// Ends all app passwords.
+        RevokeAllAppPasswords = 6,
+        /// Another name for an app password.
+        RenameAppPassword {
+            /// Its name or id.
+            which: String,
+            /// The new name.
+            name: String,
+        } = 7,
+        /// A new set of backup codes.
+        BackupCodes = 8,
+    }
+}
+
+fields! {
+    /// Something a help desk does.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct HelpDesk {
+        /// For whom.
+        pub user: String,
+        /// Why: a sentence, or the number of a ticket. It goes into the history.
+        pub reason: String,
+        /// What.
+        pub aid: Aid,
+    }
+}
+
+choices! {
+    /// What a help desk can do.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Aid {
+        /// Look.
+        Show = 1,
+        /// Forget wrong codes.
+        Unlock = 2,
+        /// Give a bypass code.
+        Bypass {
+            /// How long it is good for, in seconds.
+            lifetime: u32,
+            /// How often it can be used.
+            uses: u32,
+        } = 3,
+    }
+}
+
+fields! {
+    /// An enrollment, without a secret.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Status {
+        /// Whose.
+        pub user: String,
+        /// Whether two-step is on.
+        pub state: Enrollment,
+        /// Without an authenticator, for programs only.
+        pub app_only: bool,
+        /// When it was made.
+        pub created: Option<UnixTime>,
+        /// When the first code came.
+        pub activated: Option<UnixTime>,
+        /// Unused backup codes.
+        pub backup_codes: u32,
+        /// Until when a bypass code is good, where one is live.
+        pub bypass_until: Option<UnixTime>,
+        /// Wrong codes that count towards the cap.
+        pub wrong_codes: u32,
+        /// Authenticators, oldest first.
+        pub authenticators: Vec<Authenticator>,
+        /// App passwords, oldest first.
+        pub app_passwords: Vec<AppPassword>,
+        /// Whether the configuration lets the user enroll herself.
+        pub may_enroll: bool,
+        /// Whether the peer is of the help desk.
+        pub help_desk: bool,
+    }
+}
+
+choices! {
+    /// Whether two-step is on.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub enum Enrollment {
+        /// No.
+        None = 1,
+        /// Made, first code not yet seen.
+        Pending = 2,
+        /// Yes.
+        Active = 3,
+        /// Made for another uid: an administrator must settle it.
+        Unsettled = 4,
+    }
+}
+
+fields! {
+    /// An authenticator.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Authenticator {
+        /// Its id.
+        pub id: i64,
+        /// What it is called.
+        pub label: String,
+        /// `sha1`, `sha256`, `sha512`
+        pub algorithm: String,
+        /// Digits of a code.
+        pub digits: u8,
+        /// Seconds of a step.
+        pub period: u32,
+        /// When it was made.
+        pub created: UnixTime,
+        /// The latest step of which a code was accepted.
+        pub last_used: Option<UnixTime>,
+    }
+}
+
+fields! {
+    /// An app password.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct AppPassword {
+        /// Its id.
+        pub id: i64,
+        /// What it is called.
+        pub name: String,
+        /// When it was made.
+        pub created: UnixTime,
+        /// Its last use, written at most once in ten minutes.
+        pub last_used: Option<LastUse>,
+    }
+}
+
+fields! {
+    /// A use of an app password.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct LastUse {
+        /// When.
+        pub at: UnixTime,
+        /// The service.
+        pub service: String,
+        /// From where.
+        pub source: String,
+    }
+}
+
+fields! {
+    /// One change in the history.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct Past {
+        /// When.
+        pub at: UnixTime,
+        /// What.
+        pub action: String,
+        /// What it was done to.
+        pub target: Option<String>,
+        /// Who did it.
+        pub by: String,
+        /// Why.
+        pub reason: Option<String>,
+    }
+}
+
+fields! {
+    /// A new authenticator's secret, to be typed or scanned.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct NewSecret {
+        /// Who is asking for codes: what the authenticator shows beside the name.
+        pub issuer: String,
+        /// The user's name.
+        pub user: String,
+        /// The secret in base32.
+        pub secret: Secret,
+        /// `sha1`, `sha256`, `sha512`
+        pub algorithm: String,
+        /// Digits of a code.
+        pub digits: u8,
+        /// Seconds of a step.
+        pub period: u32,
+    }
+}
+
+choices! {
+    /// What came of a change.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub enum Done {
+        /// Two-step is on. The backup codes are shown this once.
+        Enrolled {
+            /// Them.
+            backup_codes: Vec<Secret>,
+        } = 1,
+        /// There is one more authenticator.
+        AuthenticatorAdded {
+            /// Its id.
+            id: i64,
+        } = 2,
+        /// It is gone.
+        AuthenticatorRemoved {
+            /// What it was called.
+            label: String,
+        } = 3,
+        /// A new app password, shown this once.
+        AppPassword {
+            /// Its id.
+            id: i64,
+            /// What it is called.
+            name: String,
+            /// It, in four groups.
+            password: Secret,
+        } = 4,
+        /// They are good for nothing any more.
+        Revoked {
+            /// What they were called.
+            names: Vec<String>,
+        } = 5,
+        /// It has another name.
+        Renamed {
+            /// What it was called.
+            from: String,
+            /// What it is called.
+            to: String,
+        } = 6,
+        /// A new set, shown this once; the old one is dead.
+        BackupCodes {
+            /// Them.
+            codes: Vec<Secret>,
+        } = 7,
+        /// Wrong codes are forgotten.
+        Unlocked {
+            /// How many.
+            forgotten: u32,
+        } = 8,
+        /// A bypass code, shown this once.
+        Bypass {
+            /// It.
+            code: Secret,
+            /// Until when it is good.
+            until: UnixTime,
+            /// How often it can be used.
+            uses: u32,
+        } = 9,
+    }
+}
