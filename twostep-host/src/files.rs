@@ -19,6 +19,8 @@ pub enum Want {
     PrivateFolder,
     /// A folder in which nobody but its owner can make or replace anything.
     GuardedFolder,
+    /// A socket that anybody may connect to.
+    Socket,
 }
 
 /// Why a file is not trusted.
@@ -151,6 +153,8 @@ enum Place {
 
 fn judge(metadata: &Metadata, place: Place) -> Result<(), Fault> {
     let (folder, private) = match place {
+        Place::End(Want::Socket) if metadata.file_type().is_socket() => return Ok(()),
+        Place::End(Want::Socket) => return Err(Fault::Kind("a socket")),
         Place::End(Want::PrivateFile) => (false, true),
         Place::End(Want::GuardedFile) => (false, false),
         Place::End(Want::PrivateFolder) => (true, true),

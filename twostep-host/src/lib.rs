@@ -1,5 +1,5 @@
 //! The edges to the host that the module, the broker and the commands share: clocks, NSS, randomness, syslog, the checks of every
-//! file before it is read, the configuration file. No SQLite.
+//! file before it is read, the configuration file, the broker's socket. No SQLite.
 #![deny(unsafe_code)]
 #![cfg_attr(
     not(test),
@@ -9,6 +9,7 @@
 mod clock;
 pub mod configuration;
 pub mod files;
+pub mod link;
 mod nss;
 mod syslog;
 #[cfg(any(test, feature = "testing"))]
