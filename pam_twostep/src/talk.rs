@@ -6,7 +6,7 @@ use pam::conv::Conv;
 use pam::items::AuthTok;
 use pam::module::PamHandle;
 use pam::secret::SecretBytes;
-use twostep_core::ports::{Conversation, TalkFailed};
+use twostep_core::ports::{Conversation, Entered, TalkFailed};
 use twostep_core::secret::Secret;
 
 /// The conversation on a handle.
@@ -20,21 +20,22 @@ impl Talk<'_> {
         let conversation = self.handle.get_item::<Conv<'_>>().ok().flatten().ok_or(TalkFailed)?;
         conversation.send(style, text).map_err(|_| TalkFailed)
     }
-}
 
-impl Conversation for Talk<'_> {
-    fn known_password(&mut self) -> Option<Secret> {
+    fn known_password(&self) -> Option<Secret> {
         let item = self.handle.get_item::<AuthTok<'_>>().ok().flatten()?;
         Some(Secret::new(item.as_bytes().to_vec()))
     }
+}
 
+impl Conversation for Talk<'_> {
     fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
         ffi::password(self.handle, prompt).ok_or(TalkFailed)
     }
 
-    fn ask(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
+    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
         let answer = self.send(PAM_PROMPT_ECHO_OFF, prompt)?;
-        Ok(Secret::new(answer.map(|bytes| bytes.as_bytes().to_vec()).unwrap_or_default()))
+        let text = Secret::new(answer.map(|bytes| bytes.as_bytes().to_vec()).unwrap_or_default());
+        Ok(Entered::of(text, self.known_password().as_ref()))
     }
 
     fn tell(&mut self, text: &str) {

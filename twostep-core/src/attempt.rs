@@ -36,6 +36,8 @@ pub enum Source {
     Name(String),
     /// A terminal of this host: no PAM_RHOST, but a PAM_TTY.
     Local,
+    /// A program of this uid's, which asks the broker for that user herself: nothing it says of where it is can be believed.
+    Caller(u32),
     /// The service tells nothing.
     Unknown,
 }
@@ -74,7 +76,7 @@ impl Source {
     #[must_use]
     pub fn standing(&self) -> Standing {
         match self {
-            Self::Address(_) | Self::Local => Standing::Own,
+            Self::Address(_) | Self::Local | Self::Caller(_) => Standing::Own,
             Self::Name(_) | Self::Unknown => Standing::Shared,
         }
     }
@@ -86,6 +88,7 @@ impl fmt::Display for Source {
             Self::Address(address) => address.fmt(f),
             Self::Name(_) => f.write_str("name"),
             Self::Local => f.write_str("local"),
+            Self::Caller(uid) => write!(f, "uid:{uid}"),
             Self::Unknown => f.write_str("unknown"),
         }
     }

@@ -2,8 +2,8 @@
 //!
 //! Any mistake refuses the whole text: half a policy is none.
 
-use crate::name::ServiceName;
-use crate::policy::{Origin, Policy, Setting, Unenrolled};
+use crate::name::{ServiceName, UserName};
+use crate::policy::{Caller, Origin, Policy, Setting, Unenrolled};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
@@ -101,7 +101,26 @@ impl Reader<'_> {
                     }
                     Ok(())
                 }),
-                unknown => self.unknown_key(key, unknown, "\"issuer\", [paths], [interactive], [app]"),
+                "self_service" => self.table(value, |reader, key, value| {
+                    match key {
+                        "enroll" => reader.unenrolled(value, &mut policy.self_service.enroll),
+                        _ => return Err("\"enroll\""),
+                    }
+                    Ok(())
+                }),
+                "broker" => self.table(value, |reader, key, value| {
+                    match key {
+                        "callers" => reader.callers(value, &mut policy.broker.callers),
+                        "help_desk" => policy.broker.help_desk = reader.group(value),
+                        "protected" => reader.groups(value, &mut policy.broker.protected),
+                        _ => return Err("\"callers\", \"help_desk\", \"protected\""),
+                    }
+                    Ok(())
+                }),
+                unknown => {
+                    let keys = "\"issuer\", [paths], [interactive], [app], [self_service], [broker]";
+                    self.unknown_key(key, unknown, keys);
+                }
             }
         }
     }
@@ -139,8 +158,14 @@ impl Reader<'_> {
     }
 
     fn services(&mut self, value: &Value<'_>, setting: &mut Setting<Vec<ServiceName>>) {
+        let services = self.service_names(value);
+        *setting = Setting { value: services, origin: self.origin(value) };
+    }
+
+    fn service_names(&mut self, value: &Value<'_>) -> Vec<ServiceName> {
         let Some(list) = value.get_ref().as_array() else {
-            return self.wrong_type(value, "a list of PAM service names");
+            self.wrong_type(value, "a list of PAM service names");
+            return Vec::new();
         };
         let mut services = Vec::new();
         for item in list.iter() {
@@ -157,7 +182,41 @@ impl Reader<'_> {
                 }
             }
         }
-        *setting = Setting { value: services, origin: self.origin(value) };
+        services
+    }
+
+    fn callers(&mut self, value: &Value<'_>, callers: &mut Vec<Caller>) {
+        self.table(value, |reader, name, value| {
+            let services = reader.service_names(value);
+            let origin = reader.origin(value);
+            match UserName::parse(name) {
+                Ok(user) => callers.push(Caller { user, services, origin }),
+                Err(error) => {
+                    let hint = "the login name that the service runs as: postgres, Debian-exim".to_owned();
+                    let message = format!("{name:?} is no user name: {error}");
+                    reader.mistake(value.span().start, message, Some(hint));
+                }
+            }
+            Ok(())
+        });
+    }
+
+    fn groups(&mut self, value: &Value<'_>, setting: &mut Setting<Vec<String>>) {
+        let Some(list) = value.get_ref().as_array() else {
+            return self.wrong_type(value, "a list of groups");
+        };
+        let groups = list.iter().filter_map(|item| self.group(item)).collect();
+        *setting = Setting { value: groups, origin: self.origin(value) };
+    }
+
+    /// Groups are named as users are.
+    fn group(&mut self, value: &Value<'_>) -> Option<String> {
+        let name = self.string(value)?;
+        if let Err(error) = UserName::parse(name) {
+            self.mistake(value.span().start, format!("{name:?} is no group: {error}"), None);
+            return None;
+        }
+        Some(name.to_owned())
     }
 
     fn path(&mut self, value: &Value<'_>) -> Option<PathBuf> {
@@ -254,6 +313,23 @@ mod tests {
         );
         assert_eq!(policy.app.services.value.len(), 2);
         assert_eq!(policy.app.services.origin, Origin::Line(11));
+    }
+
+    #[test]
+    fn callers_of_the_broker_are_users_with_services() {
+        let policy = parse(
+            "[broker]\nhelp_desk = \"helpdesk\"\nprotected = [\"wheel\"]\n\
+             callers = { postgres = [\"postgresql\"], \"Debian-exim\" = [\"exim\"] }\n[self_service]\nenroll = \"deny\"\n",
+        )
+        .unwrap();
+        let callers: Vec<_> =
+            policy.broker.callers.iter().map(|one| (one.user.as_str(), one.origin)).collect();
+        assert_eq!(callers, [("Debian-exim", Origin::Line(4)), ("postgres", Origin::Line(4))]);
+        assert_eq!(policy.broker.help_desk.as_deref(), Some("helpdesk"));
+        assert_eq!(policy.broker.protected.value, ["wheel"]);
+        assert_eq!(policy.self_service.enroll.value, Unenrolled::Deny);
+        let told = mistakes("[broker]\ncallers = { \" x\" = [\"a b\"], y = 1 }\nhelp_desk = \"a:b\"\n");
+        assert_eq!(told.len(), 4, "{told:#?}");
     }
 
     #[test]

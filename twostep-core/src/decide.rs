@@ -3,7 +3,7 @@
 use crate::account::{Account, Enrollment, EnrollmentId, State, Unlisted};
 use crate::attempt::{Attempt, ServiceClass};
 use crate::event::Reason;
-use crate::policy::{Origin, Policy, Setting, Unenrolled};
+use crate::policy::{Origin, Policy, SELF_SERVICE, Setting, Unenrolled};
 
 /// What is demanded, and why.
 #[must_use]
@@ -50,6 +50,7 @@ pub enum Otherwise {
 /// [`Demand::Nothing`].
 pub fn decide(policy: &Policy, attempt: &Attempt, account: &Account) -> Demand {
     let rule = match attempt.class {
+        ServiceClass::Interactive if attempt.service.as_str() == SELF_SERVICE => &policy.self_service.enroll,
         ServiceClass::Interactive => &policy.interactive.unenrolled,
         ServiceClass::App => &policy.app.unenrolled,
     };

@@ -126,6 +126,22 @@ pub enum Reason {
     UserSwitched,
     /// The service's conversation failed.
     Conversation,
+    /// A peer of the broker's asks for what it may not ask for.
+    NotAllowed {
+        /// Its uid.
+        uid: u32,
+        /// How many more such lines of this peer's were not written.
+        more: u32,
+    },
+    /// A peer of the broker's has or asks too much at once.
+    Busy {
+        /// Its uid.
+        uid: u32,
+        /// What it has too much of.
+        cause: &'static str,
+        /// How many more such lines of this peer's were not written.
+        more: u32,
+    },
 
     // unavailable
     /// The store, its key or a file cannot be used.
@@ -145,10 +161,12 @@ pub enum Reason {
         /// The word.
         word: String,
     },
-    /// The caller is not wholly root.
-    NotRoot {
-        /// Its real, effective and saved uid.
-        uids: [u32; 3],
+    /// The caller is not wholly root, and the broker cannot be asked.
+    Broker {
+        /// What is wrong.
+        cause: String,
+        /// What to do.
+        remedy: String,
     },
     /// NSS failed, as against knowing no such user.
     Nss {
@@ -224,10 +242,12 @@ impl Reason {
             Self::KeyAlone => (Refused, "key-alone"),
             Self::UserSwitched => (Refused, "user-switched"),
             Self::Conversation => (Refused, "conversation"),
+            Self::NotAllowed { .. } => (Refused, "not-allowed"),
+            Self::Busy { .. } => (Refused, "busy"),
             Self::Store { .. } => (Unavailable, "store"),
             Self::Configuration { .. } => (Unavailable, "configuration"),
             Self::Argument { .. } => (Unavailable, "argument"),
-            Self::NotRoot { .. } => (Unavailable, "not-root"),
+            Self::Broker { .. } => (Unavailable, "broker"),
             Self::Nss { .. } => (Unavailable, "nss"),
             Self::Service => (Unavailable, "service"),
             Self::Internal { .. } => (Unavailable, "internal"),
@@ -243,6 +263,13 @@ impl Reason {
             Self::BackupCode { left } => vec![("left", left.to_string())],
             Self::AppPassword { name } | Self::AppPasswordRevoked { name } => vec![("name", name.clone())],
             Self::Throttled { wait } => vec![("wait", format!("{}s", wait.as_secs().max(1)))],
+            Self::NotAllowed { uid, more } => {
+                let remedy = "if it should: [broker] callers in the configuration".to_owned();
+                vec![("uid", uid.to_string()), ("more", more.to_string()), ("remedy", remedy)]
+            }
+            Self::Busy { uid, cause, more } => {
+                vec![("uid", uid.to_string()), ("cause", (*cause).to_owned()), ("more", more.to_string())]
+            }
             Self::Capped => vec![("remedy", "twostep-admin unlock USER, or a backup code".to_owned())],
             Self::ClockBehind => vec![("remedy", "set this host's clock; twostep-admin check".to_owned())],
             Self::UidChanged { was, is } => vec![
@@ -251,7 +278,9 @@ impl Reason {
                 ("remedy", "twostep-admin settle USER".to_owned()),
             ],
             Self::NameSpelling => vec![("remedy", "make the service pass the plain login name".to_owned())],
-            Self::Store { cause, remedy } => vec![("cause", cause.clone()), ("remedy", remedy.clone())],
+            Self::Store { cause, remedy } | Self::Broker { cause, remedy } => {
+                vec![("cause", cause.clone()), ("remedy", remedy.clone())]
+            }
             Self::Configuration { cause } => {
                 vec![("cause", cause.clone()), ("remedy", "twostep-admin check".to_owned())]
             }
@@ -261,13 +290,6 @@ impl Reason {
                     ("remedy", "mend the pam_twostep.so line in /etc/pam.d".to_owned()),
                 ]
             }
-            Self::NotRoot { uids: [real, effective, saved] } => vec![
-                ("uids", format!("{real},{effective},{saved}")),
-                (
-                    "remedy",
-                    "only services whose real, effective and saved uid are 0 can be served".to_owned(),
-                ),
-            ],
             Self::Nss { cause } => {
                 vec![("cause", cause.clone()), ("remedy", "getent passwd USER must work".to_owned())]
             }
@@ -400,6 +422,7 @@ mod tests {
             | EnrollmentChanged
             | AppOnly
             | UidChanged { .. } => {}
+            NotAllowed { .. } | Busy { .. } => {}
             UserUnknown | NameSpelling | NotAnAppPassword | AppPasswordWrong | AppPasswordRevoked { .. } => {}
             KeyAlone
             | UserSwitched
@@ -407,7 +430,7 @@ mod tests {
             | Store { .. }
             | Configuration { .. }
             | Argument { .. } => {}
-            NotRoot { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
+            Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
             Administrator { .. } => {}
         }
         vec![
@@ -440,7 +463,9 @@ mod tests {
             Store { cause: text(), remedy: text() },
             Configuration { cause: text() },
             Argument { word: text() },
-            NotRoot { uids: [0; 3] },
+            Broker { cause: text(), remedy: text() },
+            NotAllowed { uid: 1, more: 1 },
+            Busy { uid: 1, cause: "requests", more: 1 },
             Nss { cause: text() },
             Service,
             Internal { cause: text() },

@@ -245,7 +245,7 @@ impl Login<'_, '_, '_> {
             .talk
             .ask(self.request.prompt.unwrap_or(CODE_PROMPT))
             .map_err(|_| Stop(Reason::Conversation))?;
-        let answer = verify::sort(&entered, self.ports.talk.known_password().as_ref());
+        let answer = verify::sort(&entered);
         if let (Answer::Empty, true) = (&answer, pending) {
             return self.nothing_entered();
         }

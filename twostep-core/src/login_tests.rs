@@ -7,6 +7,7 @@ use crate::attempt::Source;
 use crate::crypto::{MasterKey, Purpose};
 use crate::memory_hard::{Cost, Hash};
 use crate::policy::{Origin, Setting, Unenrolled};
+use crate::ports::Entered;
 use crate::ports::{DirectoryFailed, Person, Store, TalkFailed};
 use crate::random::fake::Counting;
 use crate::throttle::{self, Kind, Standing, Tally};
@@ -129,30 +130,33 @@ enum Step {
 }
 
 impl Conversation for Script {
-    fn known_password(&mut self) -> Option<Secret> {
-        self.password.clone()
-    }
-
     fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
         match self.password.clone() {
             Some(password) => Ok(password),
-            None => self.ask(prompt),
+            None => self.answer(prompt),
         }
     }
 
-    fn ask(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
-        match self.steps.pop_front() {
-            Some(Step::Ask(expected, answer)) if prompt == expected => {
-                answer.map(|a| Secret::new(a.into_bytes()))
-            }
-            other => panic!("asked {prompt:?}, expected {other:?}"),
-        }
+    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
+        let text = self.answer(prompt)?;
+        Ok(Entered::of(text, self.password.as_ref()))
     }
 
     fn tell(&mut self, text: &str) {
         match self.steps.pop_front() {
             Some(Step::Tell(expected)) if text.contains(expected) => {}
             other => panic!("told {text:?}, expected {other:?}"),
+        }
+    }
+}
+
+impl Script {
+    fn answer(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
+        match self.steps.pop_front() {
+            Some(Step::Ask(expected, answer)) if prompt == expected => {
+                answer.map(|a| Secret::new(a.into_bytes()))
+            }
+            other => panic!("asked {prompt:?}, expected {other:?}"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What the administrator has configured, ready for use. [`crate::config`] makes it from text.
 
-use crate::name::ServiceName;
+use crate::name::{ServiceName, UserName};
 use std::fmt;
 use std::path::PathBuf;
 
@@ -15,6 +15,10 @@ pub struct Policy {
     pub interactive: Interactive,
     /// Services that take app passwords.
     pub app: App,
+    /// What users may do for themselves.
+    pub self_service: SelfService,
+    /// Who may ask the broker.
+    pub broker: Broker,
 }
 
 /// `[paths]`
@@ -45,6 +49,38 @@ pub struct App {
     /// The PAM services that are app services wherever the module's line does not say so itself.
     pub services: Setting<Vec<ServiceName>>,
 }
+
+/// `[self_service]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SelfService {
+    /// Whether who is not enrolled can enroll herself with the account password alone.
+    pub enroll: Setting<Unenrolled>,
+}
+
+/// `[broker]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broker {
+    /// Users other than root who may ask for anybody, each for some services only.
+    pub callers: Vec<Caller>,
+    /// The group whose members are the help desk.
+    pub help_desk: Option<String>,
+    /// The groups whose members the help desk cannot touch; nor can it touch uid 0.
+    pub protected: Setting<Vec<String>>,
+}
+
+/// A user that services run as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Caller {
+    /// The user: `postgres`.
+    pub user: UserName,
+    /// The PAM services it may ask for.
+    pub services: Vec<ServiceName>,
+    /// Where it stands.
+    pub origin: Origin,
+}
+
+/// The PAM service through which the broker has users prove who they are before it changes something for them.
+pub const SELF_SERVICE: &str = "twostep";
 
 /// What happens to users who are not enrolled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -94,6 +130,12 @@ impl Policy {
                 services: Setting::default(
                     services.iter().filter_map(|name| ServiceName::parse(name).ok()).collect(),
                 ),
+            },
+            self_service: SelfService { enroll: Setting::default(Unenrolled::Allow) },
+            broker: Broker {
+                callers: Vec::new(),
+                help_desk: None,
+                protected: Setting::default(["root", "sudo", "wheel", "admin"].map(str::to_owned).to_vec()),
             },
         }
     }

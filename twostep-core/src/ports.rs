@@ -137,23 +137,38 @@ pub struct Use<'a> {
 
 /// The person, or program, at the other end.
 pub trait Conversation {
-    /// What was already given as the password (PAM_AUTHTOK).
-    fn known_password(&mut self) -> Option<Secret>;
-
     /// The password: the one already given, or the answer to one prompt; the modules after us find it too.
     ///
     /// # Errors
     /// When the service could not ask.
     fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed>;
 
-    /// Asks one question whose answer is not shown. No answer at all is an empty one.
+    /// Asks one question whose answer is not shown. No answer at all is an empty one. The account password (PAM_AUTHTOK) is told
+    /// by [`Entered::of`], where it was typed, and goes no further.
     ///
     /// # Errors
     /// When the service could not ask.
-    fn ask(&mut self, prompt: &str) -> Result<Secret, TalkFailed>;
+    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed>;
 
     /// Says something, where the service lets us; nothing depends on its being seen.
     fn tell(&mut self, text: &str);
+}
+
+/// What somebody entered at a prompt.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Entered {
+    /// A text, or nothing.
+    Text(Secret),
+    /// The account password once more: a service that copies the password into every prompt does this.
+    PasswordAgain,
+}
+
+impl Entered {
+    /// Tells the account password, where one was given before, from everything else.
+    #[must_use]
+    pub fn of(text: Secret, password: Option<&Secret>) -> Self {
+        if !text.is_empty() && password == Some(&text) { Self::PasswordAgain } else { Self::Text(text) }
+    }
 }
 
 /// The service's conversation function failed.

@@ -6,7 +6,7 @@ use crate::backup_code::{self, BackupCode, BackupCodeId};
 use crate::crypto::Subkey;
 use crate::event::Reason;
 use crate::memory_hard::HashError;
-use crate::secret::Secret;
+use crate::ports::Entered;
 use crate::throttle::{self, Allowance, Kind, Record, Tally};
 use crate::time::{Now, UnixTime};
 use crate::totp::{Authenticator, AuthenticatorId, Match};
@@ -122,15 +122,14 @@ pub struct Rest {
     pub makes_known: bool,
 }
 
-/// Sorts what was entered. `password` is the account password, where one was given before.
+/// Sorts what was entered.
 #[must_use]
-pub fn sort(entered: &Secret, password: Option<&Secret>) -> Answer {
-    if entered.is_empty() {
-        return Answer::Empty;
-    }
-    if password == Some(entered) {
-        return Answer::SameAsPassword;
-    }
+pub fn sort(entered: &Entered) -> Answer {
+    let entered = match entered {
+        Entered::Text(text) if text.is_empty() => return Answer::Empty,
+        Entered::Text(text) => text,
+        Entered::PasswordAgain => return Answer::SameAsPassword,
+    };
     if AppPassword::parse(entered.expose()).is_some() {
         return Answer::AppPassword;
     }
@@ -313,6 +312,7 @@ mod tests {
     use crate::crypto::{MasterKey, Purpose};
     use crate::memory_hard::{Cost, Hash};
     use crate::random::fake::Counting;
+    use crate::secret::Secret;
     use crate::throttle::Standing;
     use crate::totp::Parameters;
 
@@ -352,7 +352,8 @@ mod tests {
     }
 
     fn entered(text: &str) -> Answer {
-        sort(&Secret::new(text.as_bytes().to_vec()), Some(&Secret::new(b"hunter2".to_vec())))
+        let password = Secret::new(b"hunter2".to_vec());
+        sort(&Entered::of(Secret::new(text.as_bytes().to_vec()), Some(&password)))
     }
 
     fn judge(text: &str, credentials: &CodeCredentials) -> CodeOutcome {
@@ -401,7 +402,8 @@ mod tests {
     #[test]
     fn a_password_that_happens_to_be_the_code_is_refused() {
         let code = Secret::new(right_code().into_bytes());
-        let outcome = verify(&sort(&code, Some(&code)), Some(&credentials()), &now()).unwrap();
+        let outcome =
+            verify(&sort(&Entered::of(code.clone(), Some(&code))), Some(&credentials()), &now()).unwrap();
         assert_eq!(outcome, unchanged(Reason::SameAsPassword));
     }
 
