@@ -80,7 +80,9 @@ fn wholly_root() -> Result<(), Reason> {
     let failed = |errno: nix::errno::Errno| Reason::Internal { cause: format!("getresuid: {errno}") };
     let ids = nix::unistd::getresuid().map_err(failed)?;
     let uids = [ids.real.as_raw(), ids.effective.as_raw(), ids.saved.as_raw()];
-    if uids == [0; 3] { Ok(()) } else { Err(Reason::NotRoot { uids }) }
+    let cause = || format!("not wholly root: real, effective and saved uid are {uids:?}");
+    let remedy = || "run the service as root".to_owned();
+    if uids == [0; 3] { Ok(()) } else { Err(Reason::Broker { cause: cause(), remedy: remedy() }) }
 }
 
 /// Ends a phase that could not begin.

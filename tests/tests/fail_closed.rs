@@ -388,7 +388,7 @@ fn a_caller_that_is_not_wholly_root_gets_nobody_in() {
             assert_eq!(got, "PAM_AUTHINFO_UNAVAIL", "uids {real} {effective} {saved}");
             host.wait_for_log(&[
                 "result=unavailable",
-                "reason=not-root ",
+                "reason=broker ",
                 &format!("{real},{effective},{saved}"),
             ]);
         }

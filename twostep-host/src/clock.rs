@@ -14,6 +14,12 @@ pub fn now() -> Now {
     Now { wall: UnixTime(wall), since_boot: read(ClockId::CLOCK_BOOTTIME), boot: boot_id() }
 }
 
+/// A clock that nobody can set, for time limits.
+#[must_use]
+pub fn monotonic() -> Duration {
+    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::MAX, Duration::from)
+}
+
 fn boot_id() -> Option<BootId> {
     let text = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let mut digits = text.iter().filter_map(|byte| (*byte as char).to_digit(16));

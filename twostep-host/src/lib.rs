@@ -16,9 +16,10 @@ mod syslog;
 #[allow(clippy::unwrap_used)]
 pub mod testing;
 
-pub use clock::now;
+pub use clock::{monotonic, now};
 pub use nss::Nss;
 pub use syslog::Syslog;
+pub use twostep_core::event::Severity;
 
 use twostep_core::random::{Entropy, NoEntropy};
 

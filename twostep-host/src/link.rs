@@ -3,6 +3,7 @@
 //! The socket is a sequenced-packet one: the kernel keeps messages apart, so that there is no half message to wait for. Descriptors that
 //! a peer might send along are dropped by the kernel, since no room is given for them.
 
+use crate::clock::monotonic;
 use crate::files::{self, Fault, Untrusted, Want};
 use nix::errno::Errno;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -11,7 +12,6 @@ use nix::sys::socket::{
     socket, sockopt,
 };
 use nix::sys::time::{TimeVal, TimeValLike};
-use nix::time::{ClockId, clock_gettime};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
@@ -174,10 +174,6 @@ impl Deadline {
     fn left(&self) -> Option<Duration> {
         self.0.checked_sub(monotonic()).filter(|left| !left.is_zero())
     }
-}
-
-fn monotonic() -> Duration {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::MAX, Duration::from)
 }
 
 fn retried<T>(mut call: impl FnMut() -> nix::Result<T>) -> nix::Result<T> {

@@ -19,16 +19,21 @@ pub struct Syslog {
 
 impl Audit for Syslog {
     fn record(&self, event: &Event) {
-        let severity = match event.severity() {
-            event::Severity::Error => Severity::LOG_ERR,
-            event::Severity::Warning => Severity::LOG_WARNING,
-            event::Severity::Info => Severity::LOG_INFO,
-        };
-        self.write(severity, &event.line());
+        self.note(event.severity(), &event.line());
     }
 }
 
 impl Syslog {
+    /// A line that is no verdict.
+    pub fn note(&self, severity: event::Severity, text: &str) {
+        let severity = match severity {
+            event::Severity::Error => Severity::LOG_ERR,
+            event::Severity::Warning => Severity::LOG_WARNING,
+            event::Severity::Info => Severity::LOG_INFO,
+        };
+        self.write(severity, text);
+    }
+
     /// A line for whoever looks for a fault, at the debug level.
     pub fn debug(&self, text: &str) {
         self.write(Severity::LOG_DEBUG, text);
