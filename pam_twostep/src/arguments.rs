@@ -2,6 +2,7 @@
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
+use twostep_core::protocol::Mode;
 
 /// What the words say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -17,18 +18,6 @@ pub(crate) struct Arguments {
     /// `provoke=panic`, in builds for tests only.
     #[cfg(feature = "provoke")]
     pub(crate) panic: bool,
-}
-
-/// How a line works.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// No word: by the configuration's list of app services; everything else is interactive.
-    #[default]
-    ByService,
-    /// `app`
-    App,
-    /// `after-key`
-    AfterKey,
 }
 
 /// The first word that is none, made printable.

@@ -3,10 +3,10 @@
 #![allow(unsafe_code)]
 
 use crate::Twostep;
+use crate::phases::Kept;
 use libc::{c_char, c_int};
 use pam::module::PamHandle;
 use std::ffi::{CStr, CString};
-use twostep_core::login::Record;
 use twostep_core::secret::Secret;
 
 // Defines pam_sm_authenticate and its five sisters, which check their arguments and hand over to `impl PamHooks for Twostep`.
@@ -14,7 +14,7 @@ pam::pam_hooks!(Twostep);
 
 const PAM_SUCCESS: c_int = 0;
 const PAM_AUTHTOK: c_int = 6;
-const RECORD: &str = "pam_twostep";
+const KEPT: &str = "pam_twostep";
 
 unsafe extern "C" {
     fn pam_get_authtok(
@@ -54,21 +54,21 @@ pub(crate) fn environment(handle: &PamHandle, name: &CStr) -> Option<Vec<u8>> {
 
 /// Drops what an earlier auth phase left on the handle.
 #[must_use]
-pub(crate) fn forget_record(handle: &mut PamHandle) -> bool {
-    handle.set_data::<Option<Record>>(RECORD, Box::new(None)).is_ok()
+pub(crate) fn forget_kept(handle: &mut PamHandle) -> bool {
+    handle.set_data::<Option<Kept>>(KEPT, Box::new(None)).is_ok()
 }
 
-/// Leaves a record for the account phase.
+/// Leaves something for the account phase.
 #[must_use]
-pub(crate) fn keep_record(handle: &mut PamHandle, record: Record) -> bool {
-    handle.set_data::<Option<Record>>(RECORD, Box::new(Some(record))).is_ok()
+pub(crate) fn keep(handle: &mut PamHandle, kept: Kept) -> bool {
+    handle.set_data::<Option<Kept>>(KEPT, Box::new(Some(kept))).is_ok()
 }
 
 /// What the auth phase left.
-pub(crate) fn record(handle: &PamHandle) -> Option<Record> {
-    // SAFETY: under this name only the two functions above store, and both store an `Option<Record>`. Another module that used the
+pub(crate) fn kept(handle: &PamHandle) -> Option<Kept> {
+    // SAFETY: under this name only the two functions above store, and both store an `Option<Kept>`. Another module that used the
     // name could break this, as it could anything in the process.
-    unsafe { handle.get_data::<Option<Record>>(RECORD) }.ok().and_then(Clone::clone)
+    unsafe { handle.get_data::<Option<Kept>>(KEPT) }.ok().and_then(Clone::clone)
 }
 
 /// Keeps descriptors 0 to 2 taken while we work: in a service that runs with one of them closed, SQLite would open and leave

@@ -1,8 +1,7 @@
 //! Around every call: the arguments are read, the process is left as it was found, and a panic becomes a refusal.
 
-use crate::account::account;
 use crate::arguments::{Arguments, UnknownWord};
-use crate::authenticate::authenticate;
+use crate::phases::{self, Phase};
 use crate::{ffi, service};
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::PamHandle;
@@ -11,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 use twostep_core::event::{Event, Reason};
 use twostep_core::ports::Audit;
-use twostep_store::host::Syslog;
+use twostep_host::{Syslog, scrub_stack};
 
 /// Where log lines go.
 pub(crate) const LOG: Syslog = Syslog { tag: "pam_twostep" };
@@ -23,15 +22,6 @@ pub(crate) struct Call<'h> {
     pub(crate) flags: PamFlag,
 }
 
-/// A phase of a login.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Phase {
-    /// `pam_sm_authenticate`
-    Auth,
-    /// `pam_sm_acct_mgmt`
-    Account,
-}
-
 /// Runs one phase.
 pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase: Phase) -> PamResultCode {
     silence_panics();
@@ -40,7 +30,7 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let _stdio = ffi::StandardDescriptors::fill();
         // login and sshd use one handle for several tries and names: what an earlier one left must not be found, whatever follows.
-        if phase == Phase::Auth && !ffi::forget_record(handle) {
+        if phase == Phase::Auth && !ffi::forget_kept(handle) {
             return unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
         }
         let arguments = match Arguments::parse(words) {
@@ -53,14 +43,14 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         }
         let debug = arguments.debug;
         let call = Call { handle, arguments, flags };
-        let (ending, code) = match phase {
-            Phase::Auth => authenticate(call),
-            Phase::Account => account(call),
+        let verdict = match phase {
+            Phase::Auth => phases::authenticate(call),
+            Phase::Account => phases::account(call),
         };
         if debug {
-            LOG.debug(&format!("debug words={words:?} ending={ending:?}"));
+            LOG.debug(&format!("debug words={words:?} phase={phase:?} verdict={verdict:?}"));
         }
-        code
+        phase.code(verdict)
     }));
     scrub_stack();
     caught.unwrap_or_else(|payload| {
@@ -71,17 +61,6 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         LOG.record(&Event { reason: Reason::Internal { cause }, user: None, service, source: None });
         PamResultCode::PAM_AUTHINFO_UNAVAIL
     })
-}
-
-/// How deep the frames that hold secrets reach, in bytes, with room to spare; some hosts call us on small stacks.
-const DEPTH: usize = 32 * 1024;
-
-/// Overwrites the part of the stack that the login has used and left. Buffers on the heap wipe themselves; but a value that is moved
-/// leaves its old place as it was, and hash functions keep the block they work on in their frame.
-#[inline(never)]
-fn scrub_stack() {
-    // The black box keeps the compiler from seeing that nobody reads it; one memset, where wiping byte by byte takes 60 µs.
-    std::hint::black_box(&[0u8; DEPTH]);
 }
 
 /// Logs why no verdict can be reached.

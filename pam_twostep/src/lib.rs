@@ -1,4 +1,5 @@
-//! The PAM module of twostep: entry points over the login of [`twostep_core`], for services that run wholly as root.
+//! The PAM module of twostep: entry points over the login of [`twostep_core`] in services that run wholly as root, and over
+//! the broker in all others.
 //!
 //! What is unsafe lies in `ffi.rs`. Everything here runs inside sshd, login or dovecot: no panic leaves it, nothing is left
 //! behind in the process, and whatever goes wrong is a refusal.
@@ -8,17 +9,18 @@
 )]
 #![deny(unsafe_code)]
 
-mod account;
 mod arguments;
-mod authenticate;
+mod broker;
 mod ffi;
 mod guard;
+mod here;
+mod phases;
 mod service;
 mod talk;
 
-use guard::Phase;
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
+use phases::Phase;
 use std::ffi::CStr;
 
 /// The module.

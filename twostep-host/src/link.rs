@@ -194,6 +194,28 @@ impl From<Errno> for LinkError {
     }
 }
 
+impl LinkError {
+    /// What to do about it.
+    #[must_use]
+    pub fn remedy(&self) -> String {
+        match self {
+            Self::Untrusted(Untrusted { fault: Fault::Absent | Fault::Missing, .. }) | Self::NobodyThere => {
+                "start the broker: systemctl start twostepd.socket".to_owned()
+            }
+            Self::Untrusted(untrusted) => untrusted.remedy(),
+            Self::Stranger(_) => {
+                "find out who listens there (ss -xlp), and start twostepd as root".to_owned()
+            }
+            Self::TimedOut => "see the log of twostepd".to_owned(),
+            Self::Closed => "try again; see the log of twostepd".to_owned(),
+            Self::Malformed(_) | Self::TooLong(_) => {
+                "restart twostepd: it is to be of the same version".to_owned()
+            }
+            Self::Failed(_) => "see the log of twostepd".to_owned(),
+        }
+    }
+}
+
 impl fmt::Display for LinkError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

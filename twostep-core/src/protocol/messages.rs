@@ -2,7 +2,10 @@
 
 use super::own::{Change, Done, HelpDesk, NewSecret, Past, Status};
 use super::wire::{choices, fields};
+use crate::attempt::ServiceClass;
+use crate::login::Ending;
 use crate::name::ServiceName;
+use crate::policy::Policy;
 use crate::secret::Secret;
 
 choices! {
@@ -146,14 +149,27 @@ choices! {
 
 choices! {
     /// How the module's line works.
-    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
     pub enum Mode {
-        /// By the configuration's list of app services.
+        /// No word: by the configuration's list of app services; everything else is interactive.
+        #[default]
         ByService = 1,
         /// `app`
         App = 2,
         /// `after-key`
         AfterKey = 3,
+    }
+}
+
+impl Mode {
+    /// The class of a service on a line that works so: what the line says, else what the configuration lists.
+    #[must_use]
+    pub fn class(self, service: &ServiceName, policy: &Policy) -> ServiceClass {
+        match self {
+            Self::App => ServiceClass::App,
+            Self::ByService if policy.app.services.value.contains(service) => ServiceClass::App,
+            Self::ByService | Self::AfterKey => ServiceClass::Interactive,
+        }
     }
 }
 
@@ -211,6 +227,19 @@ choices! {
         TalkFailed = 5,
         /// No verdict: refused.
         Unavailable = 6,
+    }
+}
+
+impl From<&Ending> for Verdict {
+    fn from(ending: &Ending) -> Self {
+        match ending {
+            Ending::Accept(_) => Self::Accepted,
+            Ending::Ignore(_) => Self::Ignored,
+            Ending::Refuse => Self::Refused,
+            Ending::UserUnknown => Self::UserUnknown,
+            Ending::TalkFailed => Self::TalkFailed,
+            Ending::Unavailable => Self::Unavailable,
+        }
     }
 }
 

@@ -1,0 +1,210 @@
+//! Logins that the broker judges, this process being not wholly root. Here somebody is asked and told, and nothing is decided.
+
+use crate::arguments::Arguments;
+use crate::phases::{Kept, Login, stopped};
+use crate::service;
+use crate::talk::Talk;
+use pam::constants::PamFlag;
+use pam::module::PamHandle;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use twostep_core::attempt::ServiceClass;
+use twostep_core::event::Reason;
+use twostep_core::login::UNAVAILABLE_TEXT;
+use twostep_core::ports::{Conversation, Entered};
+use twostep_core::protocol::{Answer, Ask, FromBroker, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict};
+use twostep_core::secret::Secret;
+use twostep_host::link::{Link, LinkError, SOCKET};
+
+/// Who must own the socket and the process behind it.
+const ROOT: u32 = 0;
+/// How long the broker may take for its next word. It waits for the store for a few seconds at most.
+const REPLY: Duration = Duration::from_secs(30);
+
+/// The auth phase.
+pub(crate) fn authenticate(
+    handle: &mut PamHandle,
+    flags: PamFlag,
+    arguments: &Arguments,
+    login: &Login,
+) -> (Verdict, Option<Kept>) {
+    let (verdict, link) = begin(Phase::Auth, handle, flags, arguments, login);
+    let kept = match verdict {
+        Verdict::Accepted | Verdict::Ignored => link.map(|link| {
+            let course = Mutex::new(Course::Open(link));
+            Kept::AtBroker(Arc::new(Sitting {
+                class: arguments.mode.class(&login.service, &login.policy),
+                course,
+            }))
+        }),
+        _ => None,
+    };
+    (verdict, kept)
+}
+
+/// The account phase of a login by key alone.
+pub(crate) fn account_after_key(
+    handle: &mut PamHandle,
+    flags: PamFlag,
+    arguments: &Arguments,
+    login: &Login,
+) -> Verdict {
+    begin(Phase::AccountAfterKey, handle, flags, arguments, login).0
+}
+
+fn begin(
+    phase: Phase,
+    handle: &mut PamHandle,
+    flags: PamFlag,
+    arguments: &Arguments,
+    login: &Login,
+) -> (Verdict, Option<Link>) {
+    let sign_in = SignIn {
+        phase,
+        user: bounded(&login.user),
+        service: login.service.clone(),
+        rhost: service::rhost(handle).as_deref().map(bounded),
+        tty: service::tty(handle).as_deref().map(bounded),
+        mode: arguments.mode,
+        prompt: arguments.prompt.clone(),
+        config: arguments.config.as_ref().map(|path| path.to_string_lossy().into_owned()),
+    };
+    let class = arguments.mode.class(&login.service, &login.policy);
+    let mut talk = Talk { handle, flags };
+    let begun = Link::connect(&login.policy.paths.runtime.join(SOCKET), ROOT)
+        .map_err(Broken::Link)
+        .and_then(|link| Ok((converse(&link, &ToBroker::SignIn { sign_in }, &mut talk)?, link)));
+    match begun {
+        Ok((verdict, link)) => (verdict, Some(link)),
+        Err(broken) => (broken.end(&mut talk, class), None),
+    }
+}
+
+/// A login that the broker has judged and that waits for its account phase.
+pub(crate) struct Sitting {
+    class: ServiceClass,
+    course: Mutex<Course>,
+}
+
+enum Course {
+    /// The broker waits. The connection ends with the account phase, and not with the handle, which su keeps as long as the session.
+    Open(Link),
+    /// The account phase of this user has ended so.
+    Ended(String, Verdict),
+}
+
+impl Sitting {
+    /// The account phase. Whoever calls it again is told the same.
+    pub(crate) fn commit(&self, handle: &mut PamHandle, flags: PamFlag, user: &str) -> Verdict {
+        let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);
+        let verdict = match &*course {
+            Course::Ended(before, verdict) if before == user => return *verdict,
+            Course::Ended(..) => return stopped(handle, Reason::UserSwitched),
+            Course::Open(link) => {
+                let mut talk = Talk { handle, flags };
+                match converse(link, &ToBroker::Commit { user: bounded(user) }, &mut talk) {
+                    Ok(verdict) => verdict,
+                    Err(broken) => broken.end(&mut talk, self.class),
+                }
+            }
+        };
+        *course = Course::Ended(user.to_owned(), verdict);
+        verdict
+    }
+}
+
+/// Why there is no verdict.
+enum Broken {
+    /// The connection.
+    Link(LinkError),
+    /// The broker has said something that has no place here.
+    Strange,
+    /// The broker will not judge this.
+    Refused(Refusal, String),
+}
+
+/// One phase: says what begins it, and carries questions and answers until there is a verdict.
+fn converse(link: &Link, first: &ToBroker, talk: &mut Talk<'_>) -> Result<Verdict, Broken> {
+    let mut sent = link.send(first);
+    loop {
+        // What the broker has said before it went away says more than that it is gone.
+        let answer = match (link.receive(REPLY), sent) {
+            (Ok(FromBroker::Verdict { verdict }), _) => return Ok(verdict),
+            (Ok(FromBroker::Refused { refusal, text }), _) => return Err(Broken::Refused(refusal, text)),
+            (_, Err(error)) | (Err(error), _) => return Err(Broken::Link(error)),
+            (Ok(FromBroker::Tell { text }), Ok(())) => {
+                talk.tell(&text);
+                sent = Ok(());
+                continue;
+            }
+            (Ok(FromBroker::Ask { ask: Ask::Password { prompt } }), Ok(())) => match talk.password(&prompt) {
+                Ok(password) => Answer::Text { text: cut(password) },
+                Err(_) => Answer::Failed,
+            },
+            (Ok(FromBroker::Ask { ask: Ask::Hidden { prompt } }), Ok(())) => match talk.ask(&prompt) {
+                Ok(Entered::Text(text)) => Answer::Text { text: cut(text) },
+                Ok(Entered::PasswordAgain) => Answer::PasswordAgain,
+                Err(_) => Answer::Failed,
+            },
+            (Ok(_), Ok(())) => return Err(Broken::Strange),
+        };
+        sent = link.send(&ToBroker::Answer { answer });
+    }
+}
+
+impl Broken {
+    /// Refuses. What the broker has refused it has logged itself, but where the two do not understand each other.
+    fn end(self, talk: &mut Talk<'_>, class: ServiceClass) -> Verdict {
+        let (text, cause, remedy) = match self {
+            Self::Refused(Refusal::Protocol | Refusal::Version, text) => (
+                UNAVAILABLE_TEXT.to_owned(),
+                text,
+                "restart twostepd: it is to be of the same version".to_owned(),
+            ),
+            Self::Refused(_, text) => {
+                if class == ServiceClass::Interactive {
+                    talk.tell(&text);
+                }
+                return Verdict::Unavailable;
+            }
+            Self::Link(error) => (UNAVAILABLE_TEXT.to_owned(), error.to_string(), error.remedy()),
+            Self::Strange => (
+                UNAVAILABLE_TEXT.to_owned(),
+                "the broker's answer has no place in a login".to_owned(),
+                "restart twostepd: it is to be of the same version".to_owned(),
+            ),
+        };
+        if class == ServiceClass::Interactive {
+            talk.tell(&text);
+        }
+        stopped(talk.handle, Reason::Broker { cause, remedy })
+    }
+}
+
+/// A text no longer than messages have room for. What is longer is no name, no address and no terminal either way.
+fn bounded(text: &str) -> String {
+    let mut left = TEXT_MAX;
+    text.chars().take_while(|c| left.checked_sub(c.len_utf8()).map(|rest| left = rest).is_some()).collect()
+}
+
+/// The same for what was typed: no code and no password of ours is longer.
+fn cut(text: Secret) -> Secret {
+    match text.expose().get(..TEXT_MAX) {
+        Some(head) if text.expose().len() > TEXT_MAX => Secret::new(head.to_vec()),
+        _ => text,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_too_long_for_a_message_is_cut_between_characters() {
+        assert_eq!(bounded("alice"), "alice");
+        assert_eq!(bounded(&"x".repeat(5000)), "x".repeat(TEXT_MAX));
+        assert_eq!(bounded(&"ü€".repeat(5000)), "ü€".repeat(TEXT_MAX / 5) + "ü");
+        assert_eq!(cut(Secret::new(vec![7; 5000])), Secret::new(vec![7; TEXT_MAX]));
+        assert_eq!(cut(Secret::new(vec![7; 6])), Secret::new(vec![7; 6]));
+    }
+}

@@ -1,0 +1,161 @@
+//! The two phases of a login: who judges, and what the one leaves for the other.
+
+use crate::broker::{self, Sitting};
+use crate::guard::{Call, LOG, unavailable};
+use crate::{ffi, here, service};
+use pam::constants::PamResultCode;
+use pam::module::PamHandle;
+use std::sync::Arc;
+use twostep_core::event::{Event, Reason};
+use twostep_core::login::Record;
+use twostep_core::name::ServiceName;
+use twostep_core::policy::Policy;
+use twostep_core::ports::Audit;
+use twostep_core::protocol::{Mode, Verdict};
+use twostep_host::configuration;
+
+/// A phase of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// `pam_sm_authenticate`
+    Auth,
+    /// `pam_sm_acct_mgmt`
+    Account,
+}
+
+/// What the auth phase leaves on the handle for the account phase.
+#[derive(Clone)]
+pub(crate) enum Kept {
+    /// This process has judged.
+    Here(Record),
+    /// The broker has, and waits for the rest.
+    AtBroker(Arc<Sitting>),
+}
+
+/// The auth phase.
+pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
+    let Call { handle, arguments, flags } = call;
+    if arguments.mode == Mode::AfterKey && !key_was_used(handle) {
+        return Verdict::Ignored;
+    }
+    let login = match Login::read(handle, arguments.config.as_deref()) {
+        Ok(login) => login,
+        Err(reason) => return stopped(handle, reason),
+    };
+    let judged = match wholly_root() {
+        Ok(true) => here::authenticate(handle, flags, &arguments, &login),
+        Ok(false) => broker::authenticate(handle, flags, &arguments, &login),
+        Err(reason) => return stopped(handle, reason),
+    };
+    match judged {
+        (verdict, None) => verdict,
+        (verdict, Some(kept)) if ffi::keep(handle, kept.clone()) => verdict,
+        _ => stopped(handle, Reason::Internal { cause: "the handle takes no data".to_owned() }),
+    }
+}
+
+/// The account phase. Without an auth phase of ours on this handle and without a login by key it is none of our business: cron, su from
+/// root, a cached sudo ticket. Then nothing is opened, so that a broken store never stops cron.
+pub(crate) fn account(call: Call<'_>) -> Verdict {
+    let Call { handle, arguments, flags } = call;
+    let kept = ffi::kept(handle);
+    // sshd sets it, empty, for a login by key alone.
+    let by_key = ffi::environment(handle, c"SSH_AUTH_INFO_0").is_some();
+    let record = match kept {
+        None if !by_key => return Verdict::Ignored,
+        None => None,
+        Some(Kept::AtBroker(sitting)) => {
+            return match service::user(handle) {
+                Ok(user) => sitting.commit(handle, flags, &user),
+                Err(reason) => stopped(handle, reason),
+            };
+        }
+        Some(Kept::Here(record)) => Some(record),
+    };
+    // The same name on the same handle, and nothing to write: all was decided in the auth phase.
+    if let Some(record) = &record
+        && let Ok(user) = service::user(handle)
+        && let Some(ending) = record.settles(&user)
+    {
+        return Verdict::from(&ending);
+    }
+    let login = match Login::read(handle, arguments.config.as_deref()) {
+        Ok(login) => login,
+        Err(reason) => return stopped(handle, reason),
+    };
+    match (wholly_root(), record) {
+        (Ok(true), record) => here::account(handle, flags, &arguments, &login, record.as_ref()),
+        (Ok(false), None) => broker::account_after_key(handle, flags, &arguments, &login),
+        // What this process has begun as root it cannot end as somebody else: the broker knows nothing of it.
+        (Ok(false), Some(_)) => stopped(
+            handle,
+            Reason::Broker {
+                cause: "the process is root no more since the auth phase".to_owned(),
+                remedy: "run the service wholly as root".to_owned(),
+            },
+        ),
+        (Err(reason), _) => stopped(handle, reason),
+    }
+}
+
+/// What both phases need before they can begin.
+pub(crate) struct Login {
+    pub(crate) policy: Policy,
+    pub(crate) user: String,
+    pub(crate) service: ServiceName,
+}
+
+impl Login {
+    /// Reads the policy, and asks PAM who signs in.
+    fn read(handle: &mut PamHandle, config: Option<&std::path::Path>) -> Result<Self, Reason> {
+        let service = service::name(handle)?;
+        let policy =
+            configuration::read(config).map_err(|error| Reason::Configuration { cause: error.cause() })?;
+        let user = service::user(handle)?;
+        Ok(Self { policy, user, service })
+    }
+}
+
+/// Whether sshd has accepted a key of this user's before it called us.
+fn key_was_used(handle: &PamHandle) -> bool {
+    ffi::environment(handle, c"SSH_AUTH_INFO_0").is_some_and(|info| info.starts_with(b"publickey "))
+}
+
+/// Only a process whose real, effective and saved uid are 0 may touch the store: the caller of su could stop it while it holds a lock,
+/// and with it every login of the host.
+fn wholly_root() -> Result<bool, Reason> {
+    let failed = |errno: nix::errno::Errno| Reason::Internal { cause: format!("getresuid: {errno}") };
+    let ids = nix::unistd::getresuid().map_err(failed)?;
+    Ok([ids.real, ids.effective, ids.saved].iter().all(|uid| uid.is_root()))
+}
+
+/// Ends a phase that could not begin, or not be brought to its end.
+pub(crate) fn stopped(handle: &PamHandle, reason: Reason) -> Verdict {
+    let verdict = match reason {
+        Reason::UserUnknown => Verdict::UserUnknown,
+        Reason::Conversation => Verdict::TalkFailed,
+        Reason::UserSwitched => Verdict::Refused,
+        reason => {
+            unavailable(handle, reason);
+            return Verdict::Unavailable;
+        }
+    };
+    let (service, source) = (service::name(handle).ok(), Some(service::source(handle)));
+    LOG.record(&Event { reason, user: None, service, source });
+    verdict
+}
+
+impl Phase {
+    /// What PAM is told.
+    pub(crate) fn code(self, verdict: Verdict) -> PamResultCode {
+        match (self, verdict) {
+            (_, Verdict::Accepted) => PamResultCode::PAM_SUCCESS,
+            (_, Verdict::Ignored) => PamResultCode::PAM_IGNORE,
+            (_, Verdict::UserUnknown) => PamResultCode::PAM_USER_UNKNOWN,
+            (_, Verdict::Unavailable) => PamResultCode::PAM_AUTHINFO_UNAVAIL,
+            (Self::Auth, Verdict::Refused) => PamResultCode::PAM_AUTH_ERR,
+            (Self::Auth, Verdict::TalkFailed) => PamResultCode::PAM_CONV_ERR,
+            (Self::Account, Verdict::Refused | Verdict::TalkFailed) => PamResultCode::PAM_PERM_DENIED,
+        }
+    }
+}

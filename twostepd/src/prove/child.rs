@@ -1,0 +1,87 @@
+//! The process of one proof: PAM, with the conversation on standard input.
+
+use crate::ffi::{self, Echo, PAM_NEW_AUTHTOK_REQD, PAM_RUSER, PAM_TTY, Pam, PamCode, Person};
+use crate::limits::ANSWER;
+use crate::log;
+use std::ffi::CString;
+use std::process::ExitCode;
+use twostep_core::policy::SELF_SERVICE;
+use twostep_core::protocol::{Answer, Ask, FromBroker, TEXT_MAX, ToBroker, Verdict};
+use twostep_core::secret::Secret;
+use twostep_host::link::Link;
+
+/// Runs the stack for `user`, tells the verdict and ends.
+pub(crate) fn run(user: &str) -> ExitCode {
+    if !nix::unistd::getuid().is_root() {
+        eprintln!("twostepd: this is for twostepd itself");
+        return ExitCode::from(2);
+    }
+    // An exec makes a process dumpable again. And without the broker nobody waits for a verdict.
+    let hidden = nix::sys::prctl::set_dumpable(false);
+    let bound = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
+    let link = std::rc::Rc::new(Link::over(ffi::standard_input()));
+    let verdict = match (hidden, bound) {
+        (Ok(()), Ok(())) => verdict(user, &link),
+        _ => Verdict::Unavailable,
+    };
+    match link.send(&FromBroker::Verdict { verdict }) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::FAILURE,
+    }
+}
+
+fn verdict(user: &str, link: &std::rc::Rc<Link>) -> Verdict {
+    let (Ok(service), Ok(name)) = (CString::new(SELF_SERVICE), CString::new(user)) else {
+        return Verdict::Unavailable;
+    };
+    let peer = Peer { link: std::rc::Rc::clone(link) };
+    let mut pam = match Pam::start(&service, &name, peer) {
+        Ok(pam) => pam,
+        Err(PamCode(code)) => {
+            log::error(&format!("pam_start of service {SELF_SERVICE} returns {code}"));
+            return Verdict::Unavailable;
+        }
+    };
+    let begun = pam.set(PAM_TTY, c"twostep").and_then(|()| pam.set(PAM_RUSER, &name));
+    let done = begun.and_then(|()| pam.authenticate()).and_then(|()| pam.account());
+    match done {
+        // A module can have made somebody else of her on the way.
+        Ok(()) if pam.user().as_deref() == Some(user) => Verdict::Accepted,
+        Ok(()) => Verdict::Refused,
+        Err(PAM_NEW_AUTHTOK_REQD) => {
+            let _gone = (Peer { link: std::rc::Rc::clone(link) })
+                .tell("Your account password has expired. Please change it first (passwd).");
+            Verdict::Refused
+        }
+        Err(_) => Verdict::Refused,
+    }
+}
+
+/// Whoever is to prove something, behind the broker.
+struct Peer {
+    link: std::rc::Rc<Link>,
+}
+
+impl Person for Peer {
+    fn answer(&mut self, prompt: &str, echo: Echo) -> Option<Secret> {
+        let prompt = bounded(prompt);
+        let ask = match echo {
+            Echo::Hidden => Ask::Hidden { prompt },
+            Echo::Shown => Ask::Shown { prompt },
+        };
+        self.link.send(&FromBroker::Ask { ask }).ok()?;
+        match self.link.receive(ANSWER).ok()? {
+            ToBroker::Answer { answer: Answer::Text { text } } => Some(text),
+            _ => None,
+        }
+    }
+
+    fn tell(&mut self, text: &str) -> Option<()> {
+        self.link.send(&FromBroker::Tell { text: bounded(text) }).ok()
+    }
+}
+
+/// Modules may say more than a message has room for.
+fn bounded(text: &str) -> String {
+    text.chars().take(TEXT_MAX).collect()
+}

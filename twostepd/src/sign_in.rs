@@ -1,0 +1,194 @@
+//! A login, judged for a module that is not wholly root: the login of twostep-core with a connection in the place of PAM.
+
+use crate::broker::{Asker, Broker};
+use crate::limits::COMMIT;
+use crate::log::LOGINS;
+use crate::talk::Remote;
+use std::path::{Path, PathBuf};
+use twostep_core::access::{self, Ground};
+use twostep_core::attempt::Source;
+use twostep_core::event::{Event, Reason};
+use twostep_core::login::{self, Ending, Ports, Record, Request};
+use twostep_core::policy::Policy;
+use twostep_core::ports::{Audit, Directory};
+use twostep_core::protocol::{FromBroker, Mode, Phase, Refusal, SignIn, ToBroker, Verdict};
+use twostep_host::configuration::{self, DEFAULT_PATH};
+use twostep_host::{Nss, now};
+use twostep_store::vault::Files;
+
+/// One login, from its beginning to its account phase.
+pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) {
+    let begun = begin(broker, asker, sign_in);
+    let (policy, ground) = match begun {
+        Ok(begun) => begun,
+        Err(stop) => return asker.refuse(stop.refusal, &stop.text),
+    };
+    let source = source(ground, asker, sign_in);
+    let course = Course { asker, sign_in, source };
+    let ending = match sign_in.phase {
+        Phase::Auth => {
+            course.with_ports(&policy, |ports, request| login::authenticate(ports, &policy, request))
+        }
+        Phase::AccountAfterKey => {
+            course.with_ports(&policy, |ports, request| login::account_after_key(ports, &policy, request))
+        }
+    };
+    course.tell(&ending);
+    if let (Phase::Auth, Ending::Accept(record) | Ending::Ignore(Some(record))) = (sign_in.phase, &ending) {
+        course.wait_for_account_phase(broker, record);
+    }
+}
+
+/// Why a login is not even begun; it is logged by then.
+struct Stop {
+    refusal: Refusal,
+    text: String,
+}
+
+/// Reads the policy as the module does at every login, and decides whether this peer may ask.
+fn begin(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) -> Result<(Policy, Ground), Stop> {
+    let unavailable = |reason| {
+        record(sign_in, reason);
+        Stop { refusal: Refusal::Unavailable, text: login::UNAVAILABLE_TEXT.to_owned() }
+    };
+    let configuration = |cause| unavailable(Reason::Configuration { cause });
+    if let Err(cause) = same_configuration(broker.config.as_deref(), sign_in.config.as_deref()) {
+        return Err(configuration(cause));
+    }
+    let policy =
+        configuration::read(broker.config.as_deref()).map_err(|error| configuration(error.cause()))?;
+    let ground = access::sign_in(&policy.broker, &Nss, asker.peer.uid, &sign_in.service, &sign_in.user);
+    let ground = match ground {
+        Ok(ground) => ground,
+        Err(Reason::NotAllowed { uid, .. }) => {
+            broker.complain(asker.party, |more| record(sign_in, Reason::NotAllowed { uid, more }));
+            let text = "This program may not ask for that user here.".to_owned();
+            return Err(Stop { refusal: Refusal::NotAllowed, text });
+        }
+        Err(reason) => return Err(unavailable(reason)),
+    };
+    if ground == Ground::Own
+        && let Err(spent) = broker.own_request(asker.party)
+    {
+        let uid = asker.peer.uid;
+        let reason = |more| Reason::Busy { uid, cause: spent.cause(), more };
+        broker.complain(asker.party, |more| record(sign_in, reason(more)));
+        return Err(Stop {
+            refusal: Refusal::Busy,
+            text: "Too many tries. Please wait a little.".to_owned(),
+        });
+    }
+    Ok((policy, ground))
+}
+
+/// A line that names a configuration must mean ours: the broker does not judge by rules that a peer points it to.
+fn same_configuration(ours: Option<&Path>, lines: Option<&str>) -> Result<(), String> {
+    let default = Path::new(DEFAULT_PATH);
+    let (ours, lines) = (ours.unwrap_or(default), lines.map_or(default.to_owned(), PathBuf::from));
+    if ours == lines {
+        return Ok(());
+    }
+    Err(format!("the module's line uses {}, and twostepd {}", lines.display(), ours.display()))
+}
+
+/// Where the login comes from: as far as the peer can be believed.
+fn source(ground: Ground, asker: &Asker<'_>, sign_in: &SignIn) -> Source {
+    match ground {
+        Ground::Root | Ground::Granted => {
+            Source::from_items(sign_in.rhost.as_deref(), sign_in.tty.as_deref())
+        }
+        Ground::Own => Source::Caller(asker.peer.uid),
+    }
+}
+
+/// A line about a login that was not begun. The name is looked up for it: it stands there as NSS has it, or not at all.
+fn record(sign_in: &SignIn, reason: Reason) {
+    let user = match &reason {
+        Reason::Nss { .. } => None,
+        _ => Nss.find(&sign_in.user).ok().flatten().map(|person| person.name),
+    };
+    LOGINS.record(&Event { reason, user, service: Some(sign_in.service.clone()), source: None });
+}
+
+struct Course<'a> {
+    asker: &'a Asker<'a>,
+    sign_in: &'a SignIn,
+    source: Source,
+}
+
+impl Course<'_> {
+    fn with_ports(
+        &self,
+        policy: &Policy,
+        run: impl FnOnce(&mut Ports<'_>, &Request<'_>) -> Ending,
+    ) -> Ending {
+        self.with_ports_for(&self.sign_in.user, policy, run)
+    }
+
+    /// Runs a piece of the login for `user`, the name as PAM has it at that time.
+    fn with_ports_for(
+        &self,
+        user: &str,
+        policy: &Policy,
+        run: impl FnOnce(&mut Ports<'_>, &Request<'_>) -> Ending,
+    ) -> Ending {
+        let SignIn { service, mode, prompt, .. } = self.sign_in;
+        let request = Request {
+            user,
+            service: service.clone(),
+            class: mode.class(service, policy),
+            source: self.source.clone(),
+            prompt: prompt.as_deref(),
+            key_seen: *mode == Mode::AfterKey,
+        };
+        let mut vault = Files { paths: policy.paths.clone() };
+        let mut talk = Remote::over(self.asker.link);
+        let directory = &Nss;
+        let mut ports = Ports { directory, vault: &mut vault, talk: &mut talk, audit: &LOGINS, clock: &now };
+        run(&mut ports, &request)
+    }
+
+    fn tell(&self, ending: &Ending) {
+        // Whoever is gone by now has not got in.
+        let _gone = self.asker.link.send(&FromBroker::Verdict { verdict: Verdict::from(ending) });
+    }
+
+    /// The modules behind ours have their say; then the login is brought to its end, or never.
+    fn wait_for_account_phase(&self, broker: &Broker, left: &Record) {
+        let user = match self.asker.link.receive(COMMIT) {
+            Ok(ToBroker::Commit { user }) => user,
+            Ok(_) => return self.asker.refuse_protocol(broker, "a message out of turn"),
+            Err(_) => return,
+        };
+        // The same name, and nothing to write: all was decided in the auth phase.
+        if let Some(ending) = left.settles(&user) {
+            return self.tell(&ending);
+        }
+        let policy = match configuration::read(broker.config.as_deref()) {
+            Ok(policy) => policy,
+            Err(error) => {
+                record(self.sign_in, Reason::Configuration { cause: error.cause() });
+                return self.tell(&Ending::Unavailable);
+            }
+        };
+        let ending = self.with_ports_for(&user, &policy, |ports, request| {
+            login::account_with_record(ports, &policy, request, left)
+        });
+        self.tell(&ending);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_modules_line_must_mean_our_configuration() {
+        let check = |ours: Option<&str>, lines| same_configuration(ours.map(Path::new), lines).is_ok();
+        assert!(check(None, None));
+        assert!(check(None, Some(DEFAULT_PATH)));
+        assert!(check(Some("/srv/c.toml"), Some("/srv/c.toml")));
+        assert!(!check(Some("/srv/c.toml"), None));
+        assert!(!check(None, Some("/home/alice/mine.toml")));
+    }
+}

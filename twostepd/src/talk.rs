@@ -1,0 +1,48 @@
+//! Whoever signs in, at the far end of a connection.
+
+use crate::limits::ANSWER;
+use twostep_core::ports::{Conversation, Entered, TalkFailed};
+use twostep_core::protocol::{Answer, Ask, FromBroker, ToBroker};
+use twostep_core::secret::Secret;
+use twostep_host::link::Link;
+
+/// The conversation over a connection.
+pub(crate) struct Remote<'l> {
+    link: &'l Link,
+}
+
+impl<'l> Remote<'l> {
+    pub(crate) fn over(link: &'l Link) -> Self {
+        Self { link }
+    }
+
+    fn answer(&self, ask: Ask) -> Result<Answer, TalkFailed> {
+        self.link.send(&FromBroker::Ask { ask }).map_err(|_| TalkFailed)?;
+        match self.link.receive(ANSWER) {
+            Ok(ToBroker::Answer { answer }) => Ok(answer),
+            Ok(_) | Err(_) => Err(TalkFailed),
+        }
+    }
+}
+
+impl Conversation for Remote<'_> {
+    fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
+        match self.answer(Ask::Password { prompt: prompt.to_owned() })? {
+            Answer::Text { text } => Ok(text),
+            Answer::PasswordAgain | Answer::Failed => Err(TalkFailed),
+        }
+    }
+
+    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
+        match self.answer(Ask::Hidden { prompt: prompt.to_owned() })? {
+            Answer::Text { text } => Ok(Entered::Text(text)),
+            Answer::PasswordAgain => Ok(Entered::PasswordAgain),
+            Answer::Failed => Err(TalkFailed),
+        }
+    }
+
+    fn tell(&mut self, text: &str) {
+        // Nothing depends on its being seen.
+        let _unseen = self.link.send(&FromBroker::Tell { text: text.to_owned() });
+    }
+}
