@@ -8,8 +8,8 @@ use std::path::PathBuf;
 use twostep_core::account::State;
 use twostep_core::app_password::{AppPassword, Label};
 use twostep_core::backup_code::BackupCode;
+use twostep_core::change::{Author, By};
 use twostep_core::name::UserName;
-use twostep_core::policy::Policy;
 use twostep_core::secret::Secret;
 use twostep_core::totp::{Algorithm, Parameters};
 use twostep_store::admin::{self, NewAuthenticator, NewEnrollment};
@@ -58,9 +58,9 @@ impl Users {
         let line = format!("store = \"{}\"", store.display());
         host.write(&config, &text.replace("#store = \"/var/lib/twostep/store.db\"", &line));
         let policy = twostep_store::configuration::read(Some(&config));
-        let Ok(Policy { paths, .. }) = policy else { panic!("{} cannot be used", config.display()) };
-        assert!(paths.store == store, "the packaged configuration shows no line for the store");
-        let files = Files { paths };
+        let Ok(policy) = policy else { panic!("{} cannot be used", config.display()) };
+        assert!(policy.paths.store == store, "the packaged configuration shows no line for the store");
+        let files = Files::of(&policy);
         admin::init(&files, admin::BesideKey::NewStore).or_die("make a store");
 
         let half = count / 2;
@@ -166,12 +166,13 @@ impl Alice {
             backup_codes: &codes,
             at,
         };
-        let Ok((id, _)) = session.enroll(&new) else { panic!("alice cannot be enrolled") };
+        let author = Author { by: By::Administrator("bench".to_owned()), why: None };
+        let Ok((id, _)) = session.enroll(&new, &author) else { panic!("alice cannot be enrolled") };
         let made = || AppPassword::generate(&mut Kernel).expect("the kernel has randomness");
         let text = |password: &AppPassword| String::from_utf8_lossy(password.expose()).into_owned();
         let add = |name| {
             let password = made();
-            if session.add_app_password(id, &label(name), &password, at).is_err() {
+            if session.add_app_password(id, &label(name), &password, &author, at).is_err() {
                 panic!("alice cannot have the app password {name}");
             }
             text(&password)

@@ -65,7 +65,7 @@ fn with_ports<T>(
     login: &Login,
     run: impl FnOnce(&mut Ports<'_>) -> T,
 ) -> T {
-    let mut vault = Files { paths: login.policy.paths.clone() };
+    let mut vault = Files::of(&login.policy);
     let mut talk = Talk { handle, flags };
     run(&mut Ports { directory: &Nss, vault: &mut vault, talk: &mut talk, audit: &LOG, clock: &now })
 }

@@ -1,14 +1,15 @@
-//! `app-password`: add, list, revoke.
+//! `app-password`: add, list, rename, revoke.
 
-use crate::audit::Action;
-use crate::cli::{AppPasswordAdd, AppPasswordRevoke, User};
+use crate::cli::{AppPasswordAdd, AppPasswordRename, AppPasswordRevoke, User};
 use crate::consent;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::hooks;
 use crate::output::{Report, table, time};
 use serde::Serialize;
 use std::fmt::Write;
 use twostep_core::app_password::AppPassword;
+use twostep_core::change::Action;
 use twostep_store::admin::AppPasswordInfo;
 use twostep_store::host::Kernel;
 use zeroize::Zeroizing;
@@ -20,9 +21,10 @@ pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Fail
     let password = AppPassword::generate(&mut Kernel)?;
     let id = context
         .session()?
-        .add_app_password(enrollment.id, &wanted.name, &password, context.now.wall)
+        .add_app_password(enrollment.id, &wanted.name, &password, &context.author, context.now.wall)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, Action::AppPasswordAdd, Some(wanted.name.to_string()));
+    hooks::run_due(context);
     let letters: Zeroizing<String> =
         Zeroizing::new(password.expose().iter().copied().map(char::from).collect());
     context.output.report(&Added {
@@ -126,35 +128,59 @@ pub(crate) fn rows(all: &[One]) -> String {
 pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
-    let all = context.session()?.app_passwords(enrollment.id)?;
     let user = &subject.name;
     let refused = |refusal| Failure::refused(user, refusal);
     let Some(which) = &wanted.one else {
-        consent::obtain(
-            wanted.consent,
-            &format!("All app passwords of {user} ({}) will be dead.", all.len()),
-        )?;
-        let all =
-            context.session()?.revoke_all_app_passwords(enrollment.id, context.now.wall).map_err(refused)?;
+        let count = context.session()?.app_passwords(enrollment.id)?.len();
+        consent::obtain(wanted.consent, &format!("All app passwords of {user} ({count}) will be dead."))?;
+        let all = context
+            .session()?
+            .revoke_all_app_passwords(enrollment.id, &context.author, context.now.wall)
+            .map_err(refused)?;
         for one in &all {
             context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
         }
+        hooks::run_due(context);
         return context.output.report(&Revoked::of(user.as_str(), &all.iter().collect::<Vec<_>>()));
     };
-    let one = pick(&all, which)?.ok_or_else(|| Failure::NoAppPassword(user.clone(), which.clone()))?;
+    let one = context.session()?.find_app_password(enrollment.id, which).map_err(refused)?;
     consent::obtain(wanted.consent, &format!("The app password \"{}\" of {user} will be dead.", one.name))?;
-    context.session()?.revoke_app_password(enrollment.id, one.id, context.now.wall).map_err(refused)?;
+    context
+        .session()?
+        .revoke_app_password(enrollment.id, one.id, &context.author, context.now.wall)
+        .map_err(refused)?;
     context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
-    context.output.report(&Revoked::of(user.as_str(), &[one]))
+    hooks::run_due(context);
+    context.output.report(&Revoked::of(user.as_str(), &[&one]))
 }
 
-/// The one of this name or id.
-fn pick<'a>(all: &'a [AppPasswordInfo], which: &str) -> Result<Option<&'a AppPasswordInfo>, Failure> {
-    let named = all.iter().find(|one| one.name.as_str() == which);
-    let numbered = all.iter().find(|one| one.id.0.to_string() == which);
-    match (named, numbered) {
-        (Some(named), Some(numbered)) if named.id != numbered.id => Err(Failure::Ambiguous(which.to_owned())),
-        (named, numbered) => Ok(named.or(numbered)),
+/// Gives one another name.
+pub(crate) fn rename(context: &Context, wanted: &AppPasswordRename) -> Result<(), Failure> {
+    let subject = context.subject(&wanted.user)?;
+    let (enrollment, user) = (subject.enrolled()?, &subject.name);
+    let refused = |refusal| Failure::refused(user, refusal);
+    let one = context.session()?.find_app_password(enrollment.id, &wanted.one).map_err(refused)?;
+    let (session, at) = (context.session()?, context.now.wall);
+    let was = session
+        .rename_app_password(enrollment.id, one.id, &wanted.name, &context.author, at)
+        .map_err(refused)?;
+    drop(session);
+    context.audit(user, Action::AppPasswordRename, Some(wanted.name.to_string()));
+    let (was, name) = (was.as_str(), wanted.name.as_str());
+    context.output.report(&Renamed { user: user.as_str(), id: one.id.0, was, name })
+}
+
+#[derive(Serialize)]
+struct Renamed<'a> {
+    user: &'a str,
+    id: i64,
+    was: &'a str,
+    name: &'a str,
+}
+
+impl Report for Renamed<'_> {
+    fn text(&self, to: &mut String) {
+        let _ = writeln!(to, "renamed \"{}\" of {} to \"{}\"", self.was, self.user, self.name);
     }
 }
 

@@ -1,6 +1,5 @@
 //! `backup-codes`: a new set; the old one is dead.
 
-use crate::audit::Action;
 use crate::cli::Confirmed;
 use crate::consent;
 use crate::context::Context;
@@ -9,6 +8,7 @@ use crate::output::Report;
 use serde::Serialize;
 use std::fmt::Write;
 use twostep_core::backup_code::{BackupCode, SET};
+use twostep_core::change::Action;
 use twostep_store::host::Kernel;
 use zeroize::Zeroizing;
 
@@ -28,7 +28,7 @@ pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> 
     let codes = make()?;
     context
         .session()?
-        .replace_backup_codes(enrollment.id, &codes)
+        .replace_backup_codes(enrollment.id, &codes, &context.author, context.now.wall)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, Action::BackupCodes, None);
     let codes = shown(&codes);

@@ -4,8 +4,11 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use std::net::IpAddr;
 use std::path::PathBuf;
+use std::time::Duration;
 use twostep_core::app_password::Label;
+use twostep_core::change::Why;
 use twostep_core::name::ServiceName;
+use twostep_core::time::duration;
 use twostep_core::totp::Algorithm;
 
 /// Two-step verification for this host: who gives a code, and which app passwords there are.
@@ -18,6 +21,9 @@ pub(crate) struct Arguments {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Why, for log and history: a sentence, or the number of a ticket
+    #[arg(long, global = true, value_name = "TEXT", value_parser = Why::parse)]
+    pub(crate) reason: Option<Why>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -41,10 +47,19 @@ pub(crate) enum Command {
     /// Passwords for programs that cannot show a second prompt
     #[command(subcommand)]
     AppPassword(AppPasswordCommand),
+    /// Authenticators of a user who is enrolled
+    #[command(subcommand)]
+    Authenticator(AuthenticatorCommand),
+    /// Give a code that stands in for the authenticator for a while; one that was given before is dead
+    Bypass(BypassArguments),
     /// Make a new set of ten backup codes; the old set is dead
     BackupCodes(Confirmed),
     /// Forget a user's wrong codes, so that she need not wait any more
     Unlock(User),
+    /// Show what was changed, when, by whom and why: newest first
+    History(History),
+    /// Run the commands of [app] on_create and on_revoke that are due
+    Hooks,
     /// Say what a service would demand of a user, and why
     Explain(Explain),
     /// Look for mistakes: configuration, key, store, clock, accounts, PAM stacks
@@ -57,8 +72,86 @@ pub(crate) enum AppPasswordCommand {
     Add(AppPasswordAdd),
     /// List a user's app passwords
     List(User),
+    /// Give an app password another name
+    Rename(AppPasswordRename),
     /// Revoke one app password, or all
     Revoke(AppPasswordRevoke),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuthenticatorCommand {
+    /// Add an authenticator: another phone
+    Add(AuthenticatorAdd),
+    /// List a user's authenticators
+    List(User),
+    /// Remove an authenticator; never the last one
+    Remove(AuthenticatorRemove),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuthenticatorAdd {
+    /// Login name
+    pub(crate) user: String,
+    /// Name of the authenticator
+    #[arg(value_parser = label)]
+    pub(crate) name: Label,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
+    /// Good at once, without asking for a first code
+    #[arg(long)]
+    pub(crate) activate: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuthenticatorRemove {
+    /// Login name
+    pub(crate) user: String,
+    /// Name or id
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) one: String,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BypassArguments {
+    /// Login name
+    pub(crate) user: String,
+    /// How long it is good for: 90m, 2h, 1d; a minute to a week
+    #[arg(long = "for", value_name = "TIME", value_parser = lifetime)]
+    pub(crate) lifetime: Duration,
+    /// How often it can be used, 1 to 10
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) uses: u32,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct History {
+    /// Login name; everybody's history unless given
+    pub(crate) user: Option<String>,
+    /// How many entries at most
+    #[arg(long, value_name = "N", default_value_t = 50)]
+    pub(crate) limit: u32,
+}
+
+/// How an authenticator makes its codes.
+#[derive(Debug, Args)]
+pub(crate) struct Seed {
+    /// Hash of the authenticator
+    #[arg(long, default_value = "sha1", value_parser = algorithm())]
+    pub(crate) algorithm: Algorithm,
+    /// Digits of a code
+    #[arg(long, default_value = "6", value_parser = number(["6", "7", "8"]))]
+    pub(crate) digits: u8,
+    /// Seconds until the next code
+    #[arg(long, default_value = "30", value_parser = number(["30", "60"]))]
+    pub(crate) period: u8,
+    /// Take the secret (base32) from a file, or from standard input (-), instead of making one
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) secret_file: Option<PathBuf>,
+    /// No QR code: the secret in groups of four
+    #[arg(long)]
+    pub(crate) no_qr: bool,
 }
 
 #[derive(Debug, Args)]
@@ -94,18 +187,8 @@ pub(crate) struct Init {
 pub(crate) struct Enroll {
     /// Login name
     pub(crate) user: String,
-    /// Hash of the authenticator
-    #[arg(long, default_value = "sha1", value_parser = algorithm())]
-    pub(crate) algorithm: Algorithm,
-    /// Digits of a code
-    #[arg(long, default_value = "6", value_parser = number(["6", "7", "8"]))]
-    pub(crate) digits: u8,
-    /// Seconds until the next code
-    #[arg(long, default_value = "30", value_parser = number(["30", "60"]))]
-    pub(crate) period: u8,
-    /// Take the secret (base32) from a file, or from standard input (-), instead of making one
-    #[arg(long, value_name = "FILE|-")]
-    pub(crate) secret_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
     /// Name of the authenticator
     #[arg(long, value_name = "NAME", default_value = "phone", value_parser = label)]
     pub(crate) label: Label,
@@ -118,9 +201,6 @@ pub(crate) struct Enroll {
     /// On at once and without an authenticator: for users who never see a prompt
     #[arg(long, conflicts_with_all = ["algorithm", "digits", "period", "secret_file", "label"])]
     pub(crate) app_only: bool,
-    /// No QR code: the secret in groups of four
-    #[arg(long)]
-    pub(crate) no_qr: bool,
 }
 
 #[derive(Debug, Args)]
@@ -160,6 +240,18 @@ pub(crate) struct AppPasswordAdd {
     /// Login name
     pub(crate) user: String,
     /// What it is for: "old phone"
+    #[arg(value_parser = label)]
+    pub(crate) name: Label,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppPasswordRename {
+    /// Login name
+    pub(crate) user: String,
+    /// Name or id
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) one: String,
+    /// The new name
     #[arg(value_parser = label)]
     pub(crate) name: Label,
 }
@@ -210,6 +302,10 @@ fn number<const N: usize>(words: [&'static str; N]) -> impl TypedValueParser<Val
 fn label(text: &str) -> Result<Label, String> {
     Label::parse(text)
         .map_err(|_| "1 to 64 printable characters are wanted, without blanks at the ends".to_owned())
+}
+
+fn lifetime(text: &str) -> Result<Duration, &'static str> {
+    duration(text).ok_or("a number and a unit are wanted: 90m, 2h, 1d")
 }
 
 fn service(text: &str) -> Result<ServiceName, String> {

@@ -1,11 +1,12 @@
 //! What every command starts from: the policy, the store, the user it is about.
 
-use crate::audit::{self, Action};
+use crate::audit;
 use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::output::Output;
 use std::path::{Path, PathBuf};
 use twostep_core::account::Enrollment;
+use twostep_core::change::{Action, Author};
 use twostep_core::name::UserName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::{Directory, Person};
@@ -20,6 +21,8 @@ pub(crate) struct Context {
     pub(crate) files: Files,
     pub(crate) now: Now,
     pub(crate) output: Output,
+    /// Who makes the changes, and why.
+    pub(crate) author: Author,
 }
 
 /// The user a command is about: in NSS, in the store, or both.
@@ -41,8 +44,9 @@ impl Context {
 
     /// With a policy that was read already.
     pub(crate) fn with(policy: Policy, arguments: &Arguments) -> Self {
-        let files = Files { paths: policy.paths.clone() };
-        Self { policy, files, now: host::now(), output: Output::of(arguments) }
+        let files = Files::of(&policy);
+        let author = audit::author(arguments.reason.clone());
+        Self { policy, files, now: host::now(), output: Output::of(arguments), author }
     }
 
     /// Opens the store. An open session is a reader, for whom every login that writes must wait: none may be held while NSS or a
@@ -66,7 +70,7 @@ impl Context {
 
     /// Writes the line that tells who changed what.
     pub(crate) fn audit(&self, user: &UserName, action: Action, target: Option<String>) {
-        audit::record(Some(user), action, target);
+        audit::record(Some(user), action, target, self.author.clone());
     }
 }
 

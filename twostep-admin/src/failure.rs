@@ -38,6 +38,8 @@ pub(crate) enum Failure {
     NoAppPassword(UserName, String),
     /// It is the name of one app password and the id of another.
     Ambiguous(String),
+    /// The store refused something else for this user.
+    Refused(UserName, Refusal),
     /// The secret file cannot be read.
     SecretUnread(PathBuf, io::Error),
     /// What is in the secret file is no secret.
@@ -96,6 +98,10 @@ impl Failure {
             Refusal::TooMany => Self::TooMany(user.clone()),
             Refusal::Store(error) => Self::Store(error),
             Refusal::Hash(_) => Self::Memory,
+            Refusal::NoAppPassword(which) => Self::NoAppPassword(user.clone(), which),
+            Refusal::Ambiguous(which) => Self::Ambiguous(which),
+            Refusal::AppOnly => Self::AppOnly(user.clone()),
+            refusal => Self::Refused(user.clone(), refusal),
         }
     }
 
@@ -121,7 +127,9 @@ impl Failure {
             }
             Self::TooMany(user) => format!("revoke one: twostep-admin app-password list {user}"),
             Self::NoAppPassword(user, _) => format!("twostep-admin app-password list {user}"),
-            Self::Ambiguous(_) => "revoke by the other one's name or id first".to_owned(),
+            Self::Ambiguous(_) => {
+                "say the name of the one that is meant by its id, or its id for its name".to_owned()
+            }
             Self::SecretUnread(..) => "name a file that you can read, or - for standard input".to_owned(),
             Self::NotASecret(_) => {
                 "give base32 (A to Z, 2 to 7) of 16 to 128 bytes; case, blanks and = do not matter".to_owned()
@@ -133,6 +141,13 @@ impl Failure {
             Self::Configuration(_) => format!("write a new one; {DEFAULT_PATH} documents every key"),
             Self::Store(error) => error.remedy(),
             Self::Memory => "Argon2id takes 19 MiB; make room and try again".to_owned(),
+            Self::Refused(user, Refusal::NoAuthenticator(_) | Refusal::TooManyAuthenticators) => {
+                format!("twostep-admin authenticator list {user}")
+            }
+            Self::Refused(user, Refusal::LastAuthenticator) => {
+                format!("twostep-admin authenticator add {user} NAME; or twostep-admin unenroll {user}")
+            }
+            Self::Refused(..) => return None,
             Self::NotAName(_) | Self::Declined | Self::Output(_) => return None,
         })
     }
@@ -157,13 +172,16 @@ impl fmt::Display for Failure {
             Self::AlreadyEnrolled(user, state) => {
                 write!(f, "{user} is already enrolled ({})", state.as_str())
             }
-            Self::AppOnly(user) => write!(f, "{user} is app-only: no prompt would take a backup code"),
+            Self::AppOnly(user) => {
+                write!(f, "{user} is app-only: there is no authenticator, and no prompt would take a code")
+            }
             Self::NameTaken(user, name) => write!(f, "{user} has an app password named \"{name}\" already"),
             Self::TooMany(user) => write!(f, "{user} has {APP_PASSWORDS_MAX} app passwords, and no more"),
             Self::NoAppPassword(user, which) => write!(f, "{user} has no app password {which:?}"),
             Self::Ambiguous(which) => {
-                write!(f, "{which:?} is the name of one app password and the id of another")
+                write!(f, "{which:?} is the name of one and the id of another")
             }
+            Self::Refused(user, refusal) => write!(f, "{user}: {refusal}"),
             Self::SecretUnread(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NotASecret(NotASecret::Base32) => f.write_str("that is no base32"),
             Self::NotASecret(NotASecret::Length(bytes)) => write!(f, "the secret has {bytes} bytes"),

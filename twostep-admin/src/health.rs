@@ -26,7 +26,7 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     }
     match key_file::read(&paths.key) {
         Err(error) => findings.push(wrong(&paths.key.display().to_string(), &error)),
-        Ok(_) => match (Files { paths: paths.clone() }).session() {
+        Ok(_) => match Files::of(policy).session() {
             Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
             Ok(session) => {
                 inside(&session, paths, &mut findings);

@@ -1,6 +1,6 @@
 //! `init`: makes what is missing, and nothing else.
 
-use crate::audit::{self, Action};
+use crate::audit;
 use crate::cli::Init;
 use crate::context::Context;
 use crate::failure::Failure;
@@ -10,6 +10,7 @@ use std::fmt::Write;
 use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
+use twostep_core::change::Action;
 use twostep_store::StoreError;
 use twostep_store::admin::{self, BesideKey};
 use twostep_store::files::{self, Want};
@@ -24,7 +25,7 @@ pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
     let beside_key = if wanted.new_store { BesideKey::NewStore } else { BesideKey::Refuse };
     let made = admin::init(&context.files, beside_key)?;
     if made.key || made.store || made.upgraded_from.is_some() {
-        audit::record(None, Action::Init, None);
+        audit::record(None, Action::Init, None, context.author.clone());
     }
     context.output.report(&Initialised {
         folders: folders.iter().map(|folder| folder.display().to_string()).collect(),

@@ -5,7 +5,9 @@
 
 mod app_passwords;
 mod audit;
+mod authenticators;
 mod backup_codes;
+mod bypass;
 mod check;
 mod cli;
 mod confirm;
@@ -15,11 +17,13 @@ mod enroll;
 mod explain;
 mod failure;
 mod health;
+mod history;
+mod hooks;
 mod init;
-mod key_uri;
 mod nss;
 mod output;
 mod seed;
+mod seeded;
 mod settle;
 mod show;
 mod stack;
@@ -29,7 +33,7 @@ mod unenroll;
 mod unlock;
 
 use clap::Parser;
-use cli::{AppPasswordCommand, Arguments, Command};
+use cli::{AppPasswordCommand, Arguments, AuthenticatorCommand, Command};
 use context::Context;
 use failure::Failure;
 use std::process::ExitCode;
@@ -63,6 +67,15 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::AppPassword(AppPasswordCommand::Add(wanted)) => app_passwords::add(&context, wanted),
         Command::AppPassword(AppPasswordCommand::List(wanted)) => app_passwords::list(&context, wanted),
         Command::AppPassword(AppPasswordCommand::Revoke(wanted)) => app_passwords::revoke(&context, wanted),
+        Command::AppPassword(AppPasswordCommand::Rename(wanted)) => app_passwords::rename(&context, wanted),
+        Command::Authenticator(AuthenticatorCommand::Add(wanted)) => authenticators::add(&context, wanted),
+        Command::Authenticator(AuthenticatorCommand::List(wanted)) => authenticators::list(&context, wanted),
+        Command::Authenticator(AuthenticatorCommand::Remove(wanted)) => {
+            authenticators::remove(&context, wanted)
+        }
+        Command::Bypass(wanted) => bypass::run(&context, wanted),
+        Command::History(wanted) => history::run(&context, wanted),
+        Command::Hooks => hooks::run(&context),
         Command::BackupCodes(wanted) => backup_codes::run(&context, wanted),
         Command::Unlock(wanted) => unlock::run(&context, wanted),
     }

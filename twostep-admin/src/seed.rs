@@ -1,30 +1,16 @@
-//! The secret of an authenticator: made here, or read from a file.
+//! The secret of an authenticator, read from a file.
 
 use crate::failure::{Failure, NotASecret};
 use std::fs::File;
 use std::io::{self, Read};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use twostep_core::random::Entropy;
 use twostep_core::secret::Secret;
-use twostep_core::totp::{Algorithm, SECRET_MAX, SECRET_MIN};
-use twostep_store::host::Kernel;
+use twostep_core::totp::{SECRET_MAX, SECRET_MIN};
 use zeroize::Zeroizing;
 
 /// More text than any secret takes, blanks included.
 const TEXT_MAX: u64 = 4096;
-
-/// Makes a secret as long as the hash's output (RFC 4226 §4 R6, RFC 6238 §5.1).
-pub(crate) fn generate(algorithm: Algorithm) -> Result<Secret, Failure> {
-    let length = match algorithm {
-        Algorithm::Sha1 => 20,
-        Algorithm::Sha256 => 32,
-        Algorithm::Sha512 => 64,
-    };
-    let mut bytes = vec![0; length];
-    Kernel.fill(&mut bytes)?;
-    Ok(Secret::new(bytes))
-}
 
 /// Reads a secret in base32 from a file, or from standard input where it is named `-`.
 pub(crate) fn read(path: &Path) -> Result<Secret, Failure> {
@@ -61,11 +47,6 @@ fn parse(text: &[u8]) -> Result<Secret, NotASecret> {
         return Err(NotASecret::Length(bytes.len()));
     }
     Ok(Secret::new(bytes.to_vec()))
-}
-
-/// The secret in base32, without padding.
-pub(crate) fn base32(secret: &Secret) -> Zeroizing<String> {
-    Zeroizing::new(totp_rs::Secret::new(secret.expose().into()).to_base32())
 }
 
 /// Letters in groups of four, for those who type them or have them read out.
@@ -108,7 +89,7 @@ mod tests {
     #[test]
     fn what_is_written_is_read_back() {
         let secret = parse(RFC.as_bytes()).unwrap();
-        assert_eq!(*base32(&secret), RFC);
+        assert_eq!(*twostep_core::totp::base32(&secret), RFC);
         assert_eq!(*grouped("GEZDGNBVG"), "GEZD GNBV G");
     }
 }

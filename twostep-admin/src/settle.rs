@@ -1,6 +1,5 @@
 //! `settle`: an account that was deleted and made anew, or whose uid was changed.
 
-use crate::audit::Action;
 use crate::cli::Settle;
 use crate::consent;
 use crate::context::Context;
@@ -8,6 +7,7 @@ use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
 use std::fmt::Write;
+use twostep_core::change::Action;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
@@ -19,16 +19,18 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
         None if wanted.keep => return Err(Failure::AccountGone(user.clone())),
         person => person.as_ref().map(|person| person.uid),
     };
+    let at = context.now.wall;
     let refused = |refusal| Failure::refused(user, refusal);
     let outcome = if now == Some(enrollment.uid) {
         Outcome::Nothing
     } else if let (true, Some(uid)) = (wanted.keep, now) {
-        context.session()?.keep_for_uid(enrollment.id, uid).map_err(refused)?;
+        context.session()?.keep_for_uid(enrollment.id, uid, &context.author, at).map_err(refused)?;
         context.audit(user, Action::SettleKeep, None);
         Outcome::Kept
     } else {
         consent::obtain(wanted.consent, &format!("The enrollment of {user} will be deleted."))?;
-        context.session()?.unenroll(enrollment.id).map_err(refused)?;
+        let action = Action::SettleDrop;
+        context.session()?.unenroll(enrollment.id, action, &context.author, at).map_err(refused)?;
         context.audit(user, Action::SettleDrop, None);
         Outcome::Dropped
     };

@@ -148,7 +148,7 @@ struct Details {
 }
 
 #[derive(Serialize)]
-struct Authenticator {
+pub(crate) struct Authenticator {
     id: i64,
     r#type: &'static str,
     label: String,
@@ -160,7 +160,7 @@ struct Authenticator {
 }
 
 impl Authenticator {
-    fn of(info: &AuthenticatorInfo) -> Self {
+    pub(crate) fn of(info: &AuthenticatorInfo) -> Self {
         Self {
             id: info.id.0,
             r#type: "totp",
@@ -201,7 +201,8 @@ impl Report for Shown {
     }
 }
 
-fn authenticators(all: &[Authenticator]) -> String {
+/// Authenticators as a table.
+pub(crate) fn authenticators(all: &[Authenticator]) -> String {
     table(
         &["ID", "NAME", "ALGORITHM", "DIGITS", "PERIOD", "CREATED", "LAST USED"],
         all.iter().map(|one| {

@@ -1,6 +1,5 @@
 //! `unenroll`: turns two-step off.
 
-use crate::audit::Action;
 use crate::cli::Confirmed;
 use crate::consent;
 use crate::context::Context;
@@ -8,6 +7,7 @@ use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
 use std::fmt::Write;
+use twostep_core::change::Action;
 
 /// Carries it out; for an account that is gone, too.
 pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> {
@@ -18,8 +18,12 @@ pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> 
         wanted.consent,
         &format!("Authenticators, backup codes and app passwords of {user} will be deleted."),
     )?;
-    context.session()?.unenroll(enrollment.id).map_err(|refusal| Failure::refused(user, refusal))?;
+    context
+        .session()?
+        .unenroll(enrollment.id, Action::Unenroll, &context.author, context.now.wall)
+        .map_err(|refusal| Failure::refused(user, refusal))?;
     context.audit(user, Action::Unenroll, None);
+    crate::hooks::run_due(context);
     context.output.report(&Unenrolled { user: user.as_str(), state: "none" })
 }
 

@@ -1,21 +1,20 @@
 //! `unlock`: forgets a user's wrong codes. Without it, somebody at the cap could get in with a backup code only.
 
-use crate::audit::Action;
 use crate::cli::User;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
 use std::fmt::Write;
+use twostep_core::change::Action;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &User) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
-    let session = context.session()?;
-    let failures = session.summaries(Some(&subject.name))?.first().map_or(0, |summary| summary.failures);
-    session
-        .unlock(enrollment.id, context.now.wall)
+    let failures = context
+        .session()?
+        .unlock(enrollment.id, &context.author, context.now.wall)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, Action::Unlock, None);
     context.output.report(&Unlocked { user: subject.name.as_str(), failures_forgotten: failures })

@@ -8,7 +8,10 @@ use crate::account::EnrollmentId;
 use crate::crypto::{Subkey, Tag};
 use crate::memory_hard::Hash;
 use crate::random::{Entropy, NoEntropy, characters};
+use crate::time::{Now, Stamp, UnixTime};
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::time::Duration;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
 
 const LENGTH: usize = 13;
@@ -33,6 +36,39 @@ pub struct Stored {
     pub tag: Tag,
     /// Its hash.
     pub hash: Hash,
+    /// Set where it is a bypass code.
+    pub bypass: Option<Bypass>,
+}
+
+/// What makes a backup code a *bypass code*: somebody else has given it to the user, for a while, for a day without the phone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bypass {
+    /// When it was given, by both clocks.
+    pub given: Stamp,
+    /// How long it is good for.
+    pub lifetime: Duration,
+    /// How often it can still be used.
+    pub uses: u32,
+}
+
+/// The shortest and the longest time that a bypass code can be good for: a minute, a week.
+pub const BYPASS_LIFETIME: RangeInclusive<Duration> =
+    Duration::from_secs(60)..=Duration::from_secs(7 * 24 * 60 * 60);
+/// How often a bypass code can be used.
+pub const BYPASS_USES: RangeInclusive<u32> = 1..=10;
+
+impl Bypass {
+    /// Whether it is good no more. Within one boot nobody can set the clock that decides.
+    #[must_use]
+    pub fn is_over(&self, now: &Now) -> bool {
+        self.uses == 0 || now.since(&self.given) >= self.lifetime
+    }
+
+    /// Until when it is good, by the wall clock.
+    #[must_use]
+    pub fn until(&self) -> UnixTime {
+        UnixTime(self.given.wall.0.saturating_add_unsigned(self.lifetime.as_secs()))
+    }
 }
 
 impl BackupCode {
@@ -108,6 +144,25 @@ mod tests {
         let code = BackupCode::generate(&mut Counting(10)).unwrap();
         assert_eq!(*code.grouped(), "abcd-efgh-jkmnp");
         assert!(BackupCode::parse(code.grouped().as_bytes()) == Some(code));
+    }
+
+    #[test]
+    fn a_bypass_code_is_over_by_whichever_clock_nobody_can_set() {
+        let now = |wall, up, boot| Now {
+            wall: UnixTime(wall),
+            since_boot: Duration::from_secs(up),
+            boot: Some(crate::time::BootId([boot; 16])),
+        };
+        let given = now(1_000_000, 100, 1).stamp();
+        let bypass = Bypass { given, lifetime: Duration::from_secs(3600), uses: 1 };
+        assert!(!bypass.is_over(&now(1_000_010, 110, 1)));
+        // The wall clock was set back, or forward: within the boot that changes nothing.
+        assert!(bypass.is_over(&now(999_000, 3700, 1)));
+        assert!(!bypass.is_over(&now(2_000_000, 110, 1)));
+        assert!(bypass.is_over(&now(1_003_600, 5, 2)));
+        assert!(!bypass.is_over(&now(1_003_500, 5, 2)));
+        assert!(Bypass { uses: 0, ..bypass }.is_over(&now(1_000_010, 110, 1)));
+        assert_eq!(bypass.until(), UnixTime(1_003_600));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Any mistake refuses the whole text: half a policy is none.
 
 use crate::name::{ServiceName, UserName};
-use crate::policy::{Caller, Origin, Policy, Setting, Unenrolled};
+use crate::policy::{Caller, Command, Origin, Policy, Setting, Unenrolled};
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 use toml::Spanned;
@@ -97,7 +97,9 @@ impl Reader<'_> {
                     match key {
                         "unenrolled" => reader.unenrolled(value, &mut policy.app.unenrolled),
                         "services" => reader.services(value, &mut policy.app.services),
-                        _ => return Err("\"unenrolled\", \"services\""),
+                        "on_create" => policy.app.hooks.on_create = reader.command(value),
+                        "on_revoke" => policy.app.hooks.on_revoke = reader.command(value),
+                        _ => return Err("\"unenrolled\", \"services\", \"on_create\", \"on_revoke\""),
                     }
                     Ok(())
                 }),
@@ -219,6 +221,37 @@ impl Reader<'_> {
         Some(name.to_owned())
     }
 
+    /// A command without a shell. Users choose the names of their app passwords: none may become an option of the program's.
+    fn command(&mut self, value: &Value<'_>) -> Option<Command> {
+        let Some(list) = value.get_ref().as_array() else {
+            self.wrong_type(value, "a list of strings: program and arguments");
+            return None;
+        };
+        let before = self.mistakes.len();
+        let mut words = Vec::new();
+        for item in list.iter() {
+            let Some(word) = self.string(item) else { continue };
+            if word.starts_with("{name}") {
+                let hint = "write it as part of a word: \"--name={name}\"".to_owned();
+                let message = "users choose {name}, and it could begin with a dash".to_owned();
+                self.mistake(item.span().start, message, Some(hint));
+            }
+            if word.contains('\0') {
+                self.mistake(item.span().start, "a word of a command has a NUL".to_owned(), None);
+            }
+            words.push(word.to_owned());
+        }
+        if !words.first().is_some_and(|program| Path::new(program).is_absolute() && !program.contains('{')) {
+            let hint = "write the whole path: [\"/usr/bin/doveadm\", \"kick\", \"{user}\"]".to_owned();
+            self.mistake(
+                value.span().start,
+                "a command begins with the path of a program".to_owned(),
+                Some(hint),
+            );
+        }
+        (self.mistakes.len() == before).then_some(Command { words })
+    }
+
     fn path(&mut self, value: &Value<'_>) -> Option<PathBuf> {
         let path = Path::new(self.string(value)?);
         let plain = path.components().all(|part| matches!(part, Component::RootDir | Component::Normal(_)));
@@ -313,6 +346,30 @@ mod tests {
         );
         assert_eq!(policy.app.services.value.len(), 2);
         assert_eq!(policy.app.services.origin, Origin::Line(11));
+    }
+
+    #[test]
+    fn commands_are_programs_with_words() {
+        let policy = parse(
+            "[app]\non_revoke = [\"/usr/bin/doveadm\", \"kick\", \"{user}\"]\n\
+             on_create = [\"/usr/local/sbin/tell\", \"--what={event} {name}\", \"{x}\"]\n",
+        )
+        .unwrap();
+        let filled = |command: Option<Command>| command.unwrap().filled("alice", "{user}'s phone", "create");
+        assert_eq!(filled(policy.app.hooks.on_revoke), ["/usr/bin/doveadm", "kick", "alice"]);
+        let told = ["/usr/local/sbin/tell", "--what=create {user}'s phone", "{x}"];
+        assert_eq!(filled(policy.app.hooks.on_create), told);
+        for (text, about) in [
+            ("[\"doveadm\"]", "begins with the path"),
+            ("[]", "begins with the path"),
+            ("\"/bin/true\"", "expected a list"),
+            ("[\"/bin/x\", \"{name}\"]", "could begin with a dash"),
+            ("[\"/bin/x\", 1]", "expected a string"),
+            ("[\"/bin/{user}\"]", "begins with the path"),
+        ] {
+            let told = mistakes(&format!("[app]\non_create = {text}\n"));
+            assert!(told.iter().any(|one| one.contains(about)), "{text}: {told:?}");
+        }
     }
 
     #[test]

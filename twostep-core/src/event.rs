@@ -3,6 +3,7 @@
 //! The words in these lines are an interface: docs/log.md lists them all, and a test holds the two together.
 
 use crate::attempt::Source;
+use crate::change::{Action, Author};
 use crate::name::{ServiceName, UserName};
 use std::fmt::{self, Write};
 use std::time::Duration;
@@ -60,6 +61,11 @@ pub enum Reason {
         /// How many are left.
         left: usize,
     },
+    /// A right bypass code.
+    BypassCode {
+        /// How often it can be used once more.
+        left: u32,
+    },
     /// A right app password.
     AppPassword {
         /// Its name.
@@ -79,6 +85,8 @@ pub enum Reason {
     NotEnrolledDenied,
     /// No code of any authenticator, no backup code.
     CodeWrong,
+    /// A bypass code that is good no more.
+    BypassOver,
     /// A code of a step that was used.
     CodeReplayed,
     /// A right code, but of a time before one already seen: the clock was set back.
@@ -189,12 +197,12 @@ pub enum Reason {
     // changed
     /// A pending enrollment became active by its first code.
     Activated,
-    /// An administrator changed something.
-    Administrator {
-        /// What was done: `enroll`, `app-password-add` …
-        action: &'static str,
-        /// Who did it, as far as is known.
-        by: String,
+    /// Somebody changed something of an enrollment, or looked at somebody else's.
+    Change {
+        /// What was done.
+        action: Action,
+        /// Who did it, and why.
+        author: Author,
         /// What it was done to: an app password's name.
         target: Option<String>,
     },
@@ -218,12 +226,14 @@ impl Reason {
         match self {
             Self::Code { .. } => (Accepted, "code"),
             Self::BackupCode { .. } => (Accepted, "backup-code"),
+            Self::BypassCode { .. } => (Accepted, "bypass-code"),
             Self::AppPassword { .. } => (Accepted, "app-password"),
             Self::Key => (Accepted, "key"),
             Self::NotEnrolled => (Ignored, "not-enrolled"),
             Self::PendingSkipped => (Ignored, "pending-skipped"),
             Self::NotEnrolledDenied => (Refused, "not-enrolled"),
             Self::CodeWrong => (Refused, "code-wrong"),
+            Self::BypassOver => (Refused, "bypass-over"),
             Self::CodeReplayed => (Refused, "code-replayed"),
             Self::ClockBehind => (Refused, "clock-behind"),
             Self::Empty => (Refused, "empty"),
@@ -253,7 +263,7 @@ impl Reason {
             Self::Internal { .. } => (Unavailable, "internal"),
             Self::Hash { .. } => (Unavailable, "hash"),
             Self::Activated => (Changed, "activated"),
-            Self::Administrator { action, .. } => (Changed, action),
+            Self::Change { action, .. } => (Changed, action.word()),
         }
     }
 
@@ -261,6 +271,7 @@ impl Reason {
         match self {
             Self::Code { authenticator } => vec![("authenticator", authenticator.to_string())],
             Self::BackupCode { left } => vec![("left", left.to_string())],
+            Self::BypassCode { left } => vec![("left", left.to_string())],
             Self::AppPassword { name } | Self::AppPasswordRevoked { name } => vec![("name", name.clone())],
             Self::Throttled { wait } => vec![("wait", format!("{}s", wait.as_secs().max(1)))],
             Self::NotAllowed { uid, more } => {
@@ -294,10 +305,13 @@ impl Reason {
                 vec![("cause", cause.clone()), ("remedy", "getent passwd USER must work".to_owned())]
             }
             Self::Internal { cause } | Self::Hash { cause } => vec![("cause", cause.clone())],
-            Self::Administrator { by, target, .. } => [("by", Some(by.clone())), ("name", target.clone())]
-                .into_iter()
-                .filter_map(|(k, v)| Some((k, v?)))
-                .collect(),
+            Self::Change { author, target, .. } => {
+                let why = author.why.as_ref().map(ToString::to_string);
+                [("by", Some(author.by.to_string())), ("name", target.clone()), ("why", why)]
+                    .into_iter()
+                    .filter_map(|(k, v)| Some((k, v?)))
+                    .collect()
+            }
             _ => Vec::new(),
         }
     }
@@ -431,11 +445,14 @@ mod tests {
             | Configuration { .. }
             | Argument { .. } => {}
             Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
-            Administrator { .. } => {}
+            Change { .. } => {}
+            BypassCode { .. } | BypassOver => {}
         }
         vec![
             Code { authenticator: 1 },
             BackupCode { left: 1 },
+            BypassCode { left: 1 },
+            BypassOver,
             AppPassword { name: text() },
             Key,
             NotEnrolled,

@@ -482,6 +482,7 @@ fn refusal_text(reason: &Reason) -> Option<String> {
                              (ssh -o PubkeyAuthentication=no)."
             .to_owned(),
         Reason::CodeWrong
+        | Reason::BypassOver
         | Reason::CodeReplayed
         | Reason::ClockBehind
         | Reason::Empty

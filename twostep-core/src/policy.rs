@@ -48,6 +48,52 @@ pub struct App {
     pub unenrolled: Setting<Unenrolled>,
     /// The PAM services that are app services wherever the module's line does not say so itself.
     pub services: Setting<Vec<ServiceName>>,
+    /// Commands after changes.
+    pub hooks: Hooks,
+}
+
+/// Commands that the administrator wants run when an app password was made or revoked; never by the module.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Hooks {
+    /// After one was made.
+    pub on_create: Option<Command>,
+    /// After one was revoked.
+    pub on_revoke: Option<Command>,
+}
+
+/// A command without a shell: an absolute path, then its arguments, in which `{user}`, `{name}` and `{event}` stand for those.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Command {
+    /// The program and its arguments. Never empty.
+    pub words: Vec<String>,
+}
+
+impl Command {
+    /// The placeholders.
+    pub const PLACEHOLDERS: [&'static str; 3] = ["{user}", "{name}", "{event}"];
+
+    /// The words with what the placeholders stand for; what was filled in is not looked at again.
+    #[must_use]
+    pub fn filled(&self, user: &str, name: &str, event: &str) -> Vec<String> {
+        let fill = |word: &String| {
+            let mut text = String::new();
+            let mut rest = word.as_str();
+            while let Some(c) = rest.chars().next() {
+                let mut known = Self::PLACEHOLDERS.iter().zip([user, name, event]);
+                if let Some((placeholder, value)) =
+                    known.find(|(placeholder, _)| rest.starts_with(**placeholder))
+                {
+                    text.push_str(value);
+                    rest = rest.get(placeholder.len()..).unwrap_or_default();
+                } else {
+                    text.push(c);
+                    rest = rest.get(c.len_utf8()..).unwrap_or_default();
+                }
+            }
+            text
+        };
+        self.words.iter().map(fill).collect()
+    }
 }
 
 /// `[self_service]`
@@ -130,6 +176,7 @@ impl Policy {
                 services: Setting::default(
                     services.iter().filter_map(|name| ServiceName::parse(name).ok()).collect(),
                 ),
+                hooks: Hooks::default(),
             },
             self_service: SelfService { enroll: Setting::default(Unenrolled::Allow) },
             broker: Broker {

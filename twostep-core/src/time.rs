@@ -61,9 +61,43 @@ impl Now {
     }
 }
 
+/// Reads how long something is to last, as people write it: `90m`, `2h`, `1h30m`, `7d`.
+#[must_use]
+pub fn duration(text: &str) -> Option<Duration> {
+    let (mut all, mut rest) = (0u64, text);
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (number, tail) = rest.split_at_checked(end)?;
+        let unit = tail.chars().next()?;
+        let seconds = match unit {
+            's' => 1,
+            'm' => 60,
+            'h' => 60 * 60,
+            'd' => 24 * 60 * 60,
+            _ => return None,
+        };
+        all = all.checked_add(number.parse::<u64>().ok()?.checked_mul(seconds)?)?;
+        rest = tail.get(unit.len_utf8()..)?;
+    }
+    (!text.is_empty()).then_some(Duration::from_secs(all))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn durations_are_read_as_people_write_them() {
+        let seconds = |text| duration(text).map(|time| time.as_secs());
+        assert_eq!(seconds("90m"), Some(5_400));
+        assert_eq!(seconds("1h30m"), Some(5_400));
+        assert_eq!(seconds("7d"), Some(604_800));
+        for bad in
+            ["", "2", "h", "2x", "2h3", "-2h", "2 h", "99999999999999999999h", "18446744073709551615d", "2é"]
+        {
+            assert_eq!(seconds(bad), None, "{bad:?}");
+        }
+    }
 
     fn now(wall: i64, up: u64, boot: u8) -> Now {
         Now { wall: UnixTime(wall), since_boot: Duration::from_secs(up), boot: Some(BootId([boot; 16])) }

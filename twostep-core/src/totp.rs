@@ -1,5 +1,6 @@
 //! Time-based one-time passwords: RFC 6238 over RFC 4226.
 
+use crate::random::{Entropy, NoEntropy};
 use crate::secret::Secret;
 use crate::time::UnixTime;
 use totp_rs::{Builder, Totp};
@@ -61,6 +62,27 @@ pub enum Match {
     Replayed,
     /// None of its codes.
     None,
+}
+
+/// Makes a secret as long as the hash's output (RFC 4226 §4 R6, RFC 6238 §5.1).
+///
+/// # Errors
+/// When there is no randomness.
+pub fn new_secret(algorithm: Algorithm, entropy: &mut dyn Entropy) -> Result<Secret, NoEntropy> {
+    let length = match algorithm {
+        Algorithm::Sha1 => 20,
+        Algorithm::Sha256 => 32,
+        Algorithm::Sha512 => 64,
+    };
+    let mut bytes = Zeroizing::new(vec![0; length]);
+    entropy.fill(&mut bytes)?;
+    Ok(Secret::new(std::mem::take(&mut *bytes)))
+}
+
+/// A secret in base32 (RFC 4648 §6), without padding.
+#[must_use]
+pub fn base32(secret: &Secret) -> Zeroizing<String> {
+    Zeroizing::new(totp_rs::Secret::new(secret.expose().into()).to_base32())
 }
 
 impl Algorithm {

@@ -95,6 +95,8 @@ pub struct Changes {
     pub step: Option<(AuthenticatorId, u64)>,
     /// The backup code that is consumed.
     pub backup_code: Option<BackupCodeId>,
+    /// The bypass code that is used, and how many uses are left of it.
+    pub bypass: Option<(BackupCodeId, u32)>,
     /// What becomes of the counts.
     pub counts: Counts,
 }
@@ -169,7 +171,7 @@ pub fn verify(
         return Ok(unchanged(Reason::ClockBehind));
     }
     let judged = match answer {
-        Answer::BackupCode(code) => judge_backup_code(code, credentials)?,
+        Answer::BackupCode(code) => judge_backup_code(code, credentials, now)?,
         Answer::Code(code) => judge_code(code, credentials, now.wall),
         _ => Err(Reason::CodeWrong),
     };
@@ -210,15 +212,29 @@ fn judge_code(code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judge
     Err(if behind && refusal == Reason::CodeWrong { Reason::ClockBehind } else { refusal })
 }
 
-fn judge_backup_code(code: &BackupCode, credentials: &CodeCredentials) -> Result<Judged, HashError> {
+fn judge_backup_code(
+    code: &BackupCode,
+    credentials: &CodeCredentials,
+    now: &Now,
+) -> Result<Judged, HashError> {
     let tag = code.tag(&credentials.backup_key, credentials.enrollment);
     for stored in credentials.backup_codes.iter().filter(|stored| stored.tag == tag) {
-        if stored.hash.matches(code.expose())? {
-            let left = credentials.backup_codes.len().saturating_sub(1);
-            let counts = Counts::SuccessEverywhere;
-            let changes = Changes { backup_code: Some(stored.id), counts, ..Changes::default() };
-            return Ok(Ok((Reason::BackupCode { left }, changes)));
+        if !stored.hash.matches(code.expose())? {
+            continue;
         }
+        let changes = Changes { counts: Counts::SuccessEverywhere, ..Changes::default() };
+        return Ok(match &stored.bypass {
+            None => {
+                let all = credentials.backup_codes.iter().filter(|one| one.bypass.is_none()).count();
+                let reason = Reason::BackupCode { left: all.saturating_sub(1) };
+                Ok((reason, Changes { backup_code: Some(stored.id), ..changes }))
+            }
+            Some(bypass) if bypass.is_over(now) => Err(Reason::BypassOver),
+            Some(bypass) => {
+                let left = bypass.uses.saturating_sub(1);
+                Ok((Reason::BypassCode { left }, Changes { bypass: Some((stored.id, left)), ..changes }))
+            }
+        });
     }
     Ok(Err(Reason::CodeWrong))
 }
@@ -339,6 +355,7 @@ mod tests {
             id: BackupCodeId(9),
             tag: code.tag(&backup_key, ENROLLMENT),
             hash: Hash::make(code.expose(), CHEAP, &mut Counting(0)).unwrap(),
+            bypass: None,
         };
         CodeCredentials {
             enrollment: ENROLLMENT,
@@ -349,6 +366,26 @@ mod tests {
             untold: 2,
             latest_time: UnixTime(0),
         }
+    }
+
+    #[test]
+    fn a_bypass_code_works_as_often_and_as_long_as_it_was_given_for() {
+        let mut credentials = credentials();
+        let lifetime = Duration::from_secs(3600);
+        let mut bypass = backup_code::Bypass { given: now().stamp(), lifetime, uses: 2 };
+        let mut judge_with = |bypass| {
+            credentials.backup_codes[0].bypass = Some(bypass);
+            judge("abcd-efgh-jkmnp", &credentials)
+        };
+        let outcome = judge_with(bypass);
+        assert_eq!(outcome.reason, Reason::BypassCode { left: 1 });
+        assert_eq!(outcome.changes.bypass, Some((BackupCodeId(9), 1)));
+        assert_eq!(outcome.changes.backup_code, None);
+        bypass.given.wall = now().wall.minus(lifetime);
+        let outcome = judge_with(bypass);
+        assert_eq!(outcome.reason, Reason::BypassOver);
+        assert!(matches!(outcome.changes.counts, Counts::Failure(_)));
+        assert_eq!(outcome.changes.bypass, None);
     }
 
     fn entered(text: &str) -> Answer {

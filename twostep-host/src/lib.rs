@@ -17,10 +17,11 @@ mod syslog;
 pub mod testing;
 
 pub use clock::{monotonic, now};
-pub use nss::Nss;
+pub use nss::{Membership, Nss};
 pub use syslog::Syslog;
 pub use twostep_core::event::Severity;
 
+use twostep_core::policy::Policy;
 use twostep_core::random::{Entropy, NoEntropy};
 
 /// The kernel's randomness: getrandom(2).
@@ -31,6 +32,15 @@ impl Entropy for Kernel {
     fn fill(&mut self, buffer: &mut [u8]) -> Result<(), NoEntropy> {
         getrandom::fill(buffer).map_err(|_| NoEntropy)
     }
+}
+
+/// What authenticators show beside the user's name: the configured issuer, or this host's name.
+#[must_use]
+pub fn issuer(policy: &Policy) -> String {
+    let host = || nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());
+    let name = policy.issuer.clone().or_else(host).unwrap_or_default();
+    // A label is split at its first colon.
+    if name.is_empty() { "twostep".to_owned() } else { name.replace(':', "-") }
 }
 
 /// How deep the frames that hold secrets reach, in bytes, with room to spare; some hosts call us on small stacks.

@@ -1,6 +1,8 @@
 //! The user database, as NSS has it.
 
-use nix::unistd::User;
+use nix::errno::Errno;
+use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
+use std::ffi::CString;
 use twostep_core::name::UserName;
 use twostep_core::ports::{Directory, DirectoryFailed, Person};
 
@@ -11,16 +13,57 @@ pub struct Nss;
 
 impl Directory for Nss {
     fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed> {
-        let found = User::from_name(name).map_err(|errno| DirectoryFailed(format!("getpwnam_r: {errno}")))?;
-        found
-            .map(|user| {
-                let name = UserName::parse(&user.name).map_err(|error| {
-                    DirectoryFailed(format!("the name that NSS gives cannot be used: {error}"))
-                })?;
-                Ok(Person { name, uid: user.uid.as_raw() })
-            })
-            .transpose()
+        User::from_name(name).map_err(failed("getpwnam_r"))?.as_ref().map(person).transpose()
     }
+}
+
+impl Nss {
+    /// The first name that NSS has for a uid.
+    ///
+    /// # Errors
+    /// When the look-up itself failed.
+    pub fn by_uid(&self, uid: u32) -> Result<Option<Person>, DirectoryFailed> {
+        User::from_uid(Uid::from_raw(uid)).map_err(failed("getpwuid_r"))?.as_ref().map(person).transpose()
+    }
+
+    /// Whether a user is of a group: as his primary group, as one that initgroups gives him, or in the group's own list.
+    ///
+    /// # Errors
+    /// When a look-up itself failed.
+    pub fn membership(&self, user: &UserName, group: &str) -> Result<Membership, DirectoryFailed> {
+        let Some(group) = Group::from_name(group).map_err(failed("getgrnam_r"))? else {
+            return Ok(Membership::NoGroup);
+        };
+        let Some(found) = User::from_name(user.as_str()).map_err(failed("getpwnam_r"))? else {
+            return Ok(Membership::None);
+        };
+        let listed = group.mem.contains(&found.name);
+        let of = |groups: &[Gid]| groups.contains(&group.gid);
+        let name = CString::new(found.name).map_err(|_| DirectoryFailed("a name with a NUL".to_owned()))?;
+        let groups = getgrouplist(&name, found.gid).map_err(failed("getgrouplist"))?;
+        Ok(if listed || of(&groups) { Membership::Member } else { Membership::None })
+    }
+}
+
+/// How somebody stands to a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Membership {
+    /// Of it.
+    Member,
+    /// Not of it.
+    None,
+    /// There is no such group.
+    NoGroup,
+}
+
+fn failed(call: &'static str) -> impl Fn(Errno) -> DirectoryFailed {
+    move |errno| DirectoryFailed(format!("{call}: {errno}"))
+}
+
+fn person(user: &User) -> Result<Person, DirectoryFailed> {
+    let name = UserName::parse(&user.name)
+        .map_err(|error| DirectoryFailed(format!("the name that NSS gives cannot be used: {error}")))?;
+    Ok(Person { name, uid: user.uid.as_raw() })
 }
 
 #[cfg(test)]
@@ -31,5 +74,14 @@ mod tests {
     fn root_is_known_and_nobody_in_particular_is_not() {
         assert_eq!(Nss.find("root").unwrap().unwrap().uid, 0);
         assert_eq!(Nss.find("no-such-user-here").unwrap(), None);
+    }
+
+    #[test]
+    fn root_is_of_its_own_group_and_of_no_other() {
+        let root = Nss.by_uid(0).unwrap().unwrap().name;
+        assert_eq!(root.as_str(), "root");
+        assert_eq!(Nss.membership(&root, "root"), Ok(Membership::Member));
+        assert_eq!(Nss.membership(&root, "nogroup"), Ok(Membership::None));
+        assert_eq!(Nss.membership(&root, "no-such-group"), Ok(Membership::NoGroup));
     }
 }

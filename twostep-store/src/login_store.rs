@@ -116,12 +116,14 @@ fn credentials(
 }
 
 fn backup_codes(session: &Session, of: EnrollmentId) -> Result<Vec<backup_code::Stored>, StoreError> {
-    let sql = "SELECT id, tag, memory, passes, lanes, salt, hash FROM backup_code WHERE enrollment = ?";
+    let sql = "SELECT id, tag, memory, passes, lanes, salt, hash, lifetime, uses, given, given_since_boot, given_boot \
+               FROM backup_code WHERE enrollment = ?";
     let read = |row: &Row<'_>| {
         Ok(backup_code::Stored {
             id: BackupCodeId(row.get(0)?),
             tag: rows::tag(row, 1)?,
             hash: rows::hash(row, 2)?,
+            bypass: rows::bypass(row, 7)?,
         })
     };
     let found = session.connection.prepare(sql)?.query_map([of.0], read)?.collect::<Result<_, _>>()?;

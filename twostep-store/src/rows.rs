@@ -7,6 +7,7 @@ use rusqlite::{Connection, Row};
 use std::time::Duration;
 use twostep_core::account::{Enrollment, EnrollmentId, State};
 use twostep_core::app_password::Label;
+use twostep_core::backup_code::Bypass;
 use twostep_core::crypto::Tag;
 use twostep_core::memory_hard::{Cost, Hash};
 use twostep_core::name::UserName;
@@ -76,6 +77,17 @@ pub(crate) fn parameters(row: &Row<'_>, at: usize) -> rusqlite::Result<Parameter
 pub(crate) fn hash(row: &Row<'_>, at: usize) -> rusqlite::Result<Hash> {
     let cost = Cost { memory: row.get(at)?, passes: row.get(at + 1)?, lanes: row.get(at + 2)? };
     Ok(Hash { cost, salt: row.get(at + 3)?, hash: row.get(at + 4)? })
+}
+
+/// `lifetime, uses, given, given_since_boot, given_boot` from column `at` on: none for a plain backup code.
+pub(crate) fn bypass(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Bypass>> {
+    let Some(lifetime) = row.get::<_, Option<i64>>(at)? else { return Ok(None) };
+    let given = Stamp {
+        wall: UnixTime(row.get(at + 2)?),
+        since_boot: Duration::from_secs(whole(at + 3, row.get(at + 3)?)?),
+        boot: row.get::<_, Option<[u8; 16]>>(at + 4)?.map(BootId),
+    };
+    Ok(Some(Bypass { given, lifetime: Duration::from_secs(whole(at, lifetime)?), uses: row.get(at + 1)? }))
 }
 
 pub(crate) fn tag(row: &Row<'_>, at: usize) -> rusqlite::Result<Tag> {

@@ -6,7 +6,7 @@ use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use twostep_core::crypto::{Purpose, Subkey};
-use twostep_core::policy::Paths;
+use twostep_core::policy::{Hooks, Paths, Policy};
 use twostep_core::ports::{Store, Unavailable, Vault};
 
 /// The store at the places that the configuration names.
@@ -14,6 +14,8 @@ use twostep_core::ports::{Store, Unavailable, Vault};
 pub struct Files {
     /// Those places.
     pub paths: Paths,
+    /// Commands that the administrator wants run after changes.
+    pub hooks: Hooks,
 }
 
 /// The open store. Rolls back what was not committed, and closes, when dropped.
@@ -22,6 +24,7 @@ pub struct Session {
     pub(crate) keys: Keys,
     pub(crate) store_id: StoreId,
     pub(crate) runtime: PathBuf,
+    pub(crate) hooks: Hooks,
     // Last, so that it is released when the connection is closed: SQLite's locks belong to the process, and another thread's
     // connection to the same file must not come and go meanwhile.
     _turn: MutexGuard<'static, ()>,
@@ -37,6 +40,12 @@ pub(crate) struct Keys {
 static TURN: Mutex<()> = Mutex::new(());
 
 impl Files {
+    /// Where this policy says.
+    #[must_use]
+    pub fn of(policy: &Policy) -> Self {
+        Self { paths: policy.paths.clone(), hooks: policy.app.hooks.clone() }
+    }
+
     /// Opens the store.
     ///
     /// # Errors
@@ -56,7 +65,8 @@ impl Files {
             backup_codes: key.subkey(Purpose::BackupCodeTags),
         };
         let runtime = self.paths.runtime.clone();
-        Ok(Session { connection, keys, store_id: meta.store_id, runtime, _turn: turn })
+        let hooks = self.hooks.clone();
+        Ok(Session { connection, keys, store_id: meta.store_id, runtime, hooks, _turn: turn })
     }
 }
 

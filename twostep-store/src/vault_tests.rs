@@ -12,8 +12,10 @@ use twostep_core::account::{EnrollmentId, State};
 use twostep_core::app_password::{AppPassword, Label};
 use twostep_core::attempt::Source;
 use twostep_core::backup_code::BackupCode;
+use twostep_core::change::{Action, Author, By, Why};
 use twostep_core::event::Reason;
 use twostep_core::name::UserName;
+use twostep_core::policy::{Command, Hooks};
 use twostep_core::ports::{Completion, Use};
 use twostep_core::secret::Secret;
 use twostep_core::throttle::Kind;
@@ -32,7 +34,12 @@ fn files(name: &str) -> Files {
             roster: folder.join("public"),
             runtime: folder.join("run"),
         },
+        hooks: Hooks::default(),
     }
+}
+
+fn author() -> Author {
+    Author { by: By::Administrator("root".to_owned()), why: None }
 }
 
 fn host(name: &str) -> Files {
@@ -59,7 +66,7 @@ fn enroll(files: &Files, backup_codes: &[BackupCode]) -> EnrollmentId {
         backup_codes,
         at: UnixTime(1_700_000_000),
     };
-    files.session().unwrap().enroll(&new).unwrap().0
+    files.session().unwrap().enroll(&new, &author()).unwrap().0
 }
 
 fn phone() -> Authenticator {
@@ -141,8 +148,12 @@ fn every_fault_of_the_files_is_named() {
     assert!(matches!(open(), StoreError::NoKey(_)));
     put(key, &whole_key, 0o600);
 
-    rusqlite::Connection::open(store).unwrap().pragma_update(None, "user_version", 2).unwrap();
-    assert!(matches!(open(), StoreError::Newer { found: 2, known: 1 }));
+    rusqlite::Connection::open(store)
+        .unwrap()
+        .pragma_update(None, "user_version", database::SCHEMA + 1)
+        .unwrap();
+    let newer = StoreError::Newer { found: database::SCHEMA + 1, known: database::SCHEMA };
+    assert_eq!(open().to_string(), newer.to_string());
 }
 
 #[test]
@@ -194,7 +205,7 @@ fn failures_are_counted_and_told() {
     let mut judge = |credentials: Option<&_>| verify(&code_of(&later), credentials, &later).unwrap();
     let outcome = session.judge(id, &elsewhere, Kind::Code, &later, &mut judge).unwrap();
     assert_eq!((outcome.reason, outcome.rest), (Reason::Code { authenticator: 1 }, None));
-    session.unlock(id, later.wall).unwrap();
+    session.unlock(id, &author(), later.wall).unwrap();
     assert_eq!(session.summaries(None).unwrap()[0].failures, 0);
 }
 
@@ -224,7 +235,7 @@ fn a_clock_that_ran_ahead_is_taken_back_by_unlock() {
     assert_eq!(enter(&files, id, &code_of(&ahead), &ahead).unwrap(), Reason::Code { authenticator: 1 });
     assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::ClockBehind);
     let session = files.session().unwrap();
-    session.unlock(id, now.wall).unwrap();
+    session.unlock(id, &author(), now.wall).unwrap();
     assert_eq!(session.latest_time().unwrap(), now.wall);
     drop(session);
     assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::CodeReplayed);
@@ -262,9 +273,9 @@ fn a_store_behind_a_linked_folder_is_found() {
     }
     symlink(folder, &link).unwrap();
     let paths = Paths { store: link.join("store.db"), key: link.join("master.key"), ..files.paths.clone() };
-    assert!(Files { paths }.session().is_ok());
+    assert!(Files { paths, ..files.clone() }.session().is_ok());
     let paths = Paths { store: link.join("none.db"), ..files.paths.clone() };
-    assert!(matches!(Files { paths }.session(), Err(StoreError::NoStore(_))));
+    assert!(matches!(Files { paths, ..files.clone() }.session(), Err(StoreError::NoStore(_))));
 }
 
 #[test]
@@ -275,7 +286,7 @@ fn what_an_administrator_removes_does_not_stay_in_the_journal() {
     enter(&files, id, &code_of(&now), &now).unwrap();
     let journal = files.paths.store.with_extension("db-journal");
     assert!(fs::metadata(&journal).unwrap().len() > 0);
-    files.session().unwrap().unenroll(id).unwrap();
+    files.session().unwrap().unenroll(id, Action::Unenroll, &author(), UnixTime(9)).unwrap();
     assert_eq!(fs::metadata(&journal).unwrap().len(), 0);
 }
 
@@ -314,7 +325,11 @@ fn a_backup_code_works_once_and_a_new_set_kills_the_old() {
     let answer = |n: usize| Answer::BackupCode(codes[n].clone());
     assert_eq!(enter(&files, id, &answer(0), &now).unwrap(), Reason::BackupCode { left: 2 });
     assert_eq!(enter(&files, id, &answer(0), &now).unwrap(), Reason::CodeWrong);
-    files.session().unwrap().replace_backup_codes(id, &[BackupCode::generate(&mut Kernel).unwrap()]).unwrap();
+    files
+        .session()
+        .unwrap()
+        .replace_backup_codes(id, &[BackupCode::generate(&mut Kernel).unwrap()], &author(), UnixTime(9))
+        .unwrap();
     assert_eq!(enter(&files, id, &answer(1), &now).unwrap(), Reason::CodeWrong);
 }
 
@@ -325,9 +340,9 @@ fn app_passwords_are_found_used_and_revoked() {
     let password = AppPassword::generate(&mut Kernel).unwrap();
     let name = Label::parse("old phone").unwrap();
     let mut session = files.session().unwrap();
-    let app_id = session.add_app_password(id, &name, &password, UnixTime(5)).unwrap();
+    let app_id = session.add_app_password(id, &name, &password, &author(), UnixTime(5)).unwrap();
     assert!(matches!(
-        session.add_app_password(id, &name, &password, UnixTime(5)),
+        session.add_app_password(id, &name, &password, &author(), UnixTime(5)),
         Err(Refusal::NameTaken(_))
     ));
     assert_eq!(session.app_candidates(id, &password).unwrap().live[0].id, app_id);
@@ -337,7 +352,7 @@ fn app_passwords_are_found_used_and_revoked() {
     session.record_use(app_id, &used).unwrap();
     let last = session.app_passwords(id).unwrap()[0].last_used.clone().unwrap();
     assert_eq!((last.at, last.service.as_str()), (UnixTime(77), "imap"));
-    session.revoke_app_password(id, app_id, UnixTime(99)).unwrap();
+    session.revoke_app_password(id, app_id, &author(), UnixTime(99)).unwrap();
     assert!(session.record_use(app_id, &used).is_err(), "a revoked app password was used");
     let candidates = session.app_candidates(id, &password).unwrap();
     assert!(candidates.live.is_empty());
@@ -353,7 +368,7 @@ fn the_store_holds_no_secret_in_the_clear() {
     files
         .session()
         .unwrap()
-        .add_app_password(id, &Label::parse("mail").unwrap(), &password, UnixTime(5))
+        .add_app_password(id, &Label::parse("mail").unwrap(), &password, &author(), UnixTime(5))
         .unwrap();
     for entry in fs::read_dir(files.paths.store.parent().unwrap()).unwrap() {
         let path = entry.unwrap().path();
@@ -379,7 +394,7 @@ fn a_secret_moved_to_another_row_does_not_open() {
         at: UnixTime(1),
     };
     let session = files.session().unwrap();
-    let (bob, _) = session.enroll(&bob).unwrap();
+    let (bob, _) = session.enroll(&bob, &author()).unwrap();
     assert!(session.damage().unwrap().is_empty());
     session
         .connection
@@ -396,8 +411,11 @@ fn what_is_gone_stays_gone() {
     let files = host("unenroll");
     let id = enroll(&files, &[BackupCode::generate(&mut Kernel).unwrap()]);
     let session = files.session().unwrap();
-    session.unenroll(id).unwrap();
-    assert!(matches!(session.unenroll(id), Err(Refusal::Store(StoreError::Gone))));
+    session.unenroll(id, Action::Unenroll, &author(), UnixTime(9)).unwrap();
+    assert!(matches!(
+        session.unenroll(id, Action::Unenroll, &author(), UnixTime(9)),
+        Err(Refusal::Store(StoreError::Gone))
+    ));
     for table in ["authenticator", "backup_code", "app_password", "source"] {
         let sql = format!("SELECT count(*) FROM {table}");
         assert_eq!(session.connection.query_row(&sql, [], |row| row.get::<_, i64>(0)).unwrap(), 0, "{table}");
@@ -421,4 +439,172 @@ fn consumed_is_synced() {
     assert_eq!(read("PRAGMA trusted_schema"), rusqlite::types::Value::Integer(0));
     assert_eq!(read("PRAGMA foreign_keys"), rusqlite::types::Value::Integer(1));
     assert_eq!(read("SELECT sqlite_compileoption_used('TEMP_STORE=3')"), rusqlite::types::Value::Integer(1));
+}
+
+#[test]
+fn every_change_is_in_the_history_with_who_did_it() {
+    let files = host("history");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let by_herself = Author { by: By::User, why: None };
+    let desk = Author { by: By::HelpDesk("carol".to_owned()), why: Some(Why::parse("INC-7").unwrap()) };
+    let (password, name) = (AppPassword::generate(&mut Kernel).unwrap(), Label::parse("mail").unwrap());
+    let app_id = session.add_app_password(id, &name, &password, &by_herself, UnixTime(10)).unwrap();
+    let other = Label::parse("mail at home").unwrap();
+    assert_eq!(session.rename_app_password(id, app_id, &other, &by_herself, UnixTime(11)).unwrap(), name);
+    session.revoke_app_password(id, app_id, &by_herself, UnixTime(12)).unwrap();
+    assert_eq!(session.unlock(id, &desk, UnixTime(13)).unwrap(), 0);
+    session.unenroll(id, Action::Unenroll, &author(), UnixTime(14)).unwrap();
+    let told: Vec<_> = session
+        .history(Some(&alice()), 99)
+        .unwrap()
+        .into_iter()
+        .map(|past| (past.at.0, past.action, past.target, past.by, past.why))
+        .collect();
+    let entry = |at, action: &str, target: Option<&str>, by: &str, why: Option<&str>| {
+        (at, action.to_owned(), target.map(str::to_owned), by.to_owned(), why.map(str::to_owned))
+    };
+    assert_eq!(
+        told[..5],
+        [
+            entry(14, "unenroll", None, "root", None),
+            entry(13, "unlock", None, "help-desk:carol", Some("INC-7")),
+            entry(12, "app-password-revoke", Some("mail at home"), "self", None),
+            entry(11, "app-password-rename", Some("mail -> mail at home"), "self", None),
+            entry(10, "app-password-add", Some("mail"), "self", None),
+        ]
+    );
+    assert_eq!(told[5].1, "enroll");
+    assert_eq!(session.history(None, 2).unwrap().len(), 2);
+    assert!(session.history(Some(&UserName::parse("bob").unwrap()), 9).unwrap().is_empty());
+}
+
+#[test]
+fn a_history_does_not_grow_for_ever() {
+    let files = host("history-long");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let sql = "INSERT INTO history (at, user, action, by) VALUES (1, 'alice', 'unlock', 'root'), (1, 'bob', 'unlock', 'root')";
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    for _ in 0..admin::HISTORY_KEPT + 5 {
+        session.connection.execute(sql, []).unwrap();
+    }
+    session.unlock(id, &author(), UnixTime(2)).unwrap();
+    let kept = |name| session.history(Some(&UserName::parse(name).unwrap()), 10_000).unwrap();
+    assert_eq!(kept("alice").len(), admin::HISTORY_KEPT as usize);
+    assert_eq!(kept("alice")[0].at, UnixTime(2));
+    assert_eq!(kept("bob").len(), admin::HISTORY_KEPT as usize + 5);
+}
+
+#[test]
+fn a_bypass_code_works_as_often_as_it_was_given_for_and_leaves_the_backup_codes_alone() {
+    let files = host("bypass");
+    let codes = [BackupCode::generate(&mut Kernel).unwrap()];
+    let id = enroll(&files, &codes);
+    let now = host::now();
+    let (first, second) =
+        (BackupCode::generate(&mut Kernel).unwrap(), BackupCode::generate(&mut Kernel).unwrap());
+    let hour = std::time::Duration::from_secs(3600);
+    let session = files.session().unwrap();
+    assert_eq!(session.bypass_until(id, &now).unwrap(), None);
+    session.give_bypass_code(id, &first, hour, 1, &author(), &now).unwrap();
+    let until = session.give_bypass_code(id, &second, hour, 2, &author(), &now).unwrap();
+    assert_eq!(until, UnixTime(now.wall.0 + 3600));
+    assert_eq!(session.bypass_until(id, &now).unwrap(), Some((until, 2)));
+    assert_eq!(session.summaries(None).unwrap()[0].backup_codes, 1);
+    session.replace_backup_codes(id, &codes, &author(), UnixTime(9)).unwrap();
+    for (lifetime, uses) in [(hour, 0), (hour, 11), (hour * 24 * 8, 1), (hour / 120, 1)] {
+        let refused = session.give_bypass_code(id, &first, lifetime, uses, &author(), &now);
+        assert!(matches!(refused, Err(Refusal::BypassLifetime | Refusal::BypassUses)), "{lifetime:?} {uses}");
+    }
+    drop(session);
+    let enter =
+        |code: &BackupCode, now: &Now| enter(&files, id, &Answer::BackupCode(code.clone()), now).unwrap();
+    assert_eq!(enter(&first, &now), Reason::CodeWrong, "the one before is dead");
+    assert_eq!(enter(&second, &now), Reason::BypassCode { left: 1 });
+    assert_eq!(enter(&second, &now), Reason::BypassCode { left: 0 });
+    assert_eq!(enter(&second, &now), Reason::CodeWrong);
+    files.session().unwrap().give_bypass_code(id, &first, hour, 1, &author(), &now).unwrap();
+    let later = Now { since_boot: now.since_boot + hour, ..now };
+    assert_eq!(enter(&first, &later), Reason::BypassOver);
+    assert_eq!(files.session().unwrap().bypass_until(id, &later).unwrap(), None);
+    assert_eq!(enter(&codes[0], &later), Reason::BackupCode { left: 0 });
+}
+
+#[test]
+fn authenticators_come_and_go_but_for_the_last() {
+    let files = host("authenticators");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let secret = Secret::new(b"another phone's secret".to_vec());
+    let label = |text: &str| Label::parse(text).unwrap();
+    let add = |name: &str| {
+        let new = NewAuthenticator {
+            label: &label(name),
+            parameters: Parameters::COMMON,
+            secret: &secret,
+            confirmed_step: None,
+        };
+        session.add_authenticator(id, &new, &author(), UnixTime(5))
+    };
+    let only = session.authenticators(id).unwrap()[0].id;
+    let gone = session.remove_authenticator(id, only, &author(), UnixTime(5));
+    assert!(matches!(gone, Err(Refusal::LastAuthenticator)));
+    let tablet = add("tablet").unwrap();
+    assert!(matches!(add("tablet"), Err(Refusal::LabelTaken(_))));
+    assert_eq!(session.find_authenticator(id, "tablet").unwrap().id, tablet);
+    assert_eq!(session.find_authenticator(id, &tablet.0.to_string()).unwrap().id, tablet);
+    assert!(matches!(session.find_authenticator(id, "watch"), Err(Refusal::NoAuthenticator(_))));
+    session.remove_authenticator(id, only, &author(), UnixTime(6)).unwrap();
+    for n in 1..admin::AUTHENTICATORS_MAX {
+        add(&format!("phone {n}")).unwrap();
+    }
+    assert!(matches!(add("one more"), Err(Refusal::TooManyAuthenticators)));
+    assert!(session.damage().unwrap().is_empty());
+}
+
+#[test]
+fn commands_are_due_where_the_administrator_wants_them() {
+    let files = host("due");
+    let wanting = Files {
+        hooks: Hooks { on_revoke: Some(Command { words: vec!["/bin/true".to_owned()] }), on_create: None },
+        ..files.clone()
+    };
+    let id = enroll(&wanting, &[]);
+    let (password, mail) = (AppPassword::generate(&mut Kernel).unwrap(), Label::parse("mail").unwrap());
+    let session = wanting.session().unwrap();
+    let app_id = session.add_app_password(id, &mail, &password, &author(), UnixTime(5)).unwrap();
+    assert_eq!(session.take_due(0).unwrap(), None, "nobody wants to know of new ones");
+    session.revoke_app_password(id, app_id, &author(), UnixTime(6)).unwrap();
+    let due = session.take_due(0).unwrap().unwrap();
+    assert_eq!((due.user.as_str(), due.name.as_str(), due.tries), ("alice", "mail", 0));
+    assert_eq!(session.take_due(due.id).unwrap(), None);
+    assert_eq!(session.take_due(0).unwrap().unwrap().tries, 1, "a try is counted when it begins");
+    session.due_done(due.id).unwrap();
+    assert_eq!(session.take_due(0).unwrap(), None);
+    let other = session.add_app_password(id, &mail, &password, &author(), UnixTime(5)).unwrap();
+    drop(session);
+    files.session().unwrap().revoke_app_password(id, other, &author(), UnixTime(6)).unwrap();
+    assert_eq!(wanting.session().unwrap().take_due(0).unwrap(), None, "nobody wanted to know");
+}
+
+#[test]
+fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
+    let files = host("upgrade");
+    let code = BackupCode::generate(&mut Kernel).unwrap();
+    let id = enroll(&files, std::slice::from_ref(&code));
+    let old = rusqlite::Connection::open(&files.paths.store).unwrap();
+    old.execute_batch(
+        "DROP TABLE history; DROP TABLE due; ALTER TABLE backup_code DROP COLUMN lifetime; \
+         ALTER TABLE backup_code DROP COLUMN uses; ALTER TABLE backup_code DROP COLUMN given; \
+         ALTER TABLE backup_code DROP COLUMN given_since_boot; ALTER TABLE backup_code DROP COLUMN given_boot; \
+         PRAGMA user_version = 1",
+    )
+    .unwrap();
+    drop(old);
+    let now = host::now();
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+    assert_eq!(admin::init(&files, BesideKey::Refuse).unwrap().upgraded_from, Some(1));
+    assert_eq!(enter(&files, id, &Answer::BackupCode(code), &now).unwrap(), Reason::BackupCode { left: 0 });
+    assert!(files.session().unwrap().damage().unwrap().is_empty());
 }

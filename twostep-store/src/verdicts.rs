@@ -1,11 +1,13 @@
 //! What verdicts change: the consumed step or code, the counts, and what remains when a login has succeeded as a whole.
 
 use crate::StoreError;
+use crate::admin::history::{Deed, remember_of};
 use crate::rows::one_row;
 use crate::vault::Session;
 use rusqlite::params;
 use twostep_core::account::EnrollmentId;
 use twostep_core::attempt::Source;
+use twostep_core::change::{Action, Author, By};
 use twostep_core::ports::Completion;
 use twostep_core::throttle::{KNOWN_FOR, Kind, Record};
 use twostep_core::time::{Now, UnixTime};
@@ -48,6 +50,11 @@ pub(crate) fn apply(
     }
     if let Some(code) = changes.backup_code {
         one_row(connection.execute("DELETE FROM backup_code WHERE id = ?", [code.0])?)?;
+    }
+    if let Some((code, left)) = changes.bypass {
+        let sql = "UPDATE backup_code SET uses = ?1 WHERE id = ?2 AND uses = ?1 + 1";
+        one_row(connection.execute(sql, params![left, code.0])?)?;
+        connection.execute("DELETE FROM backup_code WHERE id = ? AND uses = 0", [code.0])?;
     }
     match &changes.counts {
         Counts::Stay => Ok(()),
@@ -101,6 +108,9 @@ pub(crate) fn complete(session: &Session, completion: &Completion, at: UnixTime)
     if completion.activates {
         let sql = "UPDATE enrollment SET state = 'active', activated = coalesce(activated, ?) WHERE id = ?";
         one_row(connection.execute(sql, [at.0, of])?)?;
+        let author = Author { by: By::Login, why: None };
+        let deed = Deed { action: Action::Activated, target: None, author: &author, at };
+        remember_of(session, completion.enrollment, &deed)?;
     }
     if let Some(source) = &completion.makes_known {
         // For an enrollment that is gone the foreign key refuses the row.

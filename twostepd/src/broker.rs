@@ -1,6 +1,7 @@
 //! What all requests share: the limits, and who is connected.
 
 use crate::budget::{Budget, Spent};
+use crate::declined::Declined;
 use crate::limits::DRAIN;
 use crate::party::Party;
 use crate::{log, request};
@@ -44,6 +45,16 @@ impl Asker<'_> {
         let _gone = self.link.send(&FromBroker::Refused { refusal, text: text.to_owned() });
     }
 
+    /// What came of a request.
+    pub(crate) fn reply(&self, answer: Result<FromBroker, Declined>) {
+        match answer {
+            Ok(answer) => {
+                let _gone = self.link.send(&answer);
+            }
+            Err(Declined { refusal, text }) => self.refuse(refusal, &text),
+        }
+    }
+
     /// The peer does not keep to the protocol.
     pub(crate) fn refuse_protocol(&self, broker: &Broker, what: &str) {
         broker.complain(self.party, |more| {
@@ -54,6 +65,10 @@ impl Asker<'_> {
 }
 
 impl Broker {
+    pub(crate) fn new(config: Option<PathBuf>) -> Self {
+        Self { config, ..Self::default() }
+    }
+
     /// Takes a connection, and serves it in a thread of its own.
     pub(crate) fn admit(self: &Arc<Self>, link: Link) {
         // Without credentials there is nobody to serve.

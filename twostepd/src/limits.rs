@@ -34,5 +34,8 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// How often one and the same complaint about a peer is logged.
 pub(crate) const COMPLAINT: Duration = Duration::from_secs(60);
 
+/// How many codes of a new authenticator can be tried.
+pub(crate) const CONFIRM_TRIES: u8 = 3;
+
 /// The stack of a thread, in bytes. A login uses less than 64 KiB of it.
 pub(crate) const STACK: usize = 512 * 1024;

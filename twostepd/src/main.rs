@@ -10,15 +10,20 @@
 
 mod broker;
 mod budget;
+mod change;
+mod declined;
 mod ffi;
+mod help_desk;
 mod limits;
 mod listen;
 mod log;
+mod own;
 mod party;
 mod prove;
 mod request;
 mod server;
 mod sign_in;
+mod subject;
 mod talk;
 
 use clap::{Parser, Subcommand};

@@ -2,7 +2,7 @@
 
 use crate::broker::{Asker, Broker};
 use crate::limits::FIRST;
-use crate::{log, sign_in};
+use crate::{change, help_desk, log, own, sign_in};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 use twostep_core::protocol::{Malformed, Refusal, ToBroker, VERSION};
@@ -25,7 +25,14 @@ fn conversation(broker: &Broker, asker: &Asker<'_>) {
         Ok(ToBroker::Answer { .. } | ToBroker::Commit { .. } | ToBroker::Confirm { .. }) => {
             asker.refuse_protocol(broker, "a message out of turn");
         }
-        Ok(_) => asker.refuse_protocol(broker, "a request that is not there yet"),
+        Ok(ToBroker::Status { user }) => asker.reply(own::status(broker, asker, user.as_deref())),
+        Ok(ToBroker::History { user, limit }) => {
+            asker.reply(own::history(broker, asker, user.as_deref(), limit));
+        }
+        Ok(ToBroker::Change { user, change }) => {
+            asker.reply(change::run(broker, asker, user.as_deref(), &change));
+        }
+        Ok(ToBroker::HelpDesk { task }) => asker.reply(help_desk::run(broker, asker, &task)),
         Err(LinkError::Malformed(Malformed::Version(theirs))) => {
             let text = format!("The broker speaks version {VERSION} of the protocol, and not {theirs}.");
             asker.refuse(Refusal::Version, &text);

@@ -37,7 +37,7 @@ pub(crate) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     // Before there is a thread, so that all of them have the signals blocked.
     let signals = Signals::block()?;
     let listener = listener(config.as_deref())?;
-    let broker = Arc::new(Broker { config, ..Broker::default() });
+    let broker = Arc::new(Broker::new(config));
     let at = listener.path().map_or("the supervisor's socket".to_owned(), |path| path.display().to_string());
     log::info(&format!("begins, listening on {at}"));
     loop {

@@ -141,7 +141,7 @@ impl Course<'_> {
             prompt: prompt.as_deref(),
             key_seen: *mode == Mode::AfterKey,
         };
-        let mut vault = Files { paths: policy.paths.clone() };
+        let mut vault = Files::of(policy);
         let mut talk = Remote::over(self.asker.link);
         let directory = &Nss;
         let mut ports = Ports { directory, vault: &mut vault, talk: &mut talk, audit: &LOGINS, clock: &now };

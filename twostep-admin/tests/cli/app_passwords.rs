@@ -1,6 +1,6 @@
 //! app-password: add, list, revoke.
 
-use crate::place::Place;
+use crate::place::{Place, author};
 use serde_json::json;
 
 fn enrolled(name: &str) -> Place {
@@ -59,7 +59,7 @@ fn there_is_an_end_of_them() {
     for number in 0..twostep_store::admin::APP_PASSWORDS_MAX {
         let label = twostep_core::app_password::Label::parse(&number.to_string()).unwrap();
         let password = twostep_core::app_password::AppPassword::parse(b"abcdefghijklmnop").unwrap();
-        session.add_app_password(id, &label, &password, twostep_store::host::now().wall).unwrap();
+        session.add_app_password(id, &label, &password, &author(), twostep_store::host::now().wall).unwrap();
     }
     drop(session);
     place.run(&["app-password", "add", "root", "one more"]).is(1).says("has 50 app passwords");

@@ -104,7 +104,7 @@ impl Place {
     /// The open store, to bring about what the command itself cannot.
     pub(crate) fn session(&self) -> Session {
         let policy = configuration::read(Some(&self.folder.join("config.toml"))).unwrap();
-        Files { paths: policy.paths }.session().unwrap()
+        Files::of(&policy).session().unwrap()
     }
 
     /// Enrolls a user as the account of another uid, or one that there is no account of.
@@ -117,7 +117,7 @@ impl Place {
             backup_codes: &[],
             at: twostep_store::host::now().wall,
         };
-        self.session().enroll(&new).unwrap();
+        self.session().enroll(&new, &author()).unwrap();
     }
 }
 
@@ -158,4 +158,9 @@ impl Done {
         assert!(self.stdout.contains(text), "no {text:?} in {self:#?}");
         self
     }
+}
+
+/// Whoever prepares a test.
+pub(crate) fn author() -> twostep_core::change::Author {
+    twostep_core::change::Author { by: twostep_core::change::By::Administrator("root".to_owned()), why: None }
 }

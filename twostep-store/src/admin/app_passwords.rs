@@ -1,5 +1,7 @@
-//! App passwords: added, listed, revoked.
+//! App passwords: added, listed, renamed, revoked.
 
+use super::due::{Occasion, make_due};
+use super::history::{Deed, remember_of};
 use super::{Refusal, in_transaction};
 use crate::StoreError;
 use crate::host::Kernel;
@@ -8,6 +10,7 @@ use crate::vault::Session;
 use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::EnrollmentId;
 use twostep_core::app_password::{AppPassword, AppPasswordId, Label};
+use twostep_core::change::{Action, Author};
 use twostep_core::memory_hard::{DEFAULT_COST, Hash};
 use twostep_core::time::UnixTime;
 
@@ -50,6 +53,7 @@ impl Session {
         of: EnrollmentId,
         name: &Label,
         password: &AppPassword,
+        author: &Author,
         at: UnixTime,
     ) -> Result<AppPasswordId, Refusal> {
         self.let_others_write()?;
@@ -58,15 +62,7 @@ impl Session {
         let tag = password.tag(&self.keys.app_passwords, of).0;
         in_transaction(self, || {
             self.still_there(of)?;
-            let taken = "SELECT 1 FROM app_password WHERE enrollment = ? AND name = ?";
-            if self
-                .connection
-                .query_row(taken, params![of.0, name.as_str()], |_| Ok(()))
-                .optional()?
-                .is_some()
-            {
-                return Err(Refusal::NameTaken(name.clone()));
-            }
+            self.not_taken(of, name)?;
             let count = "SELECT count(*) FROM app_password WHERE enrollment = ?";
             if self.connection.query_row(count, [of.0], |row| row.get::<_, u32>(0))? >= APP_PASSWORDS_MAX {
                 return Err(Refusal::TooMany);
@@ -76,8 +72,63 @@ impl Session {
             let values =
                 params![of.0, name.as_str(), tag, cost.memory, cost.passes, cost.lanes, salt, hash, at.0];
             self.connection.execute(sql, values)?;
-            Ok(AppPasswordId(self.connection.last_insert_rowid()))
+            let id = AppPasswordId(self.connection.last_insert_rowid());
+            let deed = Deed { action: Action::AppPasswordAdd, target: Some(name.as_str()), author, at };
+            let user = remember_of(self, of, &deed)?;
+            make_due(self, Occasion::Create, &user, name.as_str(), at)?;
+            Ok(id)
         })
+    }
+
+    /// Gives an app password another name. Returns the one it had.
+    ///
+    /// # Errors
+    /// When the name is taken, the app password is gone, or the store fails.
+    pub fn rename_app_password(
+        &self,
+        of: EnrollmentId,
+        id: AppPasswordId,
+        name: &Label,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<Label, Refusal> {
+        in_transaction(self, || {
+            let before = self.label_of(of, id)?;
+            if before == *name {
+                return Ok(before);
+            }
+            self.not_taken(of, name)?;
+            let sql = "UPDATE app_password SET name = ? WHERE id = ? AND enrollment = ?";
+            one_row(self.connection.execute(sql, params![name.as_str(), id.0, of.0])?)?;
+            let target = format!("{before} -> {name}");
+            let deed = Deed { action: Action::AppPasswordRename, target: Some(&target), author, at };
+            remember_of(self, of, &deed)?;
+            Ok(before)
+        })
+    }
+
+    fn not_taken(&self, of: EnrollmentId, name: &Label) -> Result<(), Refusal> {
+        let taken = "SELECT 1 FROM app_password WHERE enrollment = ? AND name = ?";
+        match self.connection.query_row(taken, params![of.0, name.as_str()], |_| Ok(())).optional()? {
+            Some(()) => Err(Refusal::NameTaken(name.clone())),
+            None => Ok(()),
+        }
+    }
+
+    fn label_of(&self, of: EnrollmentId, id: AppPasswordId) -> Result<Label, StoreError> {
+        let sql = "SELECT name FROM app_password WHERE id = ? AND enrollment = ?";
+        let found = self.connection.query_row(sql, [id.0, of.0], |row| rows::label(row, 0)).optional()?;
+        found.ok_or(StoreError::Gone)
+    }
+
+    /// The app password of this name or id.
+    ///
+    /// # Errors
+    /// When there is none, when one is named like another's id, or when the store fails.
+    pub fn find_app_password(&self, of: EnrollmentId, which: &str) -> Result<AppPasswordInfo, Refusal> {
+        let all = self.app_passwords(of)?;
+        super::pick(all, which, |one| (one.name.as_str(), one.id.0))
+            .and_then(|found| found.ok_or_else(|| Refusal::NoAppPassword(which.to_owned())))
     }
 
     /// Revokes one app password; its name stays for the log.
@@ -88,9 +139,10 @@ impl Session {
         &self,
         of: EnrollmentId,
         id: AppPasswordId,
+        author: &Author,
         at: UnixTime,
     ) -> Result<(), Refusal> {
-        in_transaction(self, || Ok(self.revoke(of, id, at)?))
+        in_transaction(self, || Ok(self.revoke(of, id, author, at)?))
     }
 
     /// Revokes all app passwords of a user, and returns them: those of the moment, whoever has made one meanwhile.
@@ -100,16 +152,24 @@ impl Session {
     pub fn revoke_all_app_passwords(
         &self,
         of: EnrollmentId,
+        author: &Author,
         at: UnixTime,
     ) -> Result<Vec<AppPasswordInfo>, Refusal> {
         in_transaction(self, || {
             let all = self.app_passwords(of)?;
-            all.iter().try_for_each(|one| self.revoke(of, one.id, at))?;
+            all.iter().try_for_each(|one| self.revoke(of, one.id, author, at))?;
             Ok(all)
         })
     }
 
-    fn revoke(&self, of: EnrollmentId, id: AppPasswordId, at: UnixTime) -> Result<(), StoreError> {
+    fn revoke(
+        &self,
+        of: EnrollmentId,
+        id: AppPasswordId,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<(), StoreError> {
+        let name = self.label_of(of, id)?;
         let sql = "INSERT INTO revoked_app_password (enrollment, name, tag, revoked) \
                    SELECT enrollment, name, tag, ? FROM app_password WHERE id = ? AND enrollment = ?";
         self.connection.execute(sql, params![at.0, id.0, of.0])?;
@@ -119,7 +179,9 @@ impl Session {
         )?;
         let old = at.0.saturating_sub(REVOKED_KEPT);
         self.connection.execute("DELETE FROM revoked_app_password WHERE revoked < ?", [old])?;
-        Ok(())
+        let deed = Deed { action: Action::AppPasswordRevoke, target: Some(name.as_str()), author, at };
+        let user = remember_of(self, of, &deed)?;
+        make_due(self, Occasion::Revoke, &user, name.as_str(), at)
     }
 
     /// A user's app passwords, oldest first.

@@ -1,16 +1,19 @@
-//! Enrollments, their authenticators and backup codes.
+//! Enrollments and their backup codes.
 
+use super::due::{Occasion, make_due};
+use super::history::{Deed, remember, remember_of};
 use super::{Refusal, in_transaction};
 use crate::StoreError;
 use crate::host::Kernel;
 use crate::login_store::enrollment_by_name;
-use crate::rows::{self, one_row};
+use crate::rows::one_row;
 use crate::vault::Session;
 use crate::verdicts::forget_failures;
 use rusqlite::params;
 use twostep_core::account::{Enrollment, EnrollmentId, State};
 use twostep_core::app_password::Label;
 use twostep_core::backup_code::BackupCode;
+use twostep_core::change::{Action, Author};
 use twostep_core::memory_hard::{DEFAULT_COST, Hash};
 use twostep_core::name::UserName;
 use twostep_core::secret::Secret;
@@ -63,6 +66,7 @@ impl Session {
     pub fn enroll(
         &self,
         new: &NewEnrollment<'_>,
+        author: &Author,
     ) -> Result<(EnrollmentId, Option<AuthenticatorId>), Refusal> {
         let hashes = self.hash_all(new.backup_codes)?;
         in_transaction(self, || {
@@ -77,52 +81,34 @@ impl Session {
             let authenticator = new
                 .authenticator
                 .as_ref()
-                .map(|new_one| self.add_authenticator(id, new_one, new.at))
+                .map(|new_one| self.put_authenticator(id, new_one, new.at))
                 .transpose()?;
             self.put_backup_codes(id, new.backup_codes, &hashes)?;
+            let deed = Deed { action: Action::Enroll, target: None, author, at: new.at };
+            remember(self, new.user.as_str(), &deed)?;
             Ok((id, authenticator))
         })
-    }
-
-    fn add_authenticator(
-        &self,
-        of: EnrollmentId,
-        new: &NewAuthenticator<'_>,
-        at: UnixTime,
-    ) -> Result<AuthenticatorId, StoreError> {
-        // The row comes first: its id is part of what the secret is sealed to.
-        let sql = "INSERT INTO authenticator (enrollment, label, algorithm, digits, period, secret, last_step, created) \
-                   VALUES (?, ?, ?, ?, ?, x'', ?, ?)";
-        let step = new.confirmed_step.and_then(|step| i64::try_from(step).ok());
-        let values = params![
-            of.0,
-            new.label.as_str(),
-            new.parameters.algorithm().as_str(),
-            new.parameters.digits(),
-            new.parameters.period(),
-            step,
-            at.0,
-        ];
-        self.connection.execute(sql, values)?;
-        let id = self.connection.last_insert_rowid();
-        let sealed = self.keys.authenticators.seal(new.secret, &rows::binding(self, id, of), &mut Kernel)?;
-        one_row(
-            self.connection
-                .execute("UPDATE authenticator SET secret = ? WHERE id = ?", params![sealed, id])?,
-        )?;
-        Ok(AuthenticatorId(id))
     }
 
     /// Replaces the backup codes: the old set is dead.
     ///
     /// # Errors
     /// When a hash or the store fails.
-    pub fn replace_backup_codes(&self, of: EnrollmentId, codes: &[BackupCode]) -> Result<(), Refusal> {
+    pub fn replace_backup_codes(
+        &self,
+        of: EnrollmentId,
+        codes: &[BackupCode],
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<(), Refusal> {
         let hashes = self.hash_all(codes)?;
         in_transaction(self, || {
             self.still_there(of)?;
-            self.connection.execute("DELETE FROM backup_code WHERE enrollment = ?", [of.0])?;
-            Ok(self.put_backup_codes(of, codes, &hashes)?)
+            self.connection
+                .execute("DELETE FROM backup_code WHERE enrollment = ? AND lifetime IS NULL", [of.0])?;
+            self.put_backup_codes(of, codes, &hashes)?;
+            remember_of(self, of, &Deed { action: Action::BackupCodes, target: None, author, at })?;
+            Ok(())
         })
     }
 
@@ -142,12 +128,22 @@ impl Session {
         Ok(())
     }
 
-    /// Turns two-step off: authenticators, backup codes, app passwords and counters go with the enrollment.
+    /// Turns two-step off, by `action`: authenticators, backup codes, app passwords and counters go with the enrollment.
     ///
     /// # Errors
     /// When the enrollment is gone already, or the store fails.
-    pub fn unenroll(&self, id: EnrollmentId) -> Result<(), Refusal> {
+    pub fn unenroll(
+        &self,
+        id: EnrollmentId,
+        action: Action,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<(), Refusal> {
         in_transaction(self, || {
+            let user = remember_of(self, id, &Deed { action, target: None, author, at })?;
+            for one in self.app_passwords(id)? {
+                make_due(self, Occasion::Revoke, &user, one.name.as_str(), at)?;
+            }
             Ok(one_row(self.connection.execute("DELETE FROM enrollment WHERE id = ?", [id.0])?)?)
         })
     }
@@ -156,8 +152,15 @@ impl Session {
     ///
     /// # Errors
     /// When the enrollment is gone, or the store fails.
-    pub fn keep_for_uid(&self, id: EnrollmentId, uid: u32) -> Result<(), Refusal> {
+    pub fn keep_for_uid(
+        &self,
+        id: EnrollmentId,
+        uid: u32,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<(), Refusal> {
         in_transaction(self, || {
+            remember_of(self, id, &Deed { action: Action::SettleKeep, target: None, author, at })?;
             Ok(one_row(
                 self.connection.execute("UPDATE enrollment SET uid = ? WHERE id = ?", params![uid, id.0])?,
             )?)
@@ -165,20 +168,23 @@ impl Session {
     }
 
     /// Forgets the wrong codes of all sources; and, where a clock that ran ahead has consumed codes of the future, takes those back
-    /// as far as the present, together with the latest time seen. The administrator says with it that the clock is right now.
+    /// as far as the present, together with the latest time seen. Whoever does it says with it that the clock is right now. Returns how
+    /// many wrong codes have counted towards the cap.
     ///
     /// # Errors
     /// When the enrollment is gone, or the store fails.
-    pub fn unlock(&self, id: EnrollmentId, now: UnixTime) -> Result<(), Refusal> {
+    pub fn unlock(&self, id: EnrollmentId, author: &Author, now: UnixTime) -> Result<u32, Refusal> {
         in_transaction(self, || {
-            self.still_there(id)?;
+            remember_of(self, id, &Deed { action: Action::Unlock, target: None, author, at: now })?;
+            let sql = "SELECT coalesce(sum(codes), 0) FROM source WHERE enrollment = ?";
+            let forgotten = self.connection.query_row(sql, [id.0], |row| row.get(0))?;
             forget_failures(self, id)?;
             self.connection.execute("UPDATE source SET untold = 0 WHERE enrollment = ?", [id.0])?;
             // The newest step that could have been accepted at this time: no code that was used can be used again.
             let sql = "UPDATE authenticator SET last_step = ?1 / period + 1 WHERE enrollment = ?2 AND last_step > ?1 / period + 1";
             self.connection.execute(sql, [now.0, id.0])?;
             self.connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time > ?1", [now.0])?;
-            Ok(())
+            Ok(forgotten)
         })
     }
 

@@ -1,12 +1,19 @@
 //! What an administrator does with the store. Every change is one transaction.
 
 mod app_passwords;
+mod authenticators;
+mod bypass;
+mod due;
 mod enrollments;
+pub(crate) mod history;
 mod init;
 mod reports;
 
 pub use app_passwords::{APP_PASSWORDS_MAX, AppPasswordInfo, LastUse};
+pub use authenticators::AUTHENTICATORS_MAX;
+pub use due::{Due, Occasion, TRIES};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
+pub use history::{HISTORY_KEPT, Past};
 pub use init::{BesideKey, Made, init};
 pub use reports::{AuthenticatorInfo, Summary};
 
@@ -28,6 +35,24 @@ pub enum Refusal {
     NameTaken(Label),
     /// The user has as many app passwords as are allowed.
     TooMany,
+    /// The user has no app password of that name or id.
+    NoAppPassword(String),
+    /// The user has an authenticator of that name.
+    LabelTaken(Label),
+    /// The user has as many authenticators as are allowed.
+    TooManyAuthenticators,
+    /// The user has no authenticator of that name or id.
+    NoAuthenticator(String),
+    /// Without it the user could sign in no more.
+    LastAuthenticator,
+    /// One thing is named like the id of another.
+    Ambiguous(String),
+    /// The enrollment is for programs only.
+    AppOnly,
+    /// A bypass code cannot be good for so short or so long a time.
+    BypassLifetime,
+    /// A bypass code cannot be used so often.
+    BypassUses,
     /// The store.
     Store(StoreError),
     /// No memory for a hash.
@@ -43,6 +68,25 @@ impl Session {
     fn still_there(&self, id: EnrollmentId) -> Result<(), StoreError> {
         let sql = "SELECT 1 FROM enrollment WHERE id = ?";
         self.connection.query_row(sql, [id.0], |_| Ok(())).optional()?.ok_or(StoreError::Gone)
+    }
+}
+
+/// The name an enrollment was made for.
+pub(crate) fn user_of(session: &Session, id: EnrollmentId) -> Result<String, StoreError> {
+    let sql = "SELECT user FROM enrollment WHERE id = ?";
+    session.connection.query_row(sql, [id.0], |row| row.get(0)).optional()?.ok_or(StoreError::Gone)
+}
+
+/// The one of this name, or else of this id.
+fn pick<T>(all: Vec<T>, which: &str, key: impl Fn(&T) -> (&str, i64)) -> Result<Option<T>, Refusal> {
+    let named = all.iter().position(|one| key(one).0 == which);
+    let numbered = all.iter().position(|one| key(one).1.to_string() == which);
+    match (named, numbered) {
+        (Some(named), Some(numbered)) if named != numbered => Err(Refusal::Ambiguous(which.to_owned())),
+        (named, numbered) => {
+            let at = named.or(numbered);
+            Ok(at.and_then(|at| all.into_iter().nth(at)))
+        }
     }
 }
 
@@ -70,6 +114,15 @@ impl fmt::Display for Refusal {
             Self::AlreadyEnrolled(state) => write!(f, "already enrolled ({})", state.as_str()),
             Self::NameTaken(name) => write!(f, "there is an app password named \"{name}\" already"),
             Self::TooMany => write!(f, "a user can have {APP_PASSWORDS_MAX} app passwords"),
+            Self::NoAppPassword(which) => write!(f, "there is no app password {which:?}"),
+            Self::LabelTaken(label) => write!(f, "there is an authenticator named \"{label}\" already"),
+            Self::TooManyAuthenticators => write!(f, "a user can have {AUTHENTICATORS_MAX} authenticators"),
+            Self::NoAuthenticator(which) => write!(f, "there is no authenticator {which:?}"),
+            Self::LastAuthenticator => f.write_str("the last authenticator stays: add another one first"),
+            Self::Ambiguous(which) => write!(f, "{which:?} is the name of one and the id of another"),
+            Self::AppOnly => f.write_str("there is no authenticator: the enrollment is for programs only"),
+            Self::BypassLifetime => f.write_str("a bypass code is good for one minute to seven days"),
+            Self::BypassUses => f.write_str("a bypass code can be used one to ten times"),
             Self::Store(error) => error.fmt(f),
             Self::Hash(_) => f.write_str("no memory for Argon2id"),
         }

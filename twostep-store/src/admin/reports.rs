@@ -73,7 +73,7 @@ impl Session {
         // The first five columns are those of an enrollment.
         let more = "e.created, e.activated, \
              (SELECT count(*) FROM app_password p WHERE p.enrollment = e.id), \
-             (SELECT count(*) FROM backup_code b WHERE b.enrollment = e.id), \
+             (SELECT count(*) FROM backup_code b WHERE b.enrollment = e.id AND b.lifetime IS NULL), \
              (SELECT coalesce(sum(codes), 0) FROM source s WHERE s.enrollment = e.id) FROM enrollment e";
         let columns = ENROLLMENT.replace("FROM enrollment e", &format!(", {more}"));
         let sql = format!("{columns} WHERE ?1 IS NULL OR e.user = ?1 ORDER BY e.user");

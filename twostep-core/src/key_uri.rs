@@ -1,13 +1,14 @@
 //! What a phone scans: the Key URI format (github.com/google/google-authenticator/wiki/Key-Uri-Format), as text and as a QR code.
 
+use crate::totp::Parameters;
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use std::fmt::Write;
-use twostep_core::totp::Parameters;
 use zeroize::Zeroizing;
 
-/// `otpauth://totp/ISSUER:USER?secret=…`
-pub(crate) fn uri(issuer: &str, user: &str, secret: &str, parameters: Parameters) -> Zeroizing<String> {
+/// `otpauth://totp/ISSUER:USER?secret=…`. `secret` is in base32; `issuer` has no colon, at which apps split the label.
+#[must_use]
+pub fn uri(issuer: &str, user: &str, secret: &str, parameters: Parameters) -> Zeroizing<String> {
     let mut uri = Zeroizing::new(String::with_capacity(1024));
     uri.push_str("otpauth://totp/");
     percent_encoded(&mut uri, issuer);
@@ -27,8 +28,9 @@ pub(crate) fn uri(issuer: &str, user: &str, secret: &str, parameters: Parameters
 }
 
 /// The QR code, two modules a character, black on white whatever the terminal's own colours are: many phones cannot read a white
-/// one on black.
-pub(crate) fn qr(uri: &str) -> Option<Zeroizing<String>> {
+/// one on black. None where the text is too long for one (2,953 bytes).
+#[must_use]
+pub fn qr(uri: &str) -> Option<Zeroizing<String>> {
     let code = QrCode::with_error_correction_level(uri, EcLevel::L).ok()?;
     let drawn = Zeroizing::new(code.render::<Dense1x2>().quiet_zone(true).build());
     let mut text = Zeroizing::new(String::with_capacity(drawn.len() * 2));

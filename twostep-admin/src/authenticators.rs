@@ -1,0 +1,117 @@
+//! `authenticator`: add, list, remove.
+
+use crate::cli::{AuthenticatorAdd, AuthenticatorRemove, User};
+use crate::consent;
+use crate::context::Context;
+use crate::failure::{Failure, Misuse};
+use crate::output::{Format, Report};
+use crate::seeded::{Seeded, Shown};
+use crate::show;
+use serde::Serialize;
+use std::fmt::Write;
+use std::path::Path;
+use twostep_core::change::Action;
+use twostep_store::admin::Refusal;
+
+/// Shows a new one, has it confirmed, and stores it.
+pub(crate) fn add(context: &Context, wanted: &AuthenticatorAdd) -> Result<(), Failure> {
+    let from_input = wanted.seed.secret_file.as_deref() == Some(Path::new("-"));
+    match wanted.activate {
+        false if context.output.format() == Format::Json => return Err(Failure::Usage(Misuse::NeedsMode)),
+        false if from_input => return Err(Failure::Usage(Misuse::BothFromInput)),
+        _ => {}
+    }
+    let subject = context.subject(&wanted.user)?;
+    let (enrollment, user) = (subject.settled()?, &subject.name);
+    let Some(person) = &subject.person else { return Err(Failure::AccountGone(user.clone())) };
+    // Looked at before a secret is shown that would be refused in the end.
+    if enrollment.is_app_only() {
+        return Err(Failure::AppOnly(user.clone()));
+    }
+    if context.session()?.authenticators(enrollment.id)?.iter().any(|one| one.label == wanted.name) {
+        return Err(Failure::refused(user, Refusal::LabelTaken(wanted.name.clone())));
+    }
+    let mut new = Seeded::make(context, &wanted.seed, &wanted.name, person)?;
+    if !wanted.activate {
+        new.confirm(context)?;
+    }
+    let id = context
+        .session()?
+        .add_authenticator(enrollment.id, &new.new_authenticator(), &context.author, context.now.wall)
+        .map_err(|refusal| Failure::refused(user, refusal))?;
+    context.audit(user, Action::AuthenticatorAdd, Some(wanted.name.to_string()));
+    context.output.report(&Added {
+        user: user.as_str(),
+        authenticator: new.report(id),
+        name: wanted.name.as_str(),
+        seeded: new.confirmed_step.is_none().then_some(new.shown.as_str()),
+    })
+}
+
+#[derive(Serialize)]
+struct Added<'a> {
+    user: &'a str,
+    authenticator: Shown<'a>,
+    #[serde(skip)]
+    name: &'a str,
+    /// What has not been shown yet.
+    #[serde(skip)]
+    seeded: Option<&'a str>,
+}
+
+impl Report for Added<'_> {
+    fn text(&self, to: &mut String) {
+        to.push_str(self.seeded.unwrap_or_default());
+        let _ = writeln!(to, "added the authenticator \"{}\" of {}", self.name, self.user);
+    }
+}
+
+/// Lists a user's.
+pub(crate) fn list(context: &Context, wanted: &User) -> Result<(), Failure> {
+    let subject = context.subject(&wanted.user)?;
+    let found = context.session()?.authenticators(subject.enrolled()?.id)?;
+    context.output.report(&Listed(found.iter().map(show::Authenticator::of).collect()))
+}
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct Listed(Vec<show::Authenticator>);
+
+impl Report for Listed {
+    fn text(&self, to: &mut String) {
+        if self.0.is_empty() {
+            to.push_str("no authenticators\n");
+            return;
+        }
+        to.push_str(&show::authenticators(&self.0));
+    }
+}
+
+/// Removes one.
+pub(crate) fn remove(context: &Context, wanted: &AuthenticatorRemove) -> Result<(), Failure> {
+    let subject = context.subject(&wanted.user)?;
+    let (enrollment, user) = (subject.enrolled()?, &subject.name);
+    let refused = |refusal| Failure::refused(user, refusal);
+    let one = context.session()?.find_authenticator(enrollment.id, &wanted.one).map_err(refused)?;
+    let question =
+        format!("The authenticator \"{}\" of {user} will be good for nothing any more.", one.label);
+    consent::obtain(wanted.consent, &question)?;
+    let (session, at) = (context.session()?, context.now.wall);
+    session.remove_authenticator(enrollment.id, one.id, &context.author, at).map_err(refused)?;
+    drop(session);
+    context.audit(user, Action::AuthenticatorRemove, Some(one.label.to_string()));
+    context.output.report(&Removed { user: user.as_str(), id: one.id.0, name: one.label.as_str() })
+}
+
+#[derive(Serialize)]
+struct Removed<'a> {
+    user: &'a str,
+    id: i64,
+    name: &'a str,
+}
+
+impl Report for Removed<'_> {
+    fn text(&self, to: &mut String) {
+        let _ = writeln!(to, "removed the authenticator \"{}\" of {}", self.name, self.user);
+    }
+}

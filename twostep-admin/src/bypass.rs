@@ -1,0 +1,45 @@
+//! `bypass`: a code for a day without the phone.
+
+use crate::cli::BypassArguments;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::{Report, time};
+use serde::Serialize;
+use std::fmt::Write;
+use twostep_core::backup_code::BackupCode;
+use twostep_core::change::Action;
+use twostep_store::host::Kernel;
+
+/// Carries it out.
+pub(crate) fn run(context: &Context, wanted: &BypassArguments) -> Result<(), Failure> {
+    let subject = context.subject(&wanted.user)?;
+    let (enrollment, user) = (subject.settled()?, &subject.name);
+    let code = BackupCode::generate(&mut Kernel)?;
+    let (session, author) = (context.session()?, &context.author);
+    let until = session
+        .give_bypass_code(enrollment.id, &code, wanted.lifetime, wanted.uses, author, &context.now)
+        .map_err(|refusal| Failure::refused(user, refusal))?;
+    drop(session);
+    context.audit(user, Action::Bypass, None);
+    let (until, uses) = (time(until), wanted.uses);
+    context.output.report(&Given { user: user.as_str(), code: &code.grouped(), until, uses })
+}
+
+#[derive(Serialize)]
+struct Given<'a> {
+    user: &'a str,
+    code: &'a str,
+    until: String,
+    uses: u32,
+}
+
+impl Report for Given<'_> {
+    fn text(&self, to: &mut String) {
+        let times = if self.uses == 1 { "once".to_owned() } else { format!("{} times", self.uses) };
+        let _ = writeln!(
+            to,
+            "Bypass code of {}, good {times} until {} at the prompt for a code. It is not shown again:\n\n    {}",
+            self.user, self.until, self.code
+        );
+    }
+}

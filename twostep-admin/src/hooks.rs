@@ -1,0 +1,131 @@
+//! `hooks`: runs the commands of `[app] on_create` and `on_revoke` that are due. The module and the broker never do; what they, or this
+//! command, have changed makes commands due in the same transaction.
+
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::Report;
+use serde::Serialize;
+use std::fmt::Write;
+use std::fs;
+use std::io;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+use twostep_core::event::Severity;
+use twostep_core::policy;
+use twostep_store::admin::{Due, Occasion, TRIES};
+use twostep_store::host::{Syslog, monotonic};
+
+/// The file by which the broker says that something is due, for a supervisor to watch.
+const FLAG: &str = "hooks.due";
+/// How long a command may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Runs what is due.
+pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    let done = run_all(context)?;
+    context.output.report(&done)
+}
+
+/// The same at the end of another command, which has done its own work whatever comes of this.
+pub(crate) fn run_due(context: &Context) {
+    let hooks = &context.policy.app.hooks;
+    if hooks.on_create.is_none() && hooks.on_revoke.is_none() {
+        return;
+    }
+    match run_all(context) {
+        Ok(Ran { failed: 0, .. }) => {}
+        Ok(Ran { failed, .. }) => {
+            eprintln!("twostep-admin: warning: {failed} commands of [app] on_create or on_revoke failed");
+            eprintln!("  hint: see the log; twostep-admin hooks tries again");
+        }
+        Err(failure) => eprintln!("{failure}"),
+    }
+}
+
+fn run_all(context: &Context) -> Result<Ran, Failure> {
+    // Taken away first: what becomes due from now on raises it again.
+    match fs::remove_file(context.policy.paths.runtime.join(FLAG)) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => {
+            log(Severity::Warning, &format!("{FLAG} cannot be removed: {error}"));
+        }
+        _ => {}
+    }
+    let mut ran = Ran { done: 0, failed: 0 };
+    let mut after = 0;
+    while let Some(due) = take(context, after)? {
+        after = due.id;
+        let hooks = &context.policy.app.hooks;
+        let command = match due.occasion {
+            Occasion::Create => &hooks.on_create,
+            Occasion::Revoke => &hooks.on_revoke,
+        };
+        // Wanted no more: it is due no more.
+        let outcome = command.as_ref().map_or(Ok(()), |command| execute(command, &due));
+        match &outcome {
+            Ok(()) => ran.done += 1,
+            Err(cause) => {
+                ran.failed += 1;
+                let last = if due.tries + 1 >= TRIES { ", given up" } else { "" };
+                let what = due.occasion.word();
+                log(Severity::Error, &format!("on_{what} for user={} failed{last}: {cause}", due.user));
+            }
+        }
+        if outcome.is_ok() || due.tries + 1 >= TRIES {
+            context.session()?.due_done(due.id)?;
+        }
+    }
+    Ok(ran)
+}
+
+fn take(context: &Context, after: i64) -> Result<Option<Due>, Failure> {
+    Ok(context.session()?.take_due(after)?)
+}
+
+/// Runs one command, without a shell, with nothing of our environment.
+fn execute(command: &policy::Command, due: &Due) -> Result<(), String> {
+    let words = command.filled(&due.user, &due.name, due.occasion.word());
+    let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    let failed = |error: io::Error| format!("{program}: {error}");
+    let mut child = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .current_dir("/")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(failed)?;
+    let end = monotonic() + PATIENCE;
+    loop {
+        match child.try_wait().map_err(failed)? {
+            Some(status) if status.success() => return Ok(()),
+            Some(status) => return Err(format!("{program}: {status}")),
+            None if monotonic() >= end => {
+                child.kill().and_then(|()| child.wait()).map_err(failed)?;
+                return Err(format!("{program}: not done after {} seconds", PATIENCE.as_secs()));
+            }
+            None => std::thread::sleep(Duration::from_millis(20)),
+        }
+    }
+}
+
+fn log(severity: Severity, text: &str) {
+    Syslog { tag: "twostep-admin" }.note(severity, text);
+}
+
+#[derive(Serialize)]
+struct Ran {
+    done: u32,
+    failed: u32,
+}
+
+impl Report for Ran {
+    fn text(&self, to: &mut String) {
+        let _ = match (self.done, self.failed) {
+            (0, 0) => writeln!(to, "nothing is due"),
+            (done, 0) => writeln!(to, "{done} commands run"),
+            (done, failed) => writeln!(to, "{done} commands run, {failed} failed: see the log"),
+        };
+    }
+}

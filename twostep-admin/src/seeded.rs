@@ -1,0 +1,108 @@
+//! An authenticator that is not stored yet: its secret is made or read, shown, and confirmed by a first code.
+
+use crate::cli::Seed;
+use crate::context::Context;
+use crate::failure::Failure;
+use crate::output::is_terminal;
+use crate::{confirm, seed};
+use serde::Serialize;
+use std::fmt::Write;
+use twostep_core::app_password::Label;
+use twostep_core::key_uri;
+use twostep_core::ports::Person;
+use twostep_core::totp::{self, Authenticator, AuthenticatorId, Parameters};
+use twostep_store::admin::NewAuthenticator;
+use twostep_store::host::{Kernel, issuer};
+use zeroize::Zeroizing;
+
+/// The authenticator, and how it is shown.
+pub(crate) struct Seeded<'a> {
+    label: &'a Label,
+    authenticator: Authenticator,
+    base32: Zeroizing<String>,
+    uri: Zeroizing<String>,
+    /// QR code, secret and URI for people.
+    pub(crate) shown: Zeroizing<String>,
+    /// The step of the code that has confirmed it.
+    pub(crate) confirmed_step: Option<u64>,
+}
+
+impl<'a> Seeded<'a> {
+    /// Makes the secret, or reads it.
+    pub(crate) fn make(
+        context: &Context,
+        wanted: &Seed,
+        label: &'a Label,
+        person: &Person,
+    ) -> Result<Self, Failure> {
+        let secret = match &wanted.secret_file {
+            Some(path) => seed::read(path)?,
+            None => totp::new_secret(wanted.algorithm, &mut Kernel)?,
+        };
+        // The arguments let nothing else through than what is allowed here.
+        let parameters =
+            Parameters::new(wanted.algorithm, wanted.digits, wanted.period).unwrap_or(Parameters::COMMON);
+        let base32 = totp::base32(&secret);
+        let uri = key_uri::uri(&issuer(&context.policy), person.name.as_str(), &base32, parameters);
+        let shown = shown(wanted, label, person, &base32, &uri);
+        let authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step: None };
+        Ok(Self { label, authenticator, base32, uri, shown, confirmed_step: None })
+    }
+
+    /// Shows it and asks for a code.
+    pub(crate) fn confirm(&mut self, context: &Context) -> Result<(), Failure> {
+        context.output.say(&self.shown)?;
+        self.confirmed_step = Some(confirm::ask(&self.authenticator)?);
+        Ok(())
+    }
+
+    /// As the store takes it.
+    pub(crate) fn new_authenticator(&self) -> NewAuthenticator<'_> {
+        NewAuthenticator {
+            label: self.label,
+            parameters: self.authenticator.parameters,
+            secret: &self.authenticator.secret,
+            confirmed_step: self.confirmed_step,
+        }
+    }
+
+    /// As a program reads it.
+    pub(crate) fn report(&self, id: AuthenticatorId) -> Shown<'_> {
+        let parameters = self.authenticator.parameters;
+        Shown {
+            id: id.0,
+            r#type: "totp",
+            label: self.label.as_str(),
+            algorithm: parameters.algorithm().as_str(),
+            digits: parameters.digits(),
+            period: parameters.period(),
+            secret: &self.base32,
+            uri: &self.uri,
+        }
+    }
+}
+
+/// A new authenticator in JSON.
+#[derive(Serialize)]
+pub(crate) struct Shown<'a> {
+    id: i64,
+    r#type: &'a str,
+    label: &'a str,
+    algorithm: &'a str,
+    digits: u8,
+    period: u8,
+    secret: &'a str,
+    uri: &'a str,
+}
+
+fn shown(wanted: &Seed, label: &Label, person: &Person, base32: &str, uri: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(32 << 10));
+    let _ = writeln!(*text, "Authenticator \"{label}\" of {}:\n", person.name);
+    let qr = if wanted.no_qr || !is_terminal() { None } else { key_uri::qr(uri) };
+    if let Some(qr) = qr {
+        text.push_str(&qr);
+        text.push('\n');
+    }
+    let _ = writeln!(*text, "secret  {}\nURI     {uri}\n", *seed::grouped(base32));
+    text
+}

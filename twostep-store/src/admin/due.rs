@@ -1,0 +1,113 @@
+//! Commands of the administrator's that are due: written in the transaction of what makes them due, run by somebody else later.
+
+use crate::StoreError;
+use crate::rows::exclusively;
+use crate::vault::Session;
+use rusqlite::{OptionalExtension, Row, params};
+use twostep_core::policy::Hooks;
+use twostep_core::time::UnixTime;
+
+/// How many times a command is tried.
+pub const TRIES: u32 = 5;
+/// How many can be due; the oldest goes where there would be more.
+const DUE_MAX: u32 = 10_000;
+
+/// What makes a command due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Occasion {
+    /// An app password was made.
+    Create,
+    /// One was revoked.
+    Revoke,
+}
+
+/// A command that is due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Due {
+    /// Its id.
+    pub id: i64,
+    /// Why.
+    pub occasion: Occasion,
+    /// Whose app password.
+    pub user: String,
+    /// What that is, or was, called.
+    pub name: String,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+impl Occasion {
+    /// The word for it: `{event}` of the command.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Create => "create",
+            Self::Revoke => "revoke",
+        }
+    }
+
+    /// Whether the administrator wants a command run for it.
+    fn is_wanted(self, hooks: &Hooks) -> bool {
+        match self {
+            Self::Create => hooks.on_create.is_some(),
+            Self::Revoke => hooks.on_revoke.is_some(),
+        }
+    }
+}
+
+impl Session {
+    /// Takes the oldest command that is due after `after`, and counts the try: whoever is killed while it runs has used it up.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn take_due(&self, after: i64) -> Result<Option<Due>, StoreError> {
+        exclusively(&self.connection, || {
+            let sql = "SELECT id, event, user, name, tries FROM due WHERE id > ? ORDER BY id LIMIT 1";
+            let read = |row: &Row<'_>| {
+                let event: String = row.get(1)?;
+                let occasion = if event == "create" { Occasion::Create } else { Occasion::Revoke };
+                Ok(Due {
+                    id: row.get(0)?,
+                    occasion,
+                    user: row.get(2)?,
+                    name: row.get(3)?,
+                    tries: row.get(4)?,
+                })
+            };
+            let found = self.connection.query_row(sql, [after], read).optional()?;
+            if let Some(due) = &found {
+                self.connection.execute("UPDATE due SET tries = tries + 1 WHERE id = ?", [due.id])?;
+            }
+            Ok(found)
+        })
+    }
+
+    /// It was run, or is given up.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn due_done(&self, id: i64) -> Result<(), StoreError> {
+        exclusively(&self.connection, || {
+            self.connection.execute("DELETE FROM due WHERE id = ?", [id])?;
+            Ok(())
+        })
+    }
+}
+
+/// Makes a command due, where the administrator wants one.
+pub(crate) fn make_due(
+    session: &Session,
+    occasion: Occasion,
+    user: &str,
+    name: &str,
+    at: UnixTime,
+) -> Result<(), StoreError> {
+    if !occasion.is_wanted(&session.hooks) {
+        return Ok(());
+    }
+    let sql = "INSERT INTO due (at, event, user, name) VALUES (?, ?, ?, ?)";
+    session.connection.execute(sql, params![at.0, occasion.word(), user, name])?;
+    let sql = "DELETE FROM due WHERE id <= (SELECT id FROM due ORDER BY id DESC LIMIT 1 OFFSET ?)";
+    session.connection.execute(sql, [DUE_MAX])?;
+    Ok(())
+}

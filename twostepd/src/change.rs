@@ -1,0 +1,260 @@
+//! What users change of their own enrollment: what does not fit is said at once, then password and code are asked for anew, then the
+//! change is made in one transaction.
+
+use crate::broker::{Asker, Broker};
+use crate::declined::Declined;
+use crate::limits::{ANSWER, CONFIRM_TRIES};
+use crate::log::BROKER;
+use crate::prove::prove;
+use crate::subject::{Standing, Subject, unsettled};
+use std::time::Duration;
+use twostep_core::account::{Enrollment, State};
+use twostep_core::app_password::{AppPassword, Label};
+use twostep_core::backup_code::{BackupCode, SET};
+use twostep_core::change::{Action, Author, By};
+use twostep_core::event::{Event, Reason};
+use twostep_core::name::UserName;
+use twostep_core::policy::Unenrolled;
+use twostep_core::ports::Audit;
+use twostep_core::protocol::own::{Change, Done, NewSecret};
+use twostep_core::protocol::{FromBroker, ToBroker};
+use twostep_core::secret::Secret;
+use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Match, Parameters};
+use twostep_host::{Kernel, issuer, now};
+use twostep_store::admin::{NewAuthenticator, NewEnrollment};
+use twostep_store::vault::Session;
+
+/// Makes a change, if the peer proves who it is.
+pub(crate) fn run(
+    broker: &Broker,
+    asker: &Asker<'_>,
+    named: Option<&str>,
+    change: &Change,
+) -> Result<FromBroker, Declined> {
+    let subject = Subject::of(broker, asker, named)?;
+    let done = match change {
+        Change::Enroll { label } => enroll(broker, asker, &subject, &parse(label)?)?,
+        change => Course { broker, asker, subject: &subject }.change(change)?,
+    };
+    Ok(FromBroker::Done { done })
+}
+
+/// Who makes these changes.
+fn author() -> Author {
+    Author { by: By::User, why: None }
+}
+
+/// Turns two-step on. What was shown is stored only once a code of it has come back.
+fn enroll(broker: &Broker, asker: &Asker<'_>, subject: &Subject, label: &Label) -> Result<Done, Declined> {
+    let Subject { person, policy } = subject;
+    if policy.self_service.enroll.value == Unenrolled::Deny {
+        return Err(Declined::policy("Here an administrator turns two-step verification on for you."));
+    }
+    match subject.standing(&subject.session()?)? {
+        Standing::NotEnrolled => {}
+        Standing::Unsettled => return Err(unsettled()),
+        Standing::Pending => {
+            let text =
+                "Two-step verification has been prepared for you: the first code at a login turns it on.";
+            return Err(Declined::conflict(text));
+        }
+        Standing::Active(_) => return Err(Declined::conflict("Two-step verification is on already.")),
+    }
+    prove(broker, asker, &person.name)?;
+    let (authenticator, step) = confirmed(asker, subject)?;
+    let codes = backup_codes()?;
+    let new = NewEnrollment {
+        user: &person.name,
+        uid: person.uid,
+        state: State::Active,
+        authenticator: Some(NewAuthenticator {
+            label,
+            parameters: authenticator.parameters,
+            secret: &authenticator.secret,
+            confirmed_step: Some(step),
+        }),
+        backup_codes: &codes,
+        at: now().wall,
+    };
+    subject.session()?.enroll(&new, &author())?;
+    record(&person.name, Action::Enroll, None);
+    Ok(Done::Enrolled { backup_codes: shown(&codes) })
+}
+
+struct Course<'a> {
+    broker: &'a Broker,
+    asker: &'a Asker<'a>,
+    subject: &'a Subject,
+}
+
+impl Course<'_> {
+    fn change(&self, change: &Change) -> Result<Done, Declined> {
+        let session = self.subject.session()?;
+        let enrollment = self.subject.active(&session)?;
+        match change {
+            // Not of an enrollment there is.
+            Change::Enroll { .. } => Err(Declined::out_of_turn()),
+            Change::AddAuthenticator { label } => {
+                self.add_authenticator(session, &enrollment, &parse(label)?)
+            }
+            Change::RemoveAuthenticator { which } => {
+                let found = session.find_authenticator(enrollment.id, which)?;
+                let session = self.proven(session, &enrollment)?;
+                session.remove_authenticator(enrollment.id, found.id, &author(), now().wall)?;
+                drop(session);
+                self.record(Action::AuthenticatorRemove, Some(&found.label));
+                Ok(Done::AuthenticatorRemoved { label: found.label.to_string() })
+            }
+            Change::AddAppPassword { name } => {
+                let name = parse(name)?;
+                if session.app_passwords(enrollment.id)?.iter().any(|one| one.name == name) {
+                    return Err(twostep_store::admin::Refusal::NameTaken(name).into());
+                }
+                let session = self.proven(session, &enrollment)?;
+                let password = AppPassword::generate(&mut Kernel)?;
+                let at = now().wall;
+                let id = session.add_app_password(enrollment.id, &name, &password, &author(), at)?;
+                drop(session);
+                self.record(Action::AppPasswordAdd, Some(&name));
+                let password = Secret::new(password.grouped().as_bytes().to_vec());
+                Ok(Done::AppPassword { id: id.0, name: name.to_string(), password })
+            }
+            Change::RevokeAppPassword { which } => {
+                let found = session.find_app_password(enrollment.id, which)?;
+                let session = self.proven(session, &enrollment)?;
+                session.revoke_app_password(enrollment.id, found.id, &author(), now().wall)?;
+                drop(session);
+                self.record(Action::AppPasswordRevoke, Some(&found.name));
+                Ok(Done::Revoked { names: vec![found.name.to_string()] })
+            }
+            Change::RevokeAllAppPasswords => {
+                let session = self.proven(session, &enrollment)?;
+                let all = session.revoke_all_app_passwords(enrollment.id, &author(), now().wall)?;
+                drop(session);
+                all.iter().for_each(|one| self.record(Action::AppPasswordRevoke, Some(&one.name)));
+                Ok(Done::Revoked { names: all.iter().map(|one| one.name.to_string()).collect() })
+            }
+            Change::RenameAppPassword { which, name } => {
+                let name = parse(name)?;
+                let found = session.find_app_password(enrollment.id, which)?;
+                let session = self.proven(session, &enrollment)?;
+                let from =
+                    session.rename_app_password(enrollment.id, found.id, &name, &author(), now().wall)?;
+                drop(session);
+                self.record(Action::AppPasswordRename, Some(&name));
+                Ok(Done::Renamed { from: from.to_string(), to: name.to_string() })
+            }
+            Change::BackupCodes => {
+                if enrollment.is_app_only() {
+                    return Err(Declined::conflict("Without an authenticator there are no backup codes."));
+                }
+                let session = self.proven(session, &enrollment)?;
+                let codes = backup_codes()?;
+                session.replace_backup_codes(enrollment.id, &codes, &author(), now().wall)?;
+                drop(session);
+                self.record(Action::BackupCodes, None);
+                Ok(Done::BackupCodes { codes: shown(&codes) })
+            }
+        }
+    }
+
+    fn add_authenticator(
+        &self,
+        session: Session,
+        enrollment: &Enrollment,
+        label: &Label,
+    ) -> Result<Done, Declined> {
+        if session.authenticators(enrollment.id)?.iter().any(|one| one.label == *label) {
+            return Err(Declined::conflict(format!("There is an authenticator named \"{label}\" already.")));
+        }
+        drop(self.proven(session, enrollment)?);
+        let (authenticator, step) = confirmed(self.asker, self.subject)?;
+        let new = NewAuthenticator {
+            label,
+            parameters: authenticator.parameters,
+            secret: &authenticator.secret,
+            confirmed_step: Some(step),
+        };
+        let session = self.subject.session()?;
+        self.subject.still_active(&session, enrollment.id)?;
+        let id = session.add_authenticator(enrollment.id, &new, &author(), now().wall)?;
+        drop(session);
+        self.record(Action::AuthenticatorAdd, Some(label));
+        Ok(Done::AuthenticatorAdded { id: id.0 })
+    }
+
+    /// The store once more, after the peer has proven who it is; closed meanwhile. The enrollment is the same and still on: whoever
+    /// has given a password alone, while there was none, has proven nothing for one that has come since.
+    fn proven(&self, session: Session, enrollment: &Enrollment) -> Result<Session, Declined> {
+        drop(session);
+        prove(self.broker, self.asker, &self.subject.person.name)?;
+        let session = self.subject.session()?;
+        self.subject.still_active(&session, enrollment.id)?;
+        Ok(session)
+    }
+
+    fn record(&self, action: Action, target: Option<&Label>) {
+        record(&self.subject.person.name, action, target);
+    }
+}
+
+/// Shows a new authenticator's secret, and waits for a code of it.
+fn confirmed(asker: &Asker<'_>, subject: &Subject) -> Result<(Authenticator, u64), Declined> {
+    let parameters = Parameters::COMMON;
+    let secret = totp::new_secret(Algorithm::Sha1, &mut Kernel)?;
+    let new = NewSecret {
+        issuer: issuer(&subject.policy),
+        user: subject.person.name.to_string(),
+        secret: Secret::new(totp::base32(&secret).as_bytes().to_vec()),
+        algorithm: parameters.algorithm().as_str().to_owned(),
+        digits: parameters.digits(),
+        period: u32::from(parameters.period()),
+    };
+    let authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step: None };
+    let gone = |_| Declined::out_of_turn();
+    asker.link.send(&FromBroker::NewSecret { new }).map_err(gone)?;
+    for left in (0..CONFIRM_TRIES).rev() {
+        let ToBroker::Confirm { code } = asker.link.receive(PATIENCE).map_err(gone)? else {
+            return Err(Declined::out_of_turn());
+        };
+        let digits: Vec<u8> =
+            code.expose().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
+        let digits = Secret::new(digits);
+        let judged = std::str::from_utf8(digits.expose()).map(|code| authenticator.judge(code, now().wall));
+        if let Ok(Match::Step(step)) = judged {
+            return Ok((authenticator, step));
+        }
+        if left > 0 {
+            asker.link.send(&FromBroker::WrongCode { left }).map_err(gone)?;
+        }
+    }
+    Err(Declined {
+        refusal: twostep_core::protocol::Refusal::NotProven,
+        text: "None of the codes was that of the new authenticator. Nothing was changed. \
+               The phone's clock should be right to within half a minute."
+            .to_owned(),
+    })
+}
+
+/// A phone is to be found, an app installed on it.
+const PATIENCE: Duration = ANSWER.saturating_mul(2);
+
+fn parse(label: &str) -> Result<Label, Declined> {
+    Label::parse(label).map_err(|_| {
+        Declined::conflict("A name is 1 to 64 printable characters, without a blank at either end.")
+    })
+}
+
+fn backup_codes() -> Result<Vec<BackupCode>, Declined> {
+    (0..SET).map(|_| Ok(BackupCode::generate(&mut Kernel)?)).collect()
+}
+
+fn shown(codes: &[BackupCode]) -> Vec<Secret> {
+    codes.iter().map(|code| Secret::new(code.grouped().as_bytes().to_vec())).collect()
+}
+
+fn record(user: &UserName, action: Action, target: Option<&Label>) {
+    let target = target.map(Label::to_string);
+    let reason = Reason::Change { action, author: author(), target };
+    BROKER.record(&Event { reason, user: Some(user.clone()), service: None, source: None });
+}

@@ -1,0 +1,121 @@
+//! What a help desk does for others, without being root: look, forget wrong codes, give a bypass code. Never a secret of anybody's,
+//! and never for whoever could do more than the help desk.
+
+use crate::broker::{Asker, Broker};
+use crate::declined::Declined;
+use crate::log::BROKER;
+use crate::prove::prove;
+use crate::subject::{Standing, Subject};
+use crate::{log, own};
+use std::time::Duration;
+use twostep_core::backup_code::BackupCode;
+use twostep_core::change::{Action, Author, By, Why};
+use twostep_core::event::{Event, Reason};
+use twostep_core::name::UserName;
+use twostep_core::policy::{Origin, Policy};
+use twostep_core::ports::{Audit, Directory, Person};
+use twostep_core::protocol::FromBroker;
+use twostep_core::protocol::own::{Aid, Done, HelpDesk};
+use twostep_core::secret::Secret;
+use twostep_host::{Kernel, Membership, Nss, now};
+
+/// Carries a task out, if the peer is of the help desk, may do that, and proves who it is.
+pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, task: &HelpDesk) -> Result<FromBroker, Declined> {
+    let peer = Subject::of(broker, asker, None)?;
+    if !is_of(&peer.policy, &peer.person.name)? {
+        let line =
+            |more| format!("refused uid={} cause=\"not of the help desk\" more={more}", asker.peer.uid);
+        broker.complain(asker.party, |more| log::warning(&line(more)));
+        return Err(Declined::not_allowed("That is for the help desk."));
+    }
+    let why = Why::parse(&task.reason)
+        .map_err(|_| Declined::conflict("A reason is needed: 1 to 200 printable characters, or a ticket."))?;
+    // A password alone must not be enough to let somebody else in.
+    let helper = peer.active(&peer.session()?)?;
+    let person = Nss.find(&task.user)?.ok_or_else(|| Declined::conflict("There is no such user."))?;
+    not_protected(&peer, &person)?;
+    prove(broker, asker, &peer.person.name)?;
+    peer.still_active(&peer.session()?, helper.id)?;
+    let author = Author { by: By::HelpDesk(peer.person.name.to_string()), why: Some(why) };
+    let policy = peer.policy;
+    Aided { subject: Subject { person, policy }, author }.aid(&task.aid)
+}
+
+/// Whether a user is of the help desk.
+pub(crate) fn is_of(policy: &Policy, user: &UserName) -> Result<bool, Declined> {
+    let Some(group) = &policy.broker.help_desk else { return Ok(false) };
+    Ok(Nss.membership(user, group)? == Membership::Member)
+}
+
+/// Nobody can be helped who could do more than the help desk: a bypass code would be a way to become him.
+fn not_protected(peer: &Subject, person: &Person) -> Result<(), Declined> {
+    let no = || Declined::not_allowed("Please send this user to an administrator.");
+    if person.uid == 0 || person.uid == peer.person.uid || is_of(&peer.policy, &person.name)? {
+        return Err(no());
+    }
+    let protected = &peer.policy.broker.protected;
+    for group in &protected.value {
+        match Nss.membership(&person.name, group)? {
+            Membership::None => {}
+            Membership::Member => return Err(no()),
+            // Of the groups that are protected by default a host has some.
+            Membership::NoGroup if protected.origin == Origin::Default => {}
+            Membership::NoGroup => {
+                let cause = format!("[broker] protected names the group {group}, which NSS does not know");
+                return Err(Declined::unavailable(&cause));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Who is helped, and by whom.
+struct Aided {
+    subject: Subject,
+    author: Author,
+}
+
+impl Aided {
+    fn aid(&self, aid: &Aid) -> Result<FromBroker, Declined> {
+        let session = self.subject.session()?;
+        let user = &self.subject.person.name;
+        let standing = self.subject.standing(&session)?;
+        if *aid == Aid::Show {
+            let status = own::report(&session, user, &standing)?;
+            session.note_look(user, &self.author, now().wall)?;
+            drop(session);
+            self.record(Action::Show);
+            return Ok(FromBroker::Status { status });
+        }
+        let Standing::Active(enrollment) = standing else {
+            return Err(Declined::conflict("Two-step verification is not on for this user."));
+        };
+        let now = now();
+        let done = match aid {
+            Aid::Show => return Err(Declined::out_of_turn()),
+            Aid::Unlock => {
+                let forgotten = session.unlock(enrollment.id, &self.author, now.wall)?;
+                drop(session);
+                self.record(Action::Unlock);
+                Done::Unlocked { forgotten }
+            }
+            Aid::Bypass { lifetime, uses } => {
+                let code = BackupCode::generate(&mut Kernel)?;
+                let lifetime = Duration::from_secs(u64::from(*lifetime));
+                let until =
+                    session.give_bypass_code(enrollment.id, &code, lifetime, *uses, &self.author, &now)?;
+                drop(session);
+                self.record(Action::Bypass);
+                let code = Secret::new(code.grouped().as_bytes().to_vec());
+                Done::Bypass { code, until, uses: *uses }
+            }
+        };
+        Ok(FromBroker::Done { done })
+    }
+
+    fn record(&self, action: Action) {
+        let reason = Reason::Change { action, author: self.author.clone(), target: None };
+        let user = Some(self.subject.person.name.clone());
+        BROKER.record(&Event { reason, user, service: None, source: None });
+    }
+}

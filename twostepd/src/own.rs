@@ -1,0 +1,119 @@
+//! What users may see of their own. It costs no password: there is no secret in it.
+
+use crate::broker::{Asker, Broker};
+use crate::declined::Declined;
+use crate::help_desk;
+use crate::subject::{Standing, Subject};
+use twostep_core::account::EnrollmentId;
+use twostep_core::name::UserName;
+use twostep_core::policy::Unenrolled;
+use twostep_core::protocol::FromBroker;
+use twostep_core::protocol::own::{AppPassword, Authenticator, Enrollment, LastUse, Past, Status};
+use twostep_core::protocol::wire::LIST_MAX;
+use twostep_host::now;
+use twostep_store::vault::Session;
+
+/// The most entries of a history in one answer.
+const HISTORY_MAX: u32 = 200;
+
+/// The peer's own enrollment.
+pub(crate) fn status(
+    broker: &Broker,
+    asker: &Asker<'_>,
+    named: Option<&str>,
+) -> Result<FromBroker, Declined> {
+    let subject = Subject::of(broker, asker, named)?;
+    let help_desk = help_desk::is_of(&subject.policy, &subject.person.name)?;
+    let session = subject.session()?;
+    let standing = subject.standing(&session)?;
+    let mut status = report(&session, &subject.person.name, &standing)?;
+    drop(session);
+    status.may_enroll =
+        standing == Standing::NotEnrolled && subject.policy.self_service.enroll.value == Unenrolled::Allow;
+    status.help_desk = help_desk;
+    Ok(FromBroker::Status { status })
+}
+
+/// What was changed for the peer.
+pub(crate) fn history(
+    broker: &Broker,
+    asker: &Asker<'_>,
+    named: Option<&str>,
+    limit: u32,
+) -> Result<FromBroker, Declined> {
+    let subject = Subject::of(broker, asker, named)?;
+    let entries = subject.session()?.history(Some(&subject.person.name), limit.clamp(1, HISTORY_MAX))?;
+    let entries = entries.into_iter().map(|past| Past {
+        at: past.at,
+        action: past.action,
+        target: past.target,
+        by: past.by,
+        reason: past.why,
+    });
+    Ok(FromBroker::History { entries: entries.collect() })
+}
+
+/// What the store says of a user, for the user and for the help desk.
+pub(crate) fn report(session: &Session, user: &UserName, standing: &Standing) -> Result<Status, Declined> {
+    let mut status = Status {
+        user: user.to_string(),
+        state: match standing {
+            Standing::NotEnrolled => Enrollment::None,
+            Standing::Pending => Enrollment::Pending,
+            Standing::Active(_) => Enrollment::Active,
+            Standing::Unsettled => Enrollment::Unsettled,
+        },
+        app_only: matches!(standing, Standing::Active(found) if found.is_app_only()),
+        created: None,
+        activated: None,
+        backup_codes: 0,
+        bypass_until: None,
+        wrong_codes: 0,
+        authenticators: Vec::new(),
+        app_passwords: Vec::new(),
+        may_enroll: false,
+        help_desk: false,
+    };
+    // What was made for another account says nothing to this one.
+    if matches!(standing, Standing::NotEnrolled | Standing::Unsettled) {
+        return Ok(status);
+    }
+    if let Some(summary) = session.summaries(Some(user))?.pop() {
+        let id = summary.enrollment.id;
+        status.created = Some(summary.created);
+        status.activated = summary.activated;
+        status.backup_codes = summary.backup_codes;
+        status.wrong_codes = summary.failures;
+        status.bypass_until = session.bypass_until(id, &now())?.map(|(until, _)| until);
+        status.authenticators = authenticators(session, id)?;
+        status.app_passwords = app_passwords(session, id)?;
+    }
+    Ok(status)
+}
+
+fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<Authenticator>, Declined> {
+    let one = |info: twostep_store::admin::AuthenticatorInfo| Authenticator {
+        id: info.id.0,
+        label: info.label.to_string(),
+        algorithm: info.parameters.algorithm().as_str().to_owned(),
+        digits: info.parameters.digits(),
+        period: u32::from(info.parameters.period()),
+        created: info.created,
+        last_used: info.last_used,
+    };
+    Ok(session.authenticators(of)?.into_iter().take(LIST_MAX).map(one).collect())
+}
+
+fn app_passwords(session: &Session, of: EnrollmentId) -> Result<Vec<AppPassword>, Declined> {
+    let one = |info: twostep_store::admin::AppPasswordInfo| AppPassword {
+        id: info.id.0,
+        name: info.name.to_string(),
+        created: info.created,
+        last_used: info.last_used.map(|used| LastUse {
+            at: used.at,
+            service: used.service,
+            source: used.source,
+        }),
+    };
+    Ok(session.app_passwords(of)?.into_iter().take(LIST_MAX).map(one).collect())
+}
