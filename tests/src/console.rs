@@ -27,13 +27,18 @@ impl Console {
 
     /// Runs any program on a terminal of its own.
     pub fn open(program: &str, arguments: &[&str]) -> Self {
-        let (terminal, theirs) = kernel::open_terminal().or_die("make a pseudo-terminal");
-        let stream = || Stdio::from(theirs.try_clone().or_die("copy a descriptor"));
         let mut command = Command::new(program);
         command.args(arguments).current_dir("/").env("TERM", "dumb");
+        Self::start(command)
+    }
+
+    /// Starts a command on a terminal of its own.
+    pub(crate) fn start(mut command: Command) -> Self {
+        let (terminal, theirs) = kernel::open_terminal().or_die("make a pseudo-terminal");
+        let stream = || Stdio::from(theirs.try_clone().or_die("copy a descriptor"));
         command.stdin(stream()).stdout(stream()).stderr(stream());
         kernel::with_controlling_terminal(&mut command);
-        let child = command.spawn().or_die(format_args!("start {program}"));
+        let child = command.spawn().or_die("start a program on a terminal");
         Self { terminal, child, shown: String::new(), read: 0 }
     }
 
@@ -69,6 +74,44 @@ impl Console {
         // login flushes what was typed ahead when it turns echo off; the prompt is written before that.
         std::thread::sleep(Duration::from_millis(100));
         self.type_line(line);
+    }
+
+    /// Waits for the program's end; its exit status. What it showed is in [`Console::shown`].
+    #[track_caller]
+    pub fn end(&mut self) -> Option<i32> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let alive = self.listen();
+            match self.child.try_wait().or_die("wait for a program") {
+                Some(status) if !alive => return status.code(),
+                _ => {
+                    assert!(Instant::now() < deadline, "the program never ended; it showed:\n{}", self.shown)
+                }
+            }
+        }
+    }
+
+    /// Sends the program a signal.
+    pub fn signal(&self, signal: i32) {
+        kernel::kill(self.child.id().cast_signed(), signal).or_die("send a signal");
+    }
+
+    /// Answers a prompt if it comes before the program ends; whether it came.
+    #[track_caller]
+    pub fn type_when_asked(&mut self, prompt: &str, line: &str) -> bool {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Some(at) = self.shown[self.read..].find(prompt) {
+                self.read += at + prompt.len();
+                std::thread::sleep(Duration::from_millis(100));
+                self.type_line(line);
+                return true;
+            }
+            if !self.listen() {
+                return false;
+            }
+            assert!(Instant::now() < deadline, "the terminal showed:\n{}", self.shown);
+        }
     }
 
     /// The pid of the program on the terminal.

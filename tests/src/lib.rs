@@ -28,6 +28,7 @@
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
 //! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
+//! | [`broker`], [`callers`] | twostepd, and those who ask it: su, sudo |
 //! | [`process`] | what a guest leaves behind in its host process |
 //! | [`phone`] | the authenticator on the user's side |
 
@@ -37,6 +38,8 @@
 
 mod base;
 pub mod boxes;
+pub mod broker;
+pub mod callers;
 pub mod child;
 pub mod command;
 pub mod console;
@@ -55,6 +58,7 @@ pub mod wait;
 pub mod wiring;
 
 pub use boxes::{in_bare_box, in_box, program_in_box};
+pub use broker::{Broker, RawLink};
 pub use command::Done;
 pub use console::Console;
 pub use dovecot::{Imap, Login};

@@ -21,6 +21,11 @@ pub fn admin() -> PathBuf {
     places::target().join("release/twostep-admin")
 }
 
+/// `twostepd` as cargo built it.
+pub fn broker() -> PathBuf {
+    places::target().join("release/twostepd")
+}
+
 /// Makes sure, once per process, that module and command are those of the present sources.
 pub fn built() {
     static ONCE: Once = Once::new();
@@ -45,7 +50,7 @@ pub fn provoking_module() -> PathBuf {
 
 fn build() {
     let _lock = locked();
-    cargo(&["build", "--quiet", "--release", "-p", "pam_twostep", "-p", "twostep-admin"]);
+    cargo(&["build", "--quiet", "--release", "-p", "pam_twostep", "-p", "twostep-admin", "-p", "twostepd"]);
 }
 
 /// Keeps other test processes from building at the same time for as long as it lives.

@@ -49,7 +49,7 @@ impl Host {
     }
 
     /// Puts lines before and after the password modules of a Debian file, and our account line before pam_unix's.
-    fn wire(&self, file: &str, before_password: &[&str], after_password: &[&str]) {
+    pub(crate) fn wire(&self, file: &str, before_password: &[&str], after_password: &[&str]) {
         self.edit(file, |line| {
             let mut lines = Vec::new();
             match line.trim() {

@@ -230,6 +230,73 @@ pub(crate) fn with_controlling_terminal(command: &mut Command) {
     }
 }
 
+/// Makes `command` run as a user, with resource limits, whose group and only group has the same number. To be called before
+/// [`with_controlling_terminal`], which runs after it.
+pub(crate) fn with_user_and_limits(command: &mut Command, uid: u32, limits: Vec<(u32, u64)>) {
+    // SAFETY: all calls are async-signal-safe; pointers are to live locals, and setgroups' count is zero.
+    unsafe {
+        command.pre_exec(move || {
+            for (resource, value) in &limits {
+                let limit = libc::rlimit { rlim_cur: *value, rlim_max: *value };
+                check(libc::setrlimit(*resource, &raw const limit))?;
+            }
+            check(libc::setgroups(0, ptr::null()))?;
+            check(libc::setgid(uid))?;
+            check(libc::setuid(uid))
+        });
+    }
+}
+
+/// Connects to a sequenced-packet socket.
+pub(crate) fn connect_seqpacket(path: &Path) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    let socket = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
+    check(socket)?;
+    // SAFETY: a descriptor we just made and that nobody else has.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    // SAFETY: all zeros is a valid address.
+    let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
+    address.sun_family = libc::AF_UNIX as libc::sa_family_t;
+    for (to, from) in address.sun_path.iter_mut().zip(path.as_os_str().as_bytes()) {
+        *to = from.cast_signed();
+    }
+    let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: a live address of the length given, NUL-terminated within it.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(socket)
+}
+
+/// Sends one packet.
+pub(crate) fn send(socket: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
+    // SAFETY: a live buffer of the length given.
+    let sent =
+        unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Receives one packet; none when nothing comes for so long. A connection that was reset has ended.
+pub(crate) fn receive(socket: &OwnedFd, milliseconds: i32) -> io::Result<Option<Vec<u8>>> {
+    let mut poll = libc::pollfd { fd: socket.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+    // SAFETY: one live pollfd, and a count of one.
+    check(unsafe { libc::poll(&mut poll, 1, milliseconds) })?;
+    if poll.revents == 0 {
+        return Ok(None);
+    }
+    let mut buffer = vec![0; 1 << 17];
+    // SAFETY: a live buffer of the length given.
+    let got = unsafe { libc::recv(socket.as_raw_fd(), buffer.as_mut_ptr().cast(), buffer.len(), 0) };
+    match usize::try_from(got) {
+        Ok(length) => {
+            buffer.truncate(length);
+            Ok(Some(buffer))
+        }
+        Err(_) => match io::Error::last_os_error() {
+            error if error.kind() == io::ErrorKind::ConnectionReset => Ok(Some(Vec::new())),
+            error => Err(error),
+        },
+    }
+}
+
 /// Waits until `file` can be read, at most `milliseconds`. False when the time is up.
 pub(crate) fn readable_within(file: &File, milliseconds: i32) -> io::Result<bool> {
     let mut poll = libc::pollfd { fd: file.as_raw_fd(), events: libc::POLLIN, revents: 0 };
