@@ -1,7 +1,7 @@
 # make demo       watch a real sshd and a real Dovecot, in a throw-away copy of this host (as root)
 # make test       all tests, the end-to-end ones too (as root)
 # make test-unit  the tests that need no root
-# make build      the module and the command, in target/release
+# make build      the module, the commands and the broker, in target/release
 # make bench      what a login costs, beside the rivals', and what journal modes cost (as root)
 # make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX and PAMDIR are honoured
 # make clean
@@ -14,9 +14,14 @@ STATEDIR   ?= /var/lib
 PAMDIR     ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so \
                 /usr/lib/security/pam_unix.so))))
 
+# Red Hat and its like have system-auth where Debian has common-auth.
+STACK      ?= packaging/pam.d/$(if $(wildcard /etc/pam.d/system-auth),twostep.redhat,twostep)
+
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/libpam_twostep.so
 ADMIN  := $(TARGET)/release/twostep-admin
+BROKER := $(TARGET)/release/twostepd
+USERS  := $(TARGET)/release/twostep
 
 .PHONY: help build test test-unit demo bench install clean needs
 
@@ -24,7 +29,7 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 
 build: needs
-	$(CARGO) build --release -p pam_twostep -p twostep-admin
+	$(CARGO) build --release -p pam_twostep -p twostep-admin -p twostepd -p twostep-cli
 
 test: build
 	$(CARGO) test --workspace --no-fail-fast
@@ -41,7 +46,7 @@ bench: build
 	$(CARGO) run --quiet --release -p twostep-bench -- --store
 
 # As root in a user's checkout cargo would leave files behind that the user cannot remove: installs what `make build` made.
-install: $(MODULE) $(ADMIN)
+install: $(MODULE) $(ADMIN) $(BROKER) $(USERS)
 	@test -n "$(PAMDIR)" || { echo "libpam's modules are nowhere below /usr/lib: say PAMDIR=..." >&2; exit 1; }
 	install -d -m 0755 $(DESTDIR)$(PAMDIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/twostep
@@ -50,15 +55,25 @@ install: $(MODULE) $(ADMIN)
 	install -m 0644 $(MODULE) $(DESTDIR)$(PAMDIR)/pam_twostep.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/pam_twostep.so.new $(DESTDIR)$(PAMDIR)/pam_twostep.so
 	install -m 0755 $(ADMIN) $(DESTDIR)$(PREFIX)/sbin/twostep-admin
-	install -d -m 0755 $(DESTDIR)$(PREFIX)/share/man/man8
-	install -m 0644 docs/man/twostep-admin.8 $(DESTDIR)$(PREFIX)/share/man/man8/twostep-admin.8
+	install -m 0755 $(BROKER) $(DESTDIR)$(PREFIX)/sbin/twostepd
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0755 $(USERS) $(DESTDIR)$(PREFIX)/bin/twostep
+	install -m 0644 docs/man/twostep.1 $(DESTDIR)$(PREFIX)/share/man/man1/twostep.1
+	install -m 0644 docs/man/twostep-admin.8 docs/man/twostepd.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/pam.d
+	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostepd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service
+	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-hooks.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
+	install -m 0644 packaging/systemd/twostepd.socket packaging/systemd/twostep-hooks.path $(DESTDIR)$(PREFIX)/lib/systemd/system
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
+	# The stack that twostepd itself asks; where there is one already it is the administrator's.
+	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep || install -m 0644 $(STACK) $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep
 	install -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml || \
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml
 	test -n "$(DESTDIR)" || install -d -m 0755 /run/twostep
 	test -n "$(DESTDIR)" || install -d -m 0700 /run/twostep/private
 
-$(MODULE) $(ADMIN):
+$(MODULE) $(ADMIN) $(BROKER) $(USERS):
 	$(MAKE) build
 
 clean:

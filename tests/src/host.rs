@@ -34,6 +34,7 @@ impl Host {
     pub fn install_product(&self) {
         self.copy(&product::module(), &self.module_path(), 0o644);
         self.copy(&product::admin(), Path::new("/usr/sbin/twostep-admin"), 0o755);
+        self.copy(&product::users_command(), Path::new("/usr/bin/twostep"), 0o755);
         self.copy(&product::broker(), Path::new(crate::broker::TWOSTEPD), 0o755);
         let stack = crate::places::workspace().join("packaging/pam.d/twostep");
         self.copy(&stack, Path::new("/etc/pam.d/twostep"), 0o644);

@@ -21,6 +21,11 @@ pub fn admin() -> PathBuf {
     places::target().join("release/twostep-admin")
 }
 
+/// `twostep` as cargo built it.
+pub fn users_command() -> PathBuf {
+    places::target().join("release/twostep")
+}
+
 /// `twostepd` as cargo built it.
 pub fn broker() -> PathBuf {
     places::target().join("release/twostepd")
@@ -50,7 +55,19 @@ pub fn provoking_module() -> PathBuf {
 
 fn build() {
     let _lock = locked();
-    cargo(&["build", "--quiet", "--release", "-p", "pam_twostep", "-p", "twostep-admin", "-p", "twostepd"]);
+    cargo(&[
+        "build",
+        "--quiet",
+        "--release",
+        "-p",
+        "pam_twostep",
+        "-p",
+        "twostep-admin",
+        "-p",
+        "twostepd",
+        "-p",
+        "twostep-cli",
+    ]);
 }
 
 /// Keeps other test processes from building at the same time for as long as it lives.

@@ -6,7 +6,6 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::backup_code::{BackupCode, SET};
 use twostep_core::change::Action;
 use twostep_store::host::Kernel;
@@ -46,7 +45,7 @@ struct Made<'a> {
 
 impl Report for Made<'_> {
     fn text(&self, to: &mut String) {
-        text(to, &self.backup_codes);
+        twostep_terminal::backup_codes(to, &self.backup_codes);
     }
 }
 
@@ -58,14 +57,4 @@ pub(crate) fn make() -> Result<Vec<BackupCode>, Failure> {
 /// The set as it is shown, once.
 pub(crate) fn shown(codes: &[BackupCode]) -> Vec<Zeroizing<String>> {
     codes.iter().map(BackupCode::grouped).collect()
-}
-
-/// The set for people: two a line.
-pub(crate) fn text(to: &mut String, codes: &[&str]) {
-    to.push_str(
-        "Backup codes, each good for one login without the authenticator. They are not shown again:\n\n",
-    );
-    for pair in codes.chunks(2) {
-        let _ = writeln!(to, "    {}", pair.join("    "));
-    }
 }

@@ -119,7 +119,7 @@ impl Report for Enrolled<'_> {
         };
         if !self.backup_codes.is_empty() {
             to.push('\n');
-            backup_codes::text(to, &self.backup_codes);
+            twostep_terminal::backup_codes(to, &self.backup_codes);
         }
     }
 }

@@ -49,18 +49,6 @@ fn parse(text: &[u8]) -> Result<Secret, NotASecret> {
     Ok(Secret::new(bytes.to_vec()))
 }
 
-/// Letters in groups of four, for those who type them or have them read out.
-pub(crate) fn grouped(text: &str) -> Zeroizing<String> {
-    let mut groups = Zeroizing::new(String::with_capacity(text.len() + text.len() / 4));
-    for (place, letter) in text.chars().enumerate() {
-        if place > 0 && place % 4 == 0 {
-            groups.push(' ');
-        }
-        groups.push(letter);
-    }
-    groups
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -90,6 +78,5 @@ mod tests {
     fn what_is_written_is_read_back() {
         let secret = parse(RFC.as_bytes()).unwrap();
         assert_eq!(*twostep_core::totp::base32(&secret), RFC);
-        assert_eq!(*grouped("GEZDGNBVG"), "GEZD GNBV G");
     }
 }

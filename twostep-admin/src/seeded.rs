@@ -103,6 +103,6 @@ fn shown(wanted: &Seed, label: &Label, person: &Person, base32: &str, uri: &str)
         text.push_str(&qr);
         text.push('\n');
     }
-    let _ = writeln!(*text, "secret  {}\nURI     {uri}\n", *seed::grouped(base32));
+    let _ = writeln!(*text, "secret  {}\nURI     {uri}\n", *twostep_terminal::grouped(base32));
     text
 }

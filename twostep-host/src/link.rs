@@ -139,7 +139,9 @@ impl Link {
                     return M::decode(bytes).map_err(LinkError::Malformed);
                 }
                 Err(Errno::EAGAIN) => self.wait(PollFlags::POLLIN, &deadline)?,
-                Err(Errno::EINTR) => {}
+                // The other side has closed without reading all we said. The kernel says so once, and before it gives out what the
+                // other side has said itself: its last word, then the end.
+                Err(Errno::EINTR | Errno::ECONNRESET) => {}
                 Err(errno) => return Err(errno.into()),
             }
         }
@@ -264,6 +266,17 @@ mod tests {
         drop(peer);
         assert_eq!(broker.receive::<ToBroker>(SOON), Err(LinkError::Closed));
         assert_eq!(broker.send(&FromBroker::Verdict { verdict: Verdict::Refused }), Err(LinkError::Closed));
+    }
+
+    #[test]
+    fn the_last_word_of_a_side_that_did_not_listen_is_heard() {
+        let (broker, peer) = pair();
+        peer.send(&ToBroker::Answer { answer: Answer::Failed }).unwrap();
+        let last = FromBroker::Verdict { verdict: Verdict::Refused };
+        broker.send(&last).unwrap();
+        drop(broker);
+        assert_eq!(peer.receive::<FromBroker>(SOON), Ok(last));
+        assert_eq!(peer.receive::<FromBroker>(SOON), Err(LinkError::Closed));
     }
 
     #[test]

@@ -1,0 +1,215 @@
+//! The arguments, and the help that comes with them. docs/man/twostep.1 says the same at more length.
+
+use clap::{ArgGroup, Args, Parser, Subcommand};
+use clap_complete::Shell;
+use std::path::PathBuf;
+use std::time::Duration;
+use twostep_core::app_password::Label;
+use twostep_core::backup_code::{BYPASS_LIFETIME, BYPASS_USES};
+use twostep_core::change::Why;
+use twostep_core::time::duration;
+use twostep_terminal::{Format, Output};
+
+/// Your own two-step verification: codes from the phone, and passwords for programs that cannot ask for one.
+#[derive(Debug, Parser)]
+#[command(name = "twostep", version, after_help = EXIT_STATUS)]
+pub(crate) struct Arguments {
+    /// Configuration to use instead of /etc/twostep/config.toml; it must be there
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Print one JSON document instead of text
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    /// Which of your login names, where several have your uid
+    #[arg(long, global = true, value_name = "NAME")]
+    pub(crate) name: Option<String>,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_STATUS: &str = "Exit status: 0 done, 1 refused, 2 usage, 3 the broker cannot be asked.";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Show how you stand: authenticators, app passwords and their last use, backup codes
+    Status,
+    /// Turn two-step verification on, with a first authenticator
+    Enroll(Enroll),
+    /// Passwords for programs that cannot show a second prompt
+    #[command(subcommand)]
+    AppPassword(AppPassword),
+    /// The phones that make your codes
+    #[command(subcommand)]
+    Authenticator(Authenticator),
+    /// Make a new set of ten backup codes; the old set is dead
+    BackupCodes,
+    /// Show what was changed, when and by whom: newest first
+    History {
+        /// How many entries at most, 1 to 200
+        #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=200))]
+        limit: u32,
+    },
+    /// For members of the help desk: help somebody else
+    #[command(subcommand)]
+    HelpDesk(HelpDesk),
+    /// Print completions for a shell
+    Completions {
+        /// Which
+        shell: Shell,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Enroll {
+    /// Name of the authenticator
+    #[arg(long, value_name = "NAME", default_value = "phone", value_parser = label)]
+    pub(crate) label: Label,
+    /// No QR code: the secret in groups of four
+    #[arg(long)]
+    pub(crate) no_qr: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AppPassword {
+    /// Make an app password and print it, once
+    Add {
+        /// What it is for: "old phone"
+        #[arg(value_parser = label)]
+        name: Label,
+        /// Wipe it from the terminal once you have pressed Enter
+        #[arg(long)]
+        clear: bool,
+    },
+    /// List your app passwords
+    List,
+    /// Give an app password another name
+    Rename {
+        /// Name or id
+        #[arg(value_name = "ID|NAME")]
+        one: String,
+        /// The new name
+        #[arg(value_parser = label)]
+        name: Label,
+    },
+    /// Revoke one app password, or all
+    #[command(group(ArgGroup::new("which").required(true).args(["one", "all"])))]
+    Revoke {
+        /// Name or id
+        #[arg(value_name = "ID|NAME")]
+        one: Option<String>,
+        /// All of yours
+        #[arg(long)]
+        all: bool,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Authenticator {
+    /// Add an authenticator: another phone
+    Add {
+        /// What it is called
+        #[arg(value_parser = label)]
+        name: Label,
+        /// No QR code: the secret in groups of four
+        #[arg(long)]
+        no_qr: bool,
+    },
+    /// List your authenticators
+    List,
+    /// Remove an authenticator; never the last one
+    Remove {
+        /// Name or id
+        #[arg(value_name = "ID|NAME")]
+        one: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HelpDesk {
+    /// Show somebody's enrollment
+    Show(Case),
+    /// Forget somebody's wrong codes, so that she need not wait any more
+    Unlock(Case),
+    /// Give a code that stands in for the authenticator for a while
+    Bypass {
+        #[command(flatten)]
+        case: Case,
+        /// How long it is good for: 90m, 2h, 1d; a minute to a week
+        #[arg(long = "for", value_name = "TIME", value_parser = lifetime)]
+        lifetime: Duration,
+        /// How often it can be used, 1 to 10
+        #[arg(long, value_name = "N", default_value_t = 1, value_parser = uses)]
+        uses: u32,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Case {
+    /// Login name
+    pub(crate) user: String,
+    /// Why, for log and history: a sentence, or the number of a ticket
+    #[arg(long, value_name = "TEXT", value_parser = Why::parse)]
+    pub(crate) reason: Why,
+}
+
+impl Arguments {
+    /// How to print.
+    pub(crate) fn output(&self) -> Output {
+        Output { format: if self.json { Format::Json } else { Format::Text } }
+    }
+}
+
+fn label(text: &str) -> Result<Label, String> {
+    Label::parse(text)
+        .map_err(|_| "1 to 64 printable characters are wanted, without blanks at the ends".to_owned())
+}
+
+fn lifetime(text: &str) -> Result<Duration, &'static str> {
+    let found = duration(text).ok_or("a number and a unit are wanted: 90m, 2h, 1d")?;
+    if BYPASS_LIFETIME.contains(&found) { Ok(found) } else { Err("a minute to a week is wanted") }
+}
+
+fn uses(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|uses| BYPASS_USES.contains(uses)).ok_or("1 to 10 is wanted")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    const MANUAL: &str = include_str!("../../docs/man/twostep.1");
+
+    #[test]
+    fn the_manual_has_every_command_and_option() {
+        fn look(command: &clap::Command, path: &str) {
+            for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+                if let Some(long) = argument.get_long() {
+                    assert!(MANUAL.contains(&format!("Fl Fl {long}")), "{path} --{long}");
+                }
+            }
+            for inner in command.get_subcommands() {
+                let path = format!("{path} {}", inner.get_name());
+                assert!(inner.has_subcommands() || MANUAL.contains(&format!(".It Cm{path}")), "{path}");
+                look(inner, &path);
+            }
+        }
+        look(&Arguments::command(), "");
+    }
+
+    #[test]
+    fn a_help_desk_must_say_why() {
+        let parse = |words: &[&str]| Arguments::try_parse_from([&["twostep", "help-desk"], words].concat());
+        assert!(parse(&["unlock", "alice"]).is_err());
+        assert!(parse(&["unlock", "alice", "--reason", "INC-7"]).is_ok());
+        assert!(parse(&["bypass", "alice", "--reason", "INC-7", "--for", "2h"]).is_ok());
+        for bad in [["--for", "2"], ["--for", "8d"], ["--for", "30s"]] {
+            assert!(parse(&["bypass", "alice", "--reason", "INC-7", bad[0], bad[1]]).is_err(), "{bad:?}");
+        }
+    }
+}

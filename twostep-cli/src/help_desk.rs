@@ -1,0 +1,73 @@
+//! `help-desk`: somebody else is helped. The broker asks for one's own password and code first.
+
+use crate::changes::text;
+use crate::cli::{Arguments, HelpDesk};
+use crate::conversation::Conversation;
+use crate::failure::Failure;
+use crate::status::Status;
+use serde::Serialize;
+use std::fmt::Write;
+use twostep_core::protocol::own::{self, Aid, Done};
+use twostep_core::protocol::{FromBroker, ToBroker};
+use twostep_terminal::{Report, time};
+
+/// Carries it out.
+pub(crate) fn run(
+    arguments: &Arguments,
+    broker: &mut Conversation<'_>,
+    wanted: &HelpDesk,
+) -> Result<(), Failure> {
+    let (case, aid) = match wanted {
+        HelpDesk::Show(case) => (case, Aid::Show),
+        HelpDesk::Unlock(case) => (case, Aid::Unlock),
+        HelpDesk::Bypass { case, lifetime, uses } => {
+            let lifetime = u32::try_from(lifetime.as_secs()).unwrap_or(u32::MAX);
+            (case, Aid::Bypass { lifetime, uses: *uses })
+        }
+    };
+    let task = own::HelpDesk { user: case.user.clone(), reason: case.reason.to_string(), aid };
+    let output = arguments.output();
+    match broker.ask(&ToBroker::HelpDesk { task })? {
+        FromBroker::Status { status } => output.report(&Status::of(&status)),
+        FromBroker::Done { done: Done::Unlocked { forgotten } } => {
+            output.report(&Unlocked { user: &case.user, forgotten })
+        }
+        FromBroker::Done { done: Done::Bypass { code, until, uses } } => {
+            let code = text(&code)?;
+            output.report(&Given { user: &case.user, code: &code, until: time(until), uses })
+        }
+        _ => return Err(Failure::Strange),
+    }
+    .map_err(Failure::Output)
+}
+
+#[derive(Serialize)]
+struct Unlocked<'a> {
+    user: &'a str,
+    forgotten: u32,
+}
+
+impl Report for Unlocked<'_> {
+    fn text(&self, to: &mut String) {
+        let _ = writeln!(to, "{}: {} wrong codes forgotten", self.user, self.forgotten);
+    }
+}
+
+#[derive(Serialize)]
+struct Given<'a> {
+    user: &'a str,
+    code: &'a str,
+    until: String,
+    uses: u32,
+}
+
+impl Report for Given<'_> {
+    fn text(&self, to: &mut String) {
+        let times = if self.uses == 1 { "once".to_owned() } else { format!("{} times", self.uses) };
+        let _ = writeln!(
+            to,
+            "Bypass code of {}, good {times} until {} at the prompt for a code. It is not shown again:\n\n    {}",
+            self.user, self.until, self.code
+        );
+    }
+}

@@ -1,0 +1,47 @@
+//! Whoever sits in front of the command.
+
+use std::io::{self, BufRead, IsTerminal, Write};
+use twostep_core::secret::Secret;
+use twostep_terminal::printable;
+use zeroize::Zeroizing;
+
+/// Is asked, and told.
+pub(crate) trait Person {
+    /// Asks for something that is not shown while it is typed.
+    fn hidden(&mut self, prompt: &str) -> io::Result<Secret>;
+
+    /// Asks for something that is.
+    fn shown(&mut self, prompt: &str) -> io::Result<Secret>;
+
+    /// Says something, which is not the result of the command.
+    fn tell(&mut self, text: &str);
+}
+
+/// Somebody at a terminal; or a script, which gives one line of standard input for every prompt. What is said goes to standard error.
+pub(crate) struct Terminal;
+
+impl Person for Terminal {
+    fn hidden(&mut self, prompt: &str) -> io::Result<Secret> {
+        if !io::stdin().is_terminal() {
+            return self.shown(prompt);
+        }
+        eprint!("{}", printable(prompt));
+        let typed = Zeroizing::new(rpassword::read_password()?);
+        Ok(Secret::new(typed.as_bytes().to_vec()))
+    }
+
+    fn shown(&mut self, prompt: &str) -> io::Result<Secret> {
+        eprint!("{}", printable(prompt));
+        io::stderr().flush()?;
+        // Its room is made at once: a string that grows leaves copies of itself behind.
+        let mut line = Zeroizing::new(String::with_capacity(2048));
+        if io::stdin().lock().read_line(&mut line)? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        Ok(Secret::new(line.trim_end_matches(['\n', '\r']).as_bytes().to_vec()))
+    }
+
+    fn tell(&mut self, text: &str) {
+        eprintln!("{}", printable(text));
+    }
+}

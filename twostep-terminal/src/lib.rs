@@ -1,0 +1,8 @@
+//! What both commands print, and how: text for people or one JSON document, tables, times, secrets in groups.
+#![forbid(unsafe_code)]
+
+mod output;
+mod text;
+
+pub use output::{Format, Output, Report, is_terminal};
+pub use text::{ago, backup_codes, grouped, printable, table, time, time_or_none};

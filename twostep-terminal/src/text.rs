@@ -1,0 +1,124 @@
+//! Pieces of text.
+
+use comfy_table::{ContentArrangement, Table, presets};
+use std::fmt::Write;
+use twostep_core::time::UnixTime;
+use zeroize::Zeroizing;
+
+/// A table without lines, which `awk` can read too.
+pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
+    let mut table = Table::new();
+    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    table.set_header(header);
+    table.add_rows(rows);
+    let mut text = String::new();
+    for line in table.lines() {
+        text.push_str(line.trim_end());
+        text.push('\n');
+    }
+    text
+}
+
+/// RFC 3339 in UTC: `2026-03-14T15:09:26Z`.
+#[must_use]
+pub fn time(time: UnixTime) -> String {
+    match jiff::Timestamp::from_second(time.0) {
+        Ok(stamp) => stamp.to_string(),
+        Err(_) => format!("@{}", time.0),
+    }
+}
+
+/// [`time`], of what may not have happened.
+#[must_use]
+pub fn time_or_none(when: Option<UnixTime>) -> Option<String> {
+    when.map(time)
+}
+
+/// How long ago something was, as people say it: `3 days ago`.
+#[must_use]
+pub fn ago(then: UnixTime, now: UnixTime) -> String {
+    const UNITS: [(i64, &str); 5] =
+        [(365 * 86_400, "year"), (30 * 86_400, "month"), (86_400, "day"), (3_600, "hour"), (60, "minute")];
+    let seconds = now.0.saturating_sub(then.0);
+    let unit = UNITS.iter().find(|(length, _)| seconds >= *length);
+    match unit {
+        Some((length, name)) => {
+            let count = seconds / length;
+            format!("{count} {name}{} ago", if count == 1 { "" } else { "s" })
+        }
+        None if seconds < -60 => format!("in the future ({})", time(then)),
+        None => "just now".to_owned(),
+    }
+}
+
+/// Letters in groups of four, for those who type them or have them read out.
+#[must_use]
+pub fn grouped(text: &str) -> Zeroizing<String> {
+    let mut groups = Zeroizing::new(String::with_capacity(text.len() + text.len() / 4));
+    for (place, letter) in text.chars().enumerate() {
+        if place > 0 && place % 4 == 0 {
+            groups.push(' ');
+        }
+        groups.push(letter);
+    }
+    groups
+}
+
+/// A text of somebody else's as it can be shown on a terminal: lines stay, and what would move the cursor, change a colour or turn
+/// letters round is written out.
+#[must_use]
+pub fn printable(text: &str) -> String {
+    let turns =
+        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let mut shown = String::with_capacity(text.len());
+    for c in text.chars() {
+        if c != '\n' && (c.is_control() || turns(c)) {
+            let _ = write!(shown, "{}", c.escape_unicode());
+        } else {
+            shown.push(c);
+        }
+    }
+    shown
+}
+
+/// A set of backup codes for people: two a line.
+pub fn backup_codes(to: &mut String, codes: &[&str]) {
+    to.push_str(
+        "Backup codes, each good for one login without the authenticator. They are not shown again:\n\n",
+    );
+    for pair in codes.chunks(2) {
+        let _ = writeln!(to, "    {}", pair.join("    "));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_count_in_their_own_units() {
+        let now = UnixTime(1_800_000_000);
+        for (seconds, told) in [
+            (0, "just now"),
+            (59, "just now"),
+            (60, "1 minute ago"),
+            (7_300, "2 hours ago"),
+            (3 * 86_400 + 5, "3 days ago"),
+            (31 * 86_400, "1 month ago"),
+            (800 * 86_400, "2 years ago"),
+        ] {
+            assert_eq!(ago(UnixTime(now.0 - seconds), now), told);
+        }
+        assert!(ago(UnixTime(now.0 + 3_600), now).starts_with("in the future"));
+    }
+
+    #[test]
+    fn nothing_reaches_the_terminal_but_text() {
+        assert_eq!(printable("a\u{1b}[2J\u{9b}b\u{202e}\nü"), "a\\u{1b}[2J\\u{9b}b\\u{202e}\nü");
+    }
+
+    #[test]
+    fn letters_stand_in_groups_of_four() {
+        assert_eq!(*grouped("GEZDGNBVG"), "GEZD GNBV G");
+    }
+}
