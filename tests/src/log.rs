@@ -52,7 +52,10 @@ impl LogLine {
             .and_then(|rest| rest.split_once('>'))
             .and_then(|(number, rest)| Some((number.parse::<u8>().ok()?, rest)))
             .unwrap_or((13, line));
-        let text = if rest.as_bytes().get(15) == Some(&b' ') { rest.get(16..).unwrap_or(rest) } else { rest };
+        // Some daemons put the time before it: `Nov 22 15:40:00 `.
+        let timed = [(3, b' '), (6, b' '), (9, b':'), (12, b':'), (15, b' ')];
+        let timed = timed.iter().all(|(at, mark)| rest.as_bytes().get(*at) == Some(mark));
+        let text = if timed { rest.get(16..).unwrap_or(rest) } else { rest };
         Self { facility: priority >> 3, severity: priority & 7, text: text.to_owned() }
     }
 }

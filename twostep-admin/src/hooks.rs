@@ -12,11 +12,9 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 use twostep_core::event::Severity;
 use twostep_core::policy;
-use twostep_store::admin::{Due, Occasion, TRIES};
+use twostep_store::admin::{Due, FLAG, Occasion, TRIES};
 use twostep_store::host::{Syslog, monotonic};
 
-/// The file by which the broker says that something is due, for a supervisor to watch.
-const FLAG: &str = "hooks.due";
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -21,8 +21,8 @@ pub(crate) struct Arguments {
     #[arg(long, global = true)]
     pub(crate) json: bool,
     /// Which of your login names, where several have your uid
-    #[arg(long, global = true, value_name = "NAME")]
-    pub(crate) name: Option<String>,
+    #[arg(id = "own_name", long = "name", global = true, value_name = "NAME")]
+    pub(crate) own_name: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -200,6 +200,34 @@ mod tests {
             }
         }
         look(&Arguments::command(), "");
+    }
+
+    #[test]
+    fn every_command_can_be_read() {
+        for line in [
+            "status",
+            "--name alice status",
+            "enroll --label tablet",
+            "app-password add mail --clear",
+            "app-password add mail --name alice",
+            "app-password rename 3 mail --json",
+            "app-password revoke --all",
+            "authenticator add tablet",
+            "authenticator remove 3",
+            "backup-codes",
+            "history --limit 200",
+            "help-desk show alice --reason x",
+            "completions bash",
+        ] {
+            let parsed = Arguments::try_parse_from(["twostep"].into_iter().chain(line.split(' ')));
+            assert!(parsed.is_ok(), "{line}: {parsed:?}");
+        }
+        for line in ["app-password revoke", "app-password revoke x --all", "history --limit 0", ""] {
+            assert!(
+                Arguments::try_parse_from(["twostep"].into_iter().chain(line.split(' '))).is_err(),
+                "{line}"
+            );
+        }
     }
 
     #[test]

@@ -30,7 +30,7 @@ impl<'p> Conversation<'p> {
         let named = named.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
         let policy = configuration::read(named.as_deref())?;
         let link = Link::connect(&policy.paths.runtime.join(SOCKET), ROOT)?;
-        Ok(Self { link, person, name: arguments.name.clone() })
+        Ok(Self { link, person, name: arguments.own_name.clone() })
     }
 
     /// Which of the user's names it is about.

@@ -5,10 +5,17 @@ use std::fmt::Write;
 use twostep_core::time::UnixTime;
 use zeroize::Zeroizing;
 
+/// Fewer columns than this are not reckoned with.
+const NARROW: u16 = 40;
+
 /// A table without lines, which `awk` can read too.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
+    // A terminal that does not know how wide it is says 0; and in one this narrow broken lines are no help.
+    if table.width().is_some_and(|columns| columns < NARROW) {
+        table.set_content_arrangement(ContentArrangement::Disabled);
+    }
     table.set_header(header);
     table.add_rows(rows);
     let mut text = String::new();

@@ -4,7 +4,7 @@
 use crate::broker::{Asker, Broker};
 use crate::declined::Declined;
 use crate::limits::{ANSWER, CONFIRM_TRIES};
-use crate::log::BROKER;
+use crate::log::{self, BROKER};
 use crate::prove::prove;
 use crate::subject::{Standing, Subject, unsettled};
 use std::time::Duration;
@@ -14,14 +14,14 @@ use twostep_core::backup_code::{BackupCode, SET};
 use twostep_core::change::{Action, Author, By};
 use twostep_core::event::{Event, Reason};
 use twostep_core::name::UserName;
-use twostep_core::policy::Unenrolled;
+use twostep_core::policy::{Policy, Unenrolled};
 use twostep_core::ports::Audit;
 use twostep_core::protocol::own::{Change, Done, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::secret::Secret;
 use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Match, Parameters};
 use twostep_host::{Kernel, issuer, now};
-use twostep_store::admin::{NewAuthenticator, NewEnrollment};
+use twostep_store::admin::{FLAG, NewAuthenticator, NewEnrollment, Occasion};
 use twostep_store::vault::Session;
 
 /// Makes a change, if the peer proves who it is.
@@ -115,6 +115,7 @@ impl Course<'_> {
                 let at = now().wall;
                 let id = session.add_app_password(enrollment.id, &name, &password, &author(), at)?;
                 drop(session);
+                raise_flag(&self.subject.policy, Occasion::Create);
                 self.record(Action::AppPasswordAdd, Some(&name));
                 let password = Secret::new(password.grouped().as_bytes().to_vec());
                 Ok(Done::AppPassword { id: id.0, name: name.to_string(), password })
@@ -124,6 +125,7 @@ impl Course<'_> {
                 let session = self.proven(session, &enrollment)?;
                 session.revoke_app_password(enrollment.id, found.id, &author(), now().wall)?;
                 drop(session);
+                raise_flag(&self.subject.policy, Occasion::Revoke);
                 self.record(Action::AppPasswordRevoke, Some(&found.name));
                 Ok(Done::Revoked { names: vec![found.name.to_string()] })
             }
@@ -131,6 +133,7 @@ impl Course<'_> {
                 let session = self.proven(session, &enrollment)?;
                 let all = session.revoke_all_app_passwords(enrollment.id, &author(), now().wall)?;
                 drop(session);
+                raise_flag(&self.subject.policy, Occasion::Revoke);
                 all.iter().for_each(|one| self.record(Action::AppPasswordRevoke, Some(&one.name)));
                 Ok(Done::Revoked { names: all.iter().map(|one| one.name.to_string()).collect() })
             }
@@ -234,6 +237,16 @@ fn confirmed(asker: &Asker<'_>, subject: &Subject) -> Result<(Authenticator, u64
                The phone's clock should be right to within half a minute."
             .to_owned(),
     })
+}
+
+/// Has somebody outside of the broker's sandbox run the administrator's command, which the change itself has made due.
+fn raise_flag(policy: &Policy, occasion: Occasion) {
+    if !occasion.is_wanted(&policy.app.hooks) {
+        return;
+    }
+    if let Err(error) = std::fs::write(policy.paths.runtime.join(FLAG), "") {
+        log::warning(&format!("{FLAG} cannot be written ({error}): run twostep-admin hooks"));
+    }
 }
 
 /// A phone is to be found, an app installed on it.

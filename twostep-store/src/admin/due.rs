@@ -7,6 +7,8 @@ use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::policy::Hooks;
 use twostep_core::time::UnixTime;
 
+/// The file in the `runtime` folder by which the broker says that something is due, for a supervisor to watch.
+pub const FLAG: &str = "hooks.due";
 /// How many times a command is tried.
 pub const TRIES: u32 = 5;
 /// How many can be due; the oldest goes where there would be more.
@@ -47,7 +49,8 @@ impl Occasion {
     }
 
     /// Whether the administrator wants a command run for it.
-    fn is_wanted(self, hooks: &Hooks) -> bool {
+    #[must_use]
+    pub fn is_wanted(self, hooks: &Hooks) -> bool {
         match self {
             Self::Create => hooks.on_create.is_some(),
             Self::Revoke => hooks.on_revoke.is_some(),

@@ -11,7 +11,7 @@ mod reports;
 
 pub use app_passwords::{APP_PASSWORDS_MAX, AppPasswordInfo, LastUse};
 pub use authenticators::AUTHENTICATORS_MAX;
-pub use due::{Due, Occasion, TRIES};
+pub use due::{Due, FLAG, Occasion, TRIES};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
 pub use history::{HISTORY_KEPT, Past};
 pub use init::{BesideKey, Made, init};
