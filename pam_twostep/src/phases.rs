@@ -84,7 +84,17 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
         Err(reason) => return stopped(handle, reason),
     };
     match (wholly_root(), record) {
-        (Ok(true), record) => here::account(handle, flags, &arguments, &login, record.as_ref()),
+        (Ok(true), Some(record)) => {
+            let verdict = here::account(handle, flags, &arguments, &login, Some(&record));
+            // Whoever calls a second time is told the same, and nothing is written or said again.
+            if matches!(verdict, Verdict::Accepted | Verdict::Ignored)
+                && !ffi::keep(handle, Kept::Here(Record { rest: None, ..record }))
+            {
+                return stopped(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
+            }
+            verdict
+        }
+        (Ok(true), None) => here::account(handle, flags, &arguments, &login, None),
         (Ok(false), None) => broker::account_after_key(handle, flags, &arguments, &login),
         // What this process has begun as root it cannot end as somebody else: the broker knows nothing of it.
         (Ok(false), Some(_)) => stopped(
