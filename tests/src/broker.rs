@@ -88,6 +88,27 @@ impl Drop for Broker {
     }
 }
 
+/// Somebody else's socket in the broker's place.
+#[derive(Debug)]
+pub struct FalseBroker(std::os::fd::OwnedFd);
+
+impl FalseBroker {
+    /// Listens where the broker would, as the user this process is.
+    pub fn listen() -> Self {
+        Self(kernel::listen_seqpacket(Path::new(SOCKET)).or_die("listen in the broker's place"))
+    }
+
+    /// Waits for a peer.
+    pub fn accept(&self) -> RawLink {
+        RawLink(kernel::accept(&self.0).or_die("accept a peer"))
+    }
+
+    /// Hands the socket to a command, as a supervisor does.
+    pub fn hand_to(&self, command: &mut Command) {
+        kernel::with_descriptor_3(command, &self.0);
+    }
+}
+
 /// A connection whose messages are bytes, for peers that do as they please.
 #[derive(Debug)]
 pub struct RawLink(std::os::fd::OwnedFd);
@@ -96,6 +117,11 @@ impl RawLink {
     /// Connects with the uids this process has.
     pub fn connect() -> std::io::Result<Self> {
         kernel::connect_seqpacket(Path::new(SOCKET)).map(Self)
+    }
+
+    /// The socket itself, for those who speak the protocol.
+    pub fn into_socket(self) -> std::os::fd::OwnedFd {
+        self.0
     }
 
     /// Sends one packet; false when nobody takes it.

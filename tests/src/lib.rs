@@ -58,7 +58,7 @@ pub mod wait;
 pub mod wiring;
 
 pub use boxes::{in_bare_box, in_box, program_in_box};
-pub use broker::{Broker, RawLink};
+pub use broker::{Broker, FalseBroker, RawLink};
 pub use command::Done;
 pub use console::Console;
 pub use dovecot::{Imap, Login};

@@ -1,7 +1,8 @@
 //! How much each party uses of the broker, and where it ends.
 
 use crate::limits::{
-    COMPLAINT, CONNECTIONS, CONNECTIONS_PARTY, CONNECTIONS_ROOT, OWN_BURST, OWN_EVERY, PROOFS, PROOFS_PARTY,
+    COMPLAINT, CONNECTIONS, CONNECTIONS_KEPT, CONNECTIONS_PARTY, CONNECTIONS_ROOT, OWN_BURST, OWN_EVERY,
+    PROOFS, PROOFS_PARTY,
 };
 use crate::party::Party;
 use std::collections::HashMap;
@@ -55,12 +56,15 @@ impl Spent {
 impl Budget {
     /// One more connection.
     pub(crate) fn connect(&mut self, party: Party) -> Result<(), Spent> {
-        let limit = if party == Party(0) { CONNECTIONS_ROOT } else { CONNECTIONS_PARTY };
+        let (limit, all) = match party {
+            Party(0) => (CONNECTIONS_ROOT, CONNECTIONS),
+            _ => (CONNECTIONS_PARTY, CONNECTIONS - CONNECTIONS_KEPT),
+        };
         let account = self.parties.entry(party).or_default();
         if account.connections >= limit {
             return Err(Spent::Connections);
         }
-        if self.connections >= CONNECTIONS {
+        if self.connections >= all {
             return Err(Spent::Full);
         }
         account.connections += 1;
@@ -160,7 +164,10 @@ mod tests {
                 connected += 1;
             }
         }
-        assert_eq!(connected, CONNECTIONS);
+        assert_eq!(connected, CONNECTIONS - CONNECTIONS_KEPT);
+        for _ in 0..CONNECTIONS_KEPT {
+            assert_eq!(budget.connect(ROOT), Ok(()));
+        }
         assert_eq!(budget.connect(ROOT), Err(Spent::Full));
     }
 

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Connections at once.
 pub(crate) const CONNECTIONS: usize = 1024;
+/// How many of them are kept for root's own processes.
+pub(crate) const CONNECTIONS_KEPT: usize = 128;
 /// Descriptors beside those of connections: the store's, NSS's, the log's.
 pub(crate) const DESCRIPTORS_SPARE: u64 = 512;
 /// Connections at once of root's own processes.

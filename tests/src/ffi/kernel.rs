@@ -254,16 +254,60 @@ pub(crate) fn connect_seqpacket(path: &Path) -> io::Result<OwnedFd> {
     check(socket)?;
     // SAFETY: a descriptor we just made and that nobody else has.
     let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let address = unix_address(path);
+    let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: a live address of the length given, NUL-terminated within it.
+    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
+    Ok(socket)
+}
+
+/// Listens on a sequenced-packet socket at `path`, which is made.
+pub(crate) fn listen_seqpacket(path: &Path) -> io::Result<OwnedFd> {
+    // SAFETY: takes no pointer.
+    let socket = unsafe { libc::socket(libc::AF_UNIX, libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC, 0) };
+    check(socket)?;
+    // SAFETY: a descriptor we just made and that nobody else has.
+    let socket = unsafe { OwnedFd::from_raw_fd(socket) };
+    let address = unix_address(path);
+    let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
+    // SAFETY: a live address of the length given, NUL-terminated within it.
+    unsafe {
+        check(libc::bind(socket.as_raw_fd(), (&raw const address).cast(), length))?;
+        check(libc::listen(socket.as_raw_fd(), 4))?;
+    }
+    Ok(socket)
+}
+
+/// Accepts a connection.
+pub(crate) fn accept(socket: &OwnedFd) -> io::Result<OwnedFd> {
+    // SAFETY: the peer's address is not wanted.
+    let raw =
+        unsafe { libc::accept4(socket.as_raw_fd(), ptr::null_mut(), ptr::null_mut(), libc::SOCK_CLOEXEC) };
+    check(raw)?;
+    // SAFETY: a descriptor we just got and that nobody else has.
+    Ok(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// Makes `command` find a descriptor as number 3.
+pub(crate) fn with_descriptor_3(command: &mut Command, socket: &OwnedFd) {
+    let raw = socket.as_raw_fd();
+    // SAFETY: async-signal-safe, and takes no pointer. The descriptor is open in the child too, before the exec.
+    unsafe {
+        command.pre_exec(move || {
+            // Where it has that number already, dup2 leaves it as it is: to be closed by the exec.
+            check(if raw == 3 { libc::fcntl(raw, libc::F_SETFD, 0) } else { libc::dup2(raw, 3) })
+        });
+    }
+}
+
+fn unix_address(path: &Path) -> libc::sockaddr_un {
     // SAFETY: all zeros is a valid address.
     let mut address: libc::sockaddr_un = unsafe { std::mem::zeroed() };
     address.sun_family = libc::AF_UNIX as libc::sa_family_t;
     for (to, from) in address.sun_path.iter_mut().zip(path.as_os_str().as_bytes()) {
         *to = from.cast_signed();
     }
-    let length = size_of::<libc::sockaddr_un>() as libc::socklen_t;
-    // SAFETY: a live address of the length given, NUL-terminated within it.
-    check(unsafe { libc::connect(socket.as_raw_fd(), (&raw const address).cast(), length) })?;
-    Ok(socket)
+    address
 }
 
 /// Sends one packet.
