@@ -21,7 +21,7 @@ fn mode(path: impl AsRef<Path>) -> u32 {
 }
 
 #[test]
-fn everything_is_put_below_destdir_with_its_mode_and_no_pam_stack_is_touched() {
+fn everything_is_put_below_destdir_with_its_mode() {
     in_box(|host| {
         make_install(host, "/tmp/staged");
         let module = format!("/tmp/staged{}", host.module_path().display());
@@ -30,11 +30,27 @@ fn everything_is_put_below_destdir_with_its_mode_and_no_pam_stack_is_touched() {
         assert_eq!(mode("/tmp/staged/etc/twostep/config.toml"), 0o644);
         assert_eq!(mode("/tmp/staged/var/lib/twostep"), 0o700);
         assert_eq!(mode("/tmp/staged/usr/lib/tmpfiles.d/twostep.conf"), 0o644);
-        let etc: Vec<String> = fs::read_dir("/tmp/staged/etc")
-            .expect("etc was made")
-            .map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned())
-            .collect();
-        assert_eq!(etc, ["twostep"]);
+        for file in ["usr/sbin/twostepd", "usr/bin/twostep"] {
+            assert_eq!(mode(format!("/tmp/staged/{file}")), 0o755, "{file}");
+        }
+        for unit in ["twostepd.service", "twostepd.socket", "twostep-hooks.service", "twostep-hooks.path"] {
+            assert_eq!(mode(format!("/tmp/staged/usr/lib/systemd/system/{unit}")), 0o644, "{unit}");
+        }
+        for page in ["man1/twostep.1", "man8/twostep-admin.8", "man8/twostepd.8"] {
+            assert_eq!(mode(format!("/tmp/staged/usr/share/man/{page}")), 0o644, "{page}");
+        }
+        // Of PAM's stacks our own service's, and no other.
+        let names = |folder: &str| {
+            let mut names: Vec<String> = fs::read_dir(folder)
+                .expect("it was made")
+                .map(|entry| entry.expect("a name").file_name().to_string_lossy().into_owned())
+                .collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names("/tmp/staged/etc"), ["pam.d", "twostep"]);
+        assert_eq!(names("/tmp/staged/etc/pam.d"), ["twostep"]);
+        assert!(host.read("/tmp/staged/etc/pam.d/twostep").contains("@include common-auth"));
     });
 }
 
@@ -42,8 +58,10 @@ fn everything_is_put_below_destdir_with_its_mode_and_no_pam_stack_is_touched() {
 fn a_configuration_that_is_there_already_is_left_alone() {
     in_box(|host| {
         host.write("/etc/twostep/config.toml", "# mine\n");
+        host.write("/etc/pam.d/twostep", "# mine too\n");
         make_install(host, "");
         assert_eq!(host.read("/etc/twostep/config.toml"), "# mine\n");
+        assert_eq!(host.read("/etc/pam.d/twostep"), "# mine too\n");
         assert_eq!(mode("/run/twostep/private"), 0o700);
         host.admin(&["init"]).expect_success();
     });

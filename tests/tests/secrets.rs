@@ -3,6 +3,7 @@
 
 use std::fs;
 
+use twostep_tests::callers::{as_user, su};
 use twostep_tests::process::memory_holds;
 use twostep_tests::{Console, Done, Host, Imap, OrDie, in_box};
 
@@ -83,6 +84,69 @@ fn after_a_login_neither_log_nor_memory_holds_the_secret() {
                 assert!(!holds(line.text.as_bytes(), secret), "{what} was logged: {line}");
             }
             assert!(!line.text.contains(&code) && !line.text.contains(PASSWORD), "{line}");
+        }
+    });
+}
+
+/// The broker lives long, and passwords, codes and new secrets pass through it.
+#[test]
+fn after_logins_and_changes_the_broker_remembers_nothing() {
+    in_box(|host| {
+        host.wire_su_and_sudo();
+        host.add_user("alice", PASSWORD);
+        host.add_user("bob", PASSWORD);
+        let broker = host.start_broker();
+        let mut console = as_user(host, "alice", "/usr/bin/twostep", &["enroll", "--no-qr"], &[]);
+        console.answer("Password: ", PASSWORD);
+        console.wait_for("secret  ");
+        let secret: String = console.wait_for("\n").chars().filter(|c| !c.is_whitespace()).collect();
+        let mut phone = twostep_tests::Phone::new(&secret);
+        let first = phone.fresh_code();
+        console.answer("Code that the authenticator shows: ", &first);
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+        let shown = console.shown().replace('\r', "");
+        let codes: Vec<String> = shown
+            .rsplit("not shown again:")
+            .next()
+            .unwrap_or_default()
+            .split_whitespace()
+            .map(str::to_owned)
+            .collect();
+        let mut console = as_user(host, "alice", "/usr/bin/twostep", &["app-password", "add", "mail"], &[]);
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", &codes[0]);
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+        let shown = console.shown().replace('\r', "");
+        let app_password =
+            shown.lines().rev().find(|line| line.len() == 19).or_die_missing("an app password");
+        let second = phone.fresh_code();
+        let mut console = su(host, "bob", "alice");
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", &second);
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+
+        let plain =
+            |text: &str| text.chars().filter(char::is_ascii_alphanumeric).collect::<String>().into_bytes();
+        let mut secrets = vec![
+            ("the account password", PASSWORD.as_bytes().to_vec()),
+            ("the secret in base32", secret.as_bytes().to_vec()),
+            ("the secret", from_base32(&secret)),
+            ("the app password", app_password.as_bytes().to_vec()),
+            ("the app password without blanks", plain(&app_password)),
+            (
+                "the master key's text",
+                fs::read("/etc/twostep/master.key").or_die("read").trim_ascii().to_vec(),
+            ),
+        ];
+        for code in &codes {
+            secrets.push(("a backup code", code.as_bytes().to_vec()));
+            secrets.push(("a backup code without dashes", plain(code)));
+        }
+        for (what, secret) in secrets {
+            assert!(!memory_holds(broker.pid(), &secret), "{what} is in the broker's memory");
+        }
+        for line in host.log_lines() {
+            assert!(!line.text.contains(&first) && !line.text.contains(&second), "{line}");
         }
     });
 }
