@@ -120,7 +120,7 @@ impl Who {
 }
 
 impl What {
-    fn login(self, users: &Users) -> Login {
+    pub(crate) fn login(self, users: &Users) -> Login {
         let config = users.config.display();
         let code = format!(
             "auth required pam_twostep.so config={config}\naccount required pam_twostep.so config={config}"

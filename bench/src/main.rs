@@ -3,6 +3,7 @@
 //! | started as | what it does |
 //! |---|---|
 //! | `twostep-bench` | logins through the real libpam, in a throw-away root (as root) |
+//! | `twostep-bench --broker` | what the broker costs beside logins in process, how much it takes, its memory (as root) |
 //! | `twostep-bench --store` | what SQLite's journal modes and page sizes cost; the choice stands in docs/store.md |
 //! | `twostep-bench --login` | one login, told on stdin; how the first form makes a fresh process |
 //!
@@ -11,6 +12,7 @@
 // The clock is what this program is about, and its own place in the file system tells it where the disk is.
 #![allow(clippy::disallowed_methods)]
 
+mod broker;
 mod contest;
 mod journal;
 mod login;
@@ -32,13 +34,17 @@ fn main() -> ExitCode {
             report::print(&figures);
             ExitCode::SUCCESS
         }),
+        Some("--broker") => program_in_box(|host| {
+            broker::run(host);
+            ExitCode::SUCCESS
+        }),
         Some("--store") => {
             journal::run();
             ExitCode::SUCCESS
         }
         Some("--login") => login::one_from_stdin(),
         Some(_) => {
-            eprintln!("twostep-bench: --store or nothing");
+            eprintln!("twostep-bench: --broker, --store or nothing");
             ExitCode::from(2)
         }
     }

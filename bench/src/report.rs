@@ -31,7 +31,7 @@ impl Who {
 }
 
 impl What {
-    fn title(self) -> &'static str {
+    pub(crate) fn title(self) -> &'static str {
         match self {
             Self::NotEnrolled => "not enrolled",
             Self::Right => "right code",

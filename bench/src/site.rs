@@ -59,8 +59,24 @@ impl Site {
 impl Site {
     /// Takes what was made off the disk.
     pub(crate) fn clear(self) {
-        fs::remove_dir_all(disk()).or_die("remove this run's files");
+        clear();
     }
+}
+
+/// For those who need no rivals: alice, bob, and our store with a thousand users.
+pub(crate) fn ours_alone(host: &Host) -> Users {
+    put_on_disk(host, &["/var/lib/twostep"]);
+    for name in [ALICE, BOB] {
+        host.add_user(name, PASSWORD);
+    }
+    let users = Users::make(host, "thousand", 1_000);
+    host.command("sync", &[]).expect_success();
+    users
+}
+
+/// Takes what was made off the disk.
+pub(crate) fn clear() {
+    fs::remove_dir_all(disk()).or_die("remove this run's files");
 }
 
 /// Where the box has the real disk.

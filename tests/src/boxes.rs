@@ -55,7 +55,7 @@ pub fn in_bare_box<F: FnOnce(&Host)>(test: F) {
 /// only by `main`.
 pub fn program_in_box(body: impl FnOnce(&Host) -> ExitCode) -> ExitCode {
     let body = |host: &Host| if body(host) == ExitCode::SUCCESS { 0 } else { 1 };
-    let again = Again { arguments: Vec::new(), output: Output::Direct };
+    let again = Again { arguments: std::env::args().skip(1).collect(), output: Output::Direct };
     match stage() {
         Stage::Outside => match again.outside(true) {
             Ok(()) => ExitCode::SUCCESS,

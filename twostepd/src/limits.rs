@@ -3,15 +3,15 @@
 use std::time::Duration;
 
 /// Connections at once.
-pub(crate) const CONNECTIONS: usize = 1024;
+pub(crate) const CONNECTIONS: usize = 2048;
 /// How many of them are kept for root's own processes.
-pub(crate) const CONNECTIONS_KEPT: usize = 128;
+pub(crate) const CONNECTIONS_KEPT: usize = 256;
 /// Descriptors beside those of connections: the store's, NSS's, the log's.
 pub(crate) const DESCRIPTORS_SPARE: u64 = 512;
 /// Connections at once of root's own processes.
 pub(crate) const CONNECTIONS_ROOT: usize = 512;
 /// Connections at once of any other user's processes, su and sudo run by that user among them.
-pub(crate) const CONNECTIONS_PARTY: usize = 64;
+pub(crate) const CONNECTIONS_PARTY: usize = 128;
 /// Requests that a user can make for himself at a stretch.
 pub(crate) const OWN_BURST: u32 = 20;
 /// After which he gets one more each time this has gone by.
