@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Unlock(User),
     /// Show what was changed, when, by whom and why: newest first
     History(History),
-    /// Run the commands of [app] on_create and on_revoke that are due
+    /// Run the on_create and on_revoke commands that are due
     Hooks,
     /// Say what a service would demand of a user, and why
     Explain(Explain),
