@@ -1,15 +1,16 @@
-//! `make demo`: a real sshd and a real Dovecot in a throw-away copy of this host, and what they let in.
+//! `make demo`: a real sshd, su and Dovecot in a throw-away copy of this host, and what they let in; and a user who helps herself.
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
-use twostep_tests::{Host, Imap, Phone, Ssh, program_in_box};
+use twostep_tests::callers::{as_user, su};
+use twostep_tests::{Broker, Host, Imap, Phone, Ssh, program_in_box};
 
 const PASSWORD: &str = "correct horse";
 
 fn main() -> ExitCode {
     program_in_box(|host| {
-        let (mut phone, app_password) = set_up(host);
+        let (mut phone, app_password, _broker) = set_up(host);
         let mut transcript = Transcript::new();
 
         transcript.say("\nssh, a real sshd on 127.0.0.1:");
@@ -42,12 +43,20 @@ fn main() -> ExitCode {
         );
         transcript.ssh("bob, not enrolled: password", Expected::In, Ssh::to("bob").answers(&[PASSWORD]));
 
+        transcript.say("\nbob says \"su alice\", which is not wholly root and asks twostepd:");
+        transcript.su("password, code from the phone", Expected::In, host, &phone.fresh_code());
+        transcript.su("password, a wrong code", Expected::Refused, host, &wrong);
+
         transcript.say("\nIMAP, a real Dovecot on 127.0.0.1:");
         transcript.imap("account password", Expected::Refused, "alice", PASSWORD);
         transcript.imap("app password \"laptop\"", Expected::In, "alice", &app_password);
         host.admin(&["app-password", "revoke", "alice", "laptop", "--yes"]).expect_success();
         transcript.imap("\"laptop\" after its revocation", Expected::Refused, "alice", &app_password);
         transcript.imap("bob, not enrolled: password", Expected::In, "bob", PASSWORD);
+
+        transcript.say("\nalice helps herself, without any privilege:");
+        let made = transcript.app_password("twostep app-password add phone", host, &phone.fresh_code());
+        transcript.imap("IMAP with it", Expected::In, "alice", &made);
 
         transcript.say("\nWhat the host logged (authpriv):");
         for line in host.log_lines() {
@@ -59,21 +68,23 @@ fn main() -> ExitCode {
     })
 }
 
-fn set_up(host: &Host) -> (Phone, String) {
+fn set_up(host: &Host) -> (Phone, String, Broker) {
     println!(
         "A throw-away copy of this host, with its own /etc, network and log. Nothing on the host itself changes.\n"
     );
     host.add_user("alice", PASSWORD);
     host.add_user("bob", PASSWORD);
     host.wire_sshd();
+    host.wire_su_and_sudo();
     host.wire_dovecot();
     host.start_sshd("");
     host.start_dovecot();
+    let broker = host.start_broker();
     println!("  # twostep-admin enroll alice                      (bob is left as he is)");
     let phone = host.enroll("alice");
     println!("  # twostep-admin app-password add alice laptop");
     let app_password = host.add_app_password("alice", "laptop");
-    (phone, app_password)
+    (phone, app_password, broker)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -117,6 +128,25 @@ impl Transcript {
         let attempt = connection.run("true");
         let prompts: Vec<String> = attempt.prompts.iter().map(|prompt| as_asked(prompt)).collect();
         self.line(tried, expected, attempt.success, &format!("asked {}", prompts.join(", then ")));
+    }
+
+    fn su(&mut self, tried: &str, expected: Expected, host: &Host, code: &str) {
+        let mut console = su(host, "bob", "alice");
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", code);
+        let success = console.end() == Some(0);
+        self.line(tried, expected, success, "asked \"Password:\", then \"Verification code:\"");
+    }
+
+    /// Has alice make an app password on a terminal of hers; it.
+    fn app_password(&mut self, tried: &str, host: &Host, code: &str) -> String {
+        let words: Vec<&str> = tried.split(' ').skip(1).collect();
+        let mut console = as_user(host, "alice", "/usr/bin/twostep", &words, &[]);
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", code);
+        let success = console.end() == Some(0);
+        self.line(tried, Expected::In, success, "asked both; printed once, alone on its line");
+        console.shown().trim_end().lines().next_back().unwrap_or_default().trim().to_owned()
     }
 
     fn imap(&mut self, tried: &str, expected: Expected, user: &str, password: &str) {

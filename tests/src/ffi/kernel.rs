@@ -236,13 +236,15 @@ pub(crate) fn with_user_and_limits(command: &mut Command, uid: u32, limits: Vec<
     // SAFETY: all calls are async-signal-safe; pointers are to live locals, and setgroups' count is zero.
     unsafe {
         command.pre_exec(move || {
+            check(libc::setgroups(0, ptr::null()))?;
+            check(libc::setgid(uid))?;
+            check(libc::setuid(uid))?;
+            // By the user, as from a shell: a change of uid beyond RLIMIT_NPROC would make the exec fail.
             for (resource, value) in &limits {
                 let limit = libc::rlimit { rlim_cur: *value, rlim_max: *value };
                 check(libc::setrlimit(*resource, &raw const limit))?;
             }
-            check(libc::setgroups(0, ptr::null()))?;
-            check(libc::setgid(uid))?;
-            check(libc::setuid(uid))
+            Ok(())
         });
     }
 }
