@@ -4,7 +4,7 @@ use crate::cli::{Arguments, Check};
 use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
-use crate::{health, stacks};
+use crate::{broker, health, stacks};
 use serde::Serialize;
 use std::fmt::{Display, Write};
 use std::process::ExitCode;
@@ -23,7 +23,11 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
             "mend that first",
         )),
     }
-    findings.extend(stacks::check(&wanted.pam_dir, policy.as_ref()));
+    let stacks = stacks::check(&wanted.pam_dir, policy.as_ref());
+    findings.extend(stacks.findings);
+    if let Some(policy) = &policy {
+        findings.extend(broker::check(policy, &stacks.wired));
+    }
     findings.sort_by_key(|finding| finding.severity);
     let ok = findings.iter().all(|finding| finding.severity != Severity::Error);
     Output::of(arguments).report(&Checked { ok, findings })?;

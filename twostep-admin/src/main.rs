@@ -7,6 +7,7 @@ mod app_passwords;
 mod audit;
 mod authenticators;
 mod backup_codes;
+mod broker;
 mod bypass;
 mod check;
 mod cli;

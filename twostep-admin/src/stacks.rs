@@ -3,20 +3,29 @@
 use crate::check::Finding;
 use crate::stack::{Stack, base};
 use crate::stack_file::{self, Entry};
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
-use twostep_core::policy::Policy;
+use twostep_core::policy::{Policy, SELF_SERVICE};
 
 pub(crate) const MODULE: &str = "pam_twostep.so";
 
-/// All findings in a folder of stacks.
-pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Vec<Finding> {
+/// What was seen in a folder of stacks.
+#[derive(Default)]
+pub(crate) struct Seen {
+    pub(crate) findings: Vec<Finding>,
+    /// The services whose own file names the module.
+    pub(crate) wired: BTreeSet<String>,
+}
+
+/// Looks at a folder of stacks.
+pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Seen {
     let files = match read(folder) {
         Ok(files) => files,
         Err(error) => {
             let message = format!("cannot be read: {error}");
-            return vec![Finding::error(folder.display(), message, "run it as root")];
+            let finding = Finding::error(folder.display(), message, "run it as root");
+            return Seen { findings: vec![finding], ..Seen::default() };
         }
     };
     let included: HashSet<&str> = files
@@ -27,23 +36,24 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Vec<Finding> {
             Entry::Module(_) => None,
         })
         .collect();
-    let mut findings = Vec::new();
-    let mut named = false;
+    let mut seen = Seen::default();
     for (name, entries) in &files {
         let mut stack =
             Stack { path: folder.join(name), entries, files: &files, policy, name, findings: Vec::new() };
-        named |= stack.check(included.contains(name.as_str()));
-        findings.append(&mut stack.findings);
+        if stack.check(included.contains(name.as_str())) {
+            seen.wired.insert(name.clone());
+        }
+        seen.findings.append(&mut stack.findings);
     }
-    if !named {
-        let remedy = "README.md has the lines for sshd and Dovecot";
-        findings.push(Finding::note(
+    if seen.wired.iter().all(|name| name == SELF_SERVICE) {
+        let remedy = "README.md has the lines for sshd, su, sudo and Dovecot";
+        seen.findings.push(Finding::note(
             folder.display(),
-            format!("no file names {MODULE}: nothing asks for a code"),
+            format!("no service's file names {MODULE}: nothing asks for a code"),
             remedy,
         ));
     }
-    findings
+    seen
 }
 
 /// Files by their names.

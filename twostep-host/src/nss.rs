@@ -43,6 +43,14 @@ impl Nss {
         let groups = getgrouplist(&name, found.gid).map_err(failed("getgrouplist"))?;
         Ok(if listed || of(&groups) { Membership::Member } else { Membership::None })
     }
+
+    /// Whether there is such a group.
+    ///
+    /// # Errors
+    /// When the look-up itself failed.
+    pub fn has_group(&self, group: &str) -> Result<bool, DirectoryFailed> {
+        Ok(Group::from_name(group).map_err(failed("getgrnam_r"))?.is_some())
+    }
 }
 
 /// How somebody stands to a group.
@@ -83,5 +91,7 @@ mod tests {
         assert_eq!(Nss.membership(&root, "root"), Ok(Membership::Member));
         assert_eq!(Nss.membership(&root, "nogroup"), Ok(Membership::None));
         assert_eq!(Nss.membership(&root, "no-such-group"), Ok(Membership::NoGroup));
+        assert_eq!(Nss.has_group("root"), Ok(true));
+        assert_eq!(Nss.has_group("no-such-group"), Ok(false));
     }
 }

@@ -203,7 +203,9 @@ fn what_editors_leave_behind_is_no_service() {
         assert_eq!(of_service(&place, name, "auth optional pam_twostep.so nonsense\n"), Vec::<String>::new());
     }
     assert!(
-        findings(&place).iter().any(|finding| finding["message"].as_str().unwrap().contains("no file names"))
+        findings(&place)
+            .iter()
+            .any(|finding| finding["message"].as_str().unwrap().contains("no service's file names"))
     );
 }
 
@@ -281,4 +283,38 @@ fn a_secret_that_does_not_open_is_an_error() {
     fs::write(&store, bytes).unwrap();
     let errors = messages(&place, "error").join("\n");
     assert!(errors.contains("does not open"), "{errors}");
+}
+
+/// No broker is there for a store of one's own: what that means goes by who needs one.
+#[test]
+fn a_broker_that_is_not_there_is_an_error_where_somebody_needs_it() {
+    let place = healthy("check-broker");
+    fs::create_dir_all(place.folder.join("run")).unwrap();
+    let notes = messages(&place, "note").join("\n");
+    assert!(notes.contains("users cannot use twostep(1)"), "{notes}");
+    assert!(notes.contains("users cannot change anything themselves"), "{notes}");
+
+    let asks = "@include common-auth\nauth required pam_twostep.so\naccount required pam_twostep.so\n@include common-account\n";
+    place.write("pam.d/twostep", asks, 0o644);
+    place.write("pam.d/sshd", asks, 0o644);
+    assert_eq!(messages(&place, "error"), Vec::<String>::new());
+    place.write("pam.d/su", asks, 0o644);
+    place.write("pam.d/postgresql", asks, 0o644);
+    let errors = messages(&place, "error").join("\n");
+    assert!(errors.ends_with("nobody gets in by su"), "{errors}");
+    place.configure("[broker]\ncallers = { root = [\"postgresql\"] }");
+    let errors = messages(&place, "error").join("\n");
+    assert!(errors.ends_with("nobody gets in by postgresql, su"), "{errors}");
+}
+
+#[test]
+fn names_that_nss_does_not_know_are_told() {
+    let place = healthy("check-broker-names");
+    place.configure(
+        "[broker]\ncallers = { nobody-here = [\"exim\"] }\nhelp_desk = \"no-desk\"\nprotected = [\"root\", \"no-such\"]",
+    );
+    let warnings = messages(&place, "warning").join("\n");
+    assert!(warnings.contains("callers names this user") && warnings.contains("nobody is of the help desk"));
+    let errors = messages(&place, "error").join("\n");
+    assert!(errors.contains("the help desk can do nothing"), "{errors}");
 }

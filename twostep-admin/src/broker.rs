@@ -1,0 +1,97 @@
+//! The broker, as `check` looks at it: whether it is there for those who need it, and whether NSS knows whom the configuration names.
+
+use crate::check::Finding;
+use std::collections::BTreeSet;
+use twostep_core::policy::{Origin, Policy, SELF_SERVICE};
+use twostep_core::ports::{Directory, DirectoryFailed};
+use twostep_store::host::Nss;
+use twostep_store::host::link::{Link, SOCKET};
+
+/// Services that set-uid programs, or programs of the user's own, ask PAM for. Others are known by `[broker] callers`.
+const BROKERED: [&str; 14] = [
+    "cinnamon-screensaver",
+    "doas",
+    "i3lock",
+    "kde",
+    "mate-screensaver",
+    "polkit-1",
+    "su",
+    "su-l",
+    "sudo",
+    "sudo-i",
+    "swaylock",
+    "vlock",
+    "xfce4-screensaver",
+    "xscreensaver",
+];
+
+/// All findings about it. `wired` are the services whose stacks name the module.
+pub(crate) fn check(policy: &Policy, wired: &BTreeSet<String>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    presence(policy, wired, &mut findings);
+    if !wired.contains(SELF_SERVICE) {
+        findings.push(Finding::note(
+            SELF_SERVICE,
+            "no stack of this name with the module in it: users cannot change anything themselves",
+            format!("put the shipped file at /etc/pam.d/{SELF_SERVICE}"),
+        ));
+    }
+    if let Err(DirectoryFailed(cause)) = names(policy, &mut findings) {
+        findings.push(Finding::error(
+            "[broker]",
+            cause,
+            "getent must work: is the directory service running?",
+        ));
+    }
+    findings
+}
+
+/// Whether it can be asked.
+fn presence(policy: &Policy, wired: &BTreeSet<String>, findings: &mut Vec<Finding>) {
+    let socket = policy.paths.runtime.join(SOCKET);
+    let Err(error) = Link::connect(&socket, 0) else { return };
+    let granted = policy.broker.callers.iter().flat_map(|caller| &caller.services);
+    let brokered: BTreeSet<&str> =
+        BROKERED.into_iter().chain(granted.map(|service| service.as_str())).collect();
+    let refused: Vec<&str> =
+        wired.iter().map(String::as_str).filter(|name| brokered.contains(name)).collect();
+    findings.push(if refused.is_empty() {
+        Finding::note(socket.display(), format!("{error}: users cannot use twostep(1)"), error.remedy())
+    } else {
+        let message = format!("{error}: nobody gets in by {}", refused.join(", "));
+        Finding::error(socket.display(), message, error.remedy())
+    });
+}
+
+/// Users and groups that the configuration names.
+fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFailed> {
+    let broker = &policy.broker;
+    for caller in &broker.callers {
+        if Nss.find(caller.user.as_str())?.is_none() {
+            let (user, message) =
+                (&caller.user, "[broker] callers names this user, and NSS does not know it");
+            findings.push(Finding::warning(user, message, "mend the name, or leave it out"));
+        }
+    }
+    let Some(help_desk) = &broker.help_desk else { return Ok(()) };
+    if !Nss.has_group(help_desk)? {
+        let message =
+            "[broker] help_desk names this group, and NSS does not know it: nobody is of the help desk";
+        findings.push(Finding::warning(
+            help_desk,
+            message,
+            format!("groupadd {help_desk}, or mend the name"),
+        ));
+    }
+    if broker.protected.origin == Origin::Default {
+        return Ok(());
+    }
+    for group in &broker.protected.value {
+        if !Nss.has_group(group)? {
+            let message =
+                "[broker] protected names this group, and NSS does not know it: the help desk can do nothing";
+            findings.push(Finding::error(group, message, "mend the name, or leave it out"));
+        }
+    }
+    Ok(())
+}
