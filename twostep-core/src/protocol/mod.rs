@@ -67,4 +67,6 @@ impl Message for FromBroker {
 }
 
 #[cfg(test)]
+mod document_tests;
+#[cfg(test)]
 mod tests;

@@ -257,6 +257,12 @@ macro_rules! choices {
             $($(#[$about])* $variant $({ $($(#[$note])* $field: $type,)* })?,)*
         }
 
+        #[cfg(test)]
+        impl $name {
+            pub(in crate::protocol) const CHOICES: &'static [$crate::protocol::document_tests::Choice] =
+                &[$(($tag, stringify!($variant), &[$($((stringify!($field), stringify!($type)),)*)?]),)*];
+        }
+
         impl $crate::protocol::wire::Field for $name {
             fn put(&self, to: &mut $crate::protocol::wire::Writer) {
                 match self {
@@ -287,6 +293,12 @@ macro_rules! fields {
         $(#[$meta])*
         pub struct $name {
             $($(#[$note])* pub $field: $type,)*
+        }
+
+        #[cfg(test)]
+        impl $name {
+            pub(in crate::protocol) const FIELDS: &'static [$crate::protocol::document_tests::Named] =
+                &[$((stringify!($field), stringify!($type)),)*];
         }
 
         impl $crate::protocol::wire::Field for $name {
