@@ -138,6 +138,38 @@ fn no_guess_goes_uncounted() {
     });
 }
 
+/// Killed sooner or later after the guess was typed: whoever has seen that it was wrong has had it counted.
+#[test]
+fn no_outcome_is_seen_before_it_is_counted() {
+    in_box(|host| {
+        let phone = with_alice_and_bob(host);
+        let broker = host.start_broker();
+        let wrong = phone.wrong_code();
+        let mut seen = 0;
+        for round in 0..24 {
+            host.admin(&["unlock", "alice"]).expect_success();
+            let mut console = su(host, "bob", "alice");
+            console.answer("Password: ", PASSWORD);
+            console.wait_for("Verification code: ");
+            console.type_line(&wrong);
+            // The last rounds let it come to its end.
+            if round < 20 {
+                std::thread::sleep(std::time::Duration::from_micros(400 * round));
+                console.signal(libc::SIGKILL);
+            }
+            console.end();
+            let told = console.shown().contains("failure");
+            twostep_tests::eventually("the broker to be done with it", || {
+                (broker.threads() == 1).then_some(())
+            });
+            let counted = host.admin_json(&["show", "alice"])["wrong_codes"].as_u64();
+            assert!(counted == Some(1) || (!told && counted == Some(0)), "round {round}: {counted:?}");
+            seen += u32::from(told);
+        }
+        assert!(seen >= 4, "{seen} of 24 were seen");
+    });
+}
+
 /// Resource limits survive the exec of a setuid program. Whatever they break is a refusal, and leaves the store as it was.
 #[test]
 fn no_resource_limit_lets_anybody_in_or_spoils_the_store() {
