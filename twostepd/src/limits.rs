@@ -41,3 +41,78 @@ pub(crate) const CONFIRM_TRIES: u8 = 3;
 
 /// The stack of a thread, in bytes. A login uses less than 64 KiB of it.
 pub(crate) const STACK: usize = 512 * 1024;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twostep_core::protocol::REQUEST_MAX;
+    use twostep_host::link::{CONNECT, WRITE};
+
+    /// Every limit: its name, and how it stands in a table of docs/broker.md or docs/protocol.md.
+    fn documented() -> Vec<(&'static str, &'static str, String)> {
+        let seconds = |limit: Duration| format!("{} s", limit.as_secs_f64());
+        let descriptors = CONNECTIONS as u64 + DESCRIPTORS_SPARE;
+        vec![
+            ("CONNECTIONS", "connections at once", CONNECTIONS.to_string()),
+            ("CONNECTIONS_KEPT", "of these, kept for root's own processes", CONNECTIONS_KEPT.to_string()),
+            (
+                "DESCRIPTORS_SPARE",
+                "descriptors it wants, those of connections among them",
+                descriptors.to_string(),
+            ),
+            ("CONNECTIONS_ROOT", "connections at once of root's own processes", CONNECTIONS_ROOT.to_string()),
+            (
+                "CONNECTIONS_PARTY",
+                "connections at once of any other user's processes",
+                CONNECTIONS_PARTY.to_string(),
+            ),
+            ("OWN_BURST", "requests for oneself at a stretch, unless by uid 0", OWN_BURST.to_string()),
+            ("OWN_EVERY", "then one more every", seconds(OWN_EVERY)),
+            ("PROOFS", "proofs (password and code for a change) at once", PROOFS.to_string()),
+            ("PROOFS_PARTY", "proofs at once of one user", PROOFS_PARTY.to_string()),
+            ("FIRST", "a new connection without a request", seconds(FIRST)),
+            ("FIRST", "the broker for the first message", seconds(FIRST)),
+            ("ANSWER", "an answer of a person's", seconds(ANSWER)),
+            ("ANSWER", "the broker for `Answer`", seconds(ANSWER)),
+            ("ANSWER", "a code of a new authenticator, each", seconds(ANSWER * 2)),
+            ("ANSWER", "the broker for each `Confirm`", seconds(ANSWER * 2)),
+            ("COMMIT", "from the verdict of the auth phase to the account phase", seconds(COMMIT)),
+            ("COMMIT", "the broker for `Commit`", seconds(COMMIT)),
+            ("PROOF", "a proof in all", seconds(PROOF)),
+            ("PROOF", "the broker for a whole proof", seconds(PROOF)),
+            (
+                "LINGER",
+                "the process of a proof, once nobody speaks to it any more; then it is killed",
+                seconds(LINGER),
+            ),
+            ("DRAIN", "requests that run at SIGTERM; then the same once more", seconds(DRAIN)),
+            ("COMPLAINT", "between two lines in the log about what one user may not ask", seconds(COMPLAINT)),
+            ("CONFIRM_TRIES", "codes of a new authenticator that can be tried", CONFIRM_TRIES.to_string()),
+            (
+                "STACK",
+                "stack of a thread, of which every connection has one",
+                format!("{} KiB", STACK / 1024),
+            ),
+            // Of others, which the broker keeps to.
+            ("REQUEST_MAX", "a message to the broker", format!("{REQUEST_MAX} bytes")),
+            ("CONNECT", "the module and `twostep` to be connected", seconds(CONNECT)),
+            ("CONNECT", "too many wait to be accepted", seconds(CONNECT)),
+            ("WRITE", "a message that the other side does not take", seconds(WRITE)),
+            ("WRITE", "either side for the other to take a message", seconds(WRITE)),
+        ]
+    }
+
+    #[test]
+    fn every_limit_is_documented() {
+        let documents = [include_str!("../../docs/broker.md"), include_str!("../../docs/protocol.md")];
+        let documented = documented();
+        for (name, what, limit) in &documented {
+            let row = format!("| {what} | {limit} |");
+            assert!(documents.iter().any(|text| text.lines().any(|line| line == row)), "{name}: {row}");
+        }
+        let all = include_str!("limits.rs").lines().filter_map(|line| line.strip_prefix("pub(crate) const "));
+        for name in all.filter_map(|line| line.split(':').next()) {
+            assert!(documented.iter().any(|(known, ..)| *known == name), "{name} is in no document");
+        }
+    }
+}
