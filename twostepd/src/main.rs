@@ -65,3 +65,32 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_arguments_fit_together() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn the_manual_has_every_option() {
+        let manual = include_str!("../../docs/man/twostepd.8");
+        let mut command = Arguments::command();
+        // With those that clap has of its own.
+        command.build();
+        for argument in command.get_arguments().filter(|argument| !argument.is_hide_set()) {
+            let long = argument.get_long().map(|long| format!("Fl Fl {long}"));
+            let short = argument.get_short().map(|short| format!("Fl {short} "));
+            for option in long.into_iter().chain(short) {
+                assert!(
+                    manual.lines().any(|line| line.starts_with(".It") && line.contains(&option)),
+                    "{option}"
+                );
+            }
+        }
+    }
+}
