@@ -7,12 +7,13 @@ use crate::output::{Report, table, time};
 use serde::Serialize;
 use twostep_core::name::UserName;
 use twostep_core::ports::Person;
-use twostep_store::admin::Past;
+use twostep_store::admin::{Past, Whose};
 
 /// Shows it, of one user or of all. It is kept under the name, also of those who are enrolled no more.
 pub(crate) fn run(context: &Context, wanted: &History) -> Result<(), Failure> {
     let user = wanted.user.as_deref().map(name).transpose()?;
-    let found = context.session()?.history(user.as_ref(), wanted.limit)?;
+    let whose = user.as_ref().map_or(Whose::All, Whose::Name);
+    let found = context.session()?.history(whose, wanted.limit)?;
     context.output.report(&Shown(found.into_iter().map(Entry::of).collect()))
 }
 

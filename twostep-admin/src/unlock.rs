@@ -14,7 +14,7 @@ pub(crate) fn run(context: &Context, wanted: &User) -> Result<(), Failure> {
     let enrollment = subject.enrolled()?;
     let failures = context
         .session()?
-        .unlock(enrollment.id, &context.author, context.now.wall)
+        .unlock_by_this_clock(enrollment.id, &context.author, context.now.wall)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, Action::Unlock, None);
     context.output.report(&Unlocked { user: subject.name.as_str(), failures_forgotten: failures })
@@ -28,6 +28,7 @@ struct Unlocked<'a> {
 
 impl Report for Unlocked<'_> {
     fn text(&self, to: &mut String) {
-        let _ = writeln!(to, "{}: {} wrong codes forgotten", self.user, self.failures_forgotten);
+        let forgotten = twostep_terminal::counted(self.failures_forgotten, "wrong code");
+        let _ = writeln!(to, "{}: {forgotten} forgotten", self.user);
     }
 }

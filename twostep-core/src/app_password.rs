@@ -8,6 +8,7 @@ use crate::crypto::{Subkey, Tag};
 use crate::memory_hard::Hash;
 use crate::random::{Entropy, NoEntropy, characters};
 use crate::secret::same;
+use crate::text::is_plain_line;
 use crate::time::UnixTime;
 use std::fmt;
 use zeroize::{Zeroize, ZeroizeOnDrop, Zeroizing};
@@ -43,7 +44,8 @@ pub struct Stored {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Label(String);
 
-/// A text that is no label: empty, longer than [`LABEL_MAX`] characters, with control characters, or blank at an end.
+/// A text that is no label: empty, longer than [`LABEL_MAX`] characters, blank at an end, or with letters that disturb others
+/// ([`crate::text::disturbs`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadLabel;
 
@@ -120,11 +122,13 @@ impl Label {
     /// # Errors
     /// [`BadLabel`], see there.
     pub fn parse(text: &str) -> Result<Self, BadLabel> {
-        let length = text.chars().count();
-        if length == 0 || length > LABEL_MAX || text.chars().any(char::is_control) || text.trim() != text {
-            return Err(BadLabel);
-        }
-        Ok(Self(text.to_owned()))
+        if is_plain_line(text, LABEL_MAX) { Ok(Self(text.to_owned())) } else { Err(BadLabel) }
+    }
+
+    /// One that is in the store already: an earlier version took some that [`Self::parse`] does not.
+    #[must_use]
+    pub fn stored(text: String) -> Self {
+        Self(text)
     }
 
     /// The label as text.

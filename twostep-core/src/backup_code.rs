@@ -58,10 +58,11 @@ pub const BYPASS_LIFETIME: RangeInclusive<Duration> =
 pub const BYPASS_USES: RangeInclusive<u32> = 1..=10;
 
 impl Bypass {
-    /// Whether it is good no more. Within one boot nobody can set the clock that decides.
+    /// Whether it is good no more. Within one boot nobody can set the clock that decides; across boots, a clock that stands before the
+    /// time it was given ends it.
     #[must_use]
     pub fn is_over(&self, now: &Now) -> bool {
-        self.uses == 0 || now.since(&self.given) >= self.lifetime
+        self.uses == 0 || now.since_at_most(&self.given) >= self.lifetime
     }
 
     /// Until when it is good, by the wall clock.
@@ -161,6 +162,7 @@ mod tests {
         assert!(!bypass.is_over(&now(2_000_000, 110, 1)));
         assert!(bypass.is_over(&now(1_003_600, 5, 2)));
         assert!(!bypass.is_over(&now(1_003_500, 5, 2)));
+        assert!(bypass.is_over(&now(999_999, 5, 2)), "the clock of this boot is behind");
         assert!(Bypass { uses: 0, ..bypass }.is_over(&now(1_000_010, 110, 1)));
         assert_eq!(bypass.until(), UnixTime(1_003_600));
     }

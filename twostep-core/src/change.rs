@@ -1,5 +1,6 @@
 //! Changes of enrollments: what was done, by whom, why. The store keeps them as its history, the log has a line for each.
 
+use crate::text::is_plain_line;
 use std::fmt;
 
 /// What was done. Its word is what history and log have.
@@ -66,6 +67,30 @@ impl Action {
     }
 }
 
+impl Action {
+    /// Whether it decides who can sign in, or how. What is not, users and the help desk can do by the hundred.
+    #[must_use]
+    pub fn is_grave(self) -> bool {
+        match self {
+            Self::Init
+            | Self::Enroll
+            | Self::Activated
+            | Self::SettleKeep
+            | Self::SettleDrop
+            | Self::Unenroll
+            | Self::Unlock
+            | Self::AuthenticatorAdd
+            | Self::AuthenticatorRemove
+            | Self::Bypass => true,
+            Self::AppPasswordAdd
+            | Self::AppPasswordRevoke
+            | Self::AppPasswordRename
+            | Self::BackupCodes
+            | Self::Show => false,
+        }
+    }
+}
+
 /// Who makes a change, and why.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Author {
@@ -106,7 +131,8 @@ pub const WHY_MAX: usize = 200;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Why(String);
 
-/// A text that is no reason: empty, longer than [`WHY_MAX`] characters, with control characters, or blank at an end.
+/// A text that is no reason: empty, longer than [`WHY_MAX`] characters, blank at an end, or with letters that disturb others
+/// ([`crate::text::disturbs`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadWhy;
 
@@ -116,11 +142,7 @@ impl Why {
     /// # Errors
     /// [`BadWhy`], see there.
     pub fn parse(text: &str) -> Result<Self, BadWhy> {
-        let length = text.chars().count();
-        if length == 0 || length > WHY_MAX || text.chars().any(char::is_control) || text.trim() != text {
-            return Err(BadWhy);
-        }
-        Ok(Self(text.to_owned()))
+        if is_plain_line(text, WHY_MAX) { Ok(Self(text.to_owned())) } else { Err(BadWhy) }
     }
 
     /// The reason as text.

@@ -28,6 +28,7 @@ pub mod ports;
 pub mod protocol;
 pub mod random;
 pub mod secret;
+pub mod text;
 pub mod throttle;
 pub mod time;
 pub mod totp;

@@ -114,6 +114,10 @@ pub struct Broker {
     pub protected: Setting<Vec<String>>,
 }
 
+/// Groups whose members are root, or as good as root, on the hosts that have them.
+const PROTECTED: [&str; 10] =
+    ["root", "sudo", "wheel", "admin", "disk", "shadow", "docker", "lxd", "incus-admin", "libvirt"];
+
 /// A user that services run as.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Caller {
@@ -182,7 +186,7 @@ impl Policy {
             broker: Broker {
                 callers: Vec::new(),
                 help_desk: None,
-                protected: Setting::default(["root", "sudo", "wheel", "admin"].map(str::to_owned).to_vec()),
+                protected: Setting::default(PROTECTED.map(str::to_owned).to_vec()),
             },
         }
     }

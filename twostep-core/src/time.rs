@@ -59,6 +59,14 @@ impl Now {
             Err(_) => self.since_boot,
         }
     }
+
+    /// How long ago `stamp` was at most, for what is to end: as [`Self::since`], but a stamp of another boot that lies in the wall
+    /// clock's future is older than anything.
+    #[must_use]
+    pub fn since_at_most(&self, stamp: &Stamp) -> Duration {
+        let same_boot = self.boot.is_some() && self.boot == stamp.boot;
+        if !same_boot && stamp.wall > self.wall { Duration::MAX } else { self.since(stamp) }
+    }
 }
 
 /// Reads how long something is to last, as people write it: `90m`, `2h`, `1h30m`, `7d`.

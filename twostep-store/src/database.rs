@@ -69,7 +69,7 @@ fn build(draft: &Path, key_id: KeyId) -> Result<(), StoreError> {
     // 1 KiB pages: a login changes a row here and there, and every page it touches is written twice and synced.
     connection.execute_batch("PRAGMA page_size = 1024;")?;
     connection.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
-    migrate(&mut connection, 0)?;
+    migrate(&mut connection)?;
     let mut store_id: StoreId = [0; 16];
     Kernel.fill(&mut store_id)?;
     let sql = "INSERT INTO meta (only, store_id, key_id, latest_time) VALUES (1, ?, ?, 0)";
@@ -91,12 +91,14 @@ pub(crate) fn upgrade(path: &Path, key_id: KeyId) -> Result<Option<i64>, StoreEr
         _ => {}
     }
     settings::prepare_to_write(&connection, settings::Journal::Truncate)?;
-    migrate(&mut connection, found)?;
+    migrate(&mut connection)?;
     Ok(Some(found))
 }
 
-fn migrate(connection: &mut Connection, from: i64) -> Result<(), StoreError> {
+fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Read anew: whoever else has begun at the same time is done by now.
+    let from: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     for (number, step) in (1i64..).zip(STEPS) {
         if number > from {
             transaction.execute_batch(step)?;

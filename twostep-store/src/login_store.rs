@@ -74,7 +74,7 @@ pub(crate) fn enrollment_by_name(
     Ok(session.connection.query_row(&sql, [name.as_str()], rows::enrollment).optional()?)
 }
 
-fn enrollments_by_uid(session: &Session, uid: u32) -> Result<Vec<Enrollment>, StoreError> {
+pub(crate) fn enrollments_by_uid(session: &Session, uid: u32) -> Result<Vec<Enrollment>, StoreError> {
     let mut statement = session.connection.prepare(&format!("{ENROLLMENT} WHERE e.uid = ?"))?;
     let found = statement.query_map([uid], rows::enrollment)?.collect::<Result<_, _>>()?;
     Ok(found)

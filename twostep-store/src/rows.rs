@@ -95,7 +95,7 @@ pub(crate) fn tag(row: &Row<'_>, at: usize) -> rusqlite::Result<Tag> {
 }
 
 pub(crate) fn label(row: &Row<'_>, at: usize) -> rusqlite::Result<Label> {
-    Label::parse(&row.get::<_, String>(at)?).map_err(|_| damaged(at, &"impossible name"))
+    row.get(at).map(Label::stored)
 }
 
 /// `failures, codes, failed_at, failed_since_boot, failed_boot, last_success` from column 0 on.

@@ -1,7 +1,7 @@
 //! The store over real files: what is made, what is refused, what races.
 
 use super::*;
-use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment, Refusal};
+use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment, Refusal, Whose};
 use crate::files::Fault;
 use crate::host::testing::test_folder;
 use crate::host::{self, Kernel};
@@ -16,7 +16,7 @@ use twostep_core::change::{Action, Author, By, Why};
 use twostep_core::event::Reason;
 use twostep_core::name::UserName;
 use twostep_core::policy::{Command, Hooks};
-use twostep_core::ports::{Completion, Use};
+use twostep_core::ports::{Completion, Person, Use};
 use twostep_core::secret::Secret;
 use twostep_core::throttle::Kind;
 use twostep_core::time::{Now, UnixTime};
@@ -235,7 +235,10 @@ fn a_clock_that_ran_ahead_is_taken_back_by_unlock() {
     assert_eq!(enter(&files, id, &code_of(&ahead), &ahead).unwrap(), Reason::Code { authenticator: 1 });
     assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::ClockBehind);
     let session = files.session().unwrap();
+    // Who may only forget wrong codes does not say that the clock is right.
     session.unlock(id, &author(), now.wall).unwrap();
+    assert_eq!(session.latest_time().unwrap(), ahead.wall);
+    session.unlock_by_this_clock(id, &author(), now.wall).unwrap();
     assert_eq!(session.latest_time().unwrap(), now.wall);
     drop(session);
     assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::CodeReplayed);
@@ -456,7 +459,7 @@ fn every_change_is_in_the_history_with_who_did_it() {
     assert_eq!(session.unlock(id, &desk, UnixTime(13)).unwrap(), 0);
     session.unenroll(id, Action::Unenroll, &author(), UnixTime(14)).unwrap();
     let told: Vec<_> = session
-        .history(Some(&alice()), 99)
+        .history(Whose::Name(&alice()), 99)
         .unwrap()
         .into_iter()
         .map(|past| (past.at.0, past.action, past.target, past.by, past.why))
@@ -475,8 +478,60 @@ fn every_change_is_in_the_history_with_who_did_it() {
         ]
     );
     assert_eq!(told[5].1, "enroll");
-    assert_eq!(session.history(None, 2).unwrap().len(), 2);
-    assert!(session.history(Some(&UserName::parse("bob").unwrap()), 9).unwrap().is_empty());
+    assert_eq!(session.history(Whose::All, 2).unwrap().len(), 2);
+    assert!(session.history(Whose::Name(&UserName::parse("bob").unwrap()), 9).unwrap().is_empty());
+    assert_eq!(session.history(Whose::Person(&alice(), 1000), 99).unwrap().len(), told.len());
+    // An account of the same name that is somebody else's.
+    assert!(session.history(Whose::Person(&alice(), 1001), 99).unwrap().is_empty());
+}
+
+/// She was asked for the password alone, when none of her names was enrolled; by now another one is.
+#[test]
+fn nobody_enrolls_herself_beside_an_enrollment_of_another_name_of_hers() {
+    let files = host("enroll-alias");
+    enroll(&files, &[]);
+    let new = NewEnrollment {
+        user: &UserName::parse("alice2").unwrap(),
+        uid: 1000,
+        state: State::Active,
+        authenticator: None,
+        backup_codes: &[],
+        at: UnixTime(2),
+    };
+    let session = files.session().unwrap();
+    let herself = Author { by: By::User, why: None };
+    assert!(matches!(session.enroll(&new, &herself), Err(Refusal::AlreadyEnrolled(State::Active))));
+    session.enroll(&new, &author()).unwrap();
+}
+
+#[test]
+fn a_settled_user_keeps_her_history() {
+    let files = host("history-settled");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    session.keep_for_uid(id, 4242, &author(), UnixTime(3)).unwrap();
+    let told = session.history(Whose::Person(&alice(), 4242), 9).unwrap();
+    let actions: Vec<_> = told.iter().map(|past| past.action.as_str()).collect();
+    assert_eq!(actions, ["settle-keep", "enroll"]);
+}
+
+/// A user who makes and revokes app passwords all day, or a help desk that looks all day, pushes out nothing that matters.
+#[test]
+fn what_decides_who_can_sign_in_is_not_pushed_out_by_the_rest() {
+    let files = host("history-grave");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let person = Person { name: alice(), uid: 1000 };
+    session.unlock(id, &author(), UnixTime(2)).unwrap();
+    for at in 0..i64::from(admin::HISTORY_KEPT) + 20 {
+        session.note_look(&person, &author(), UnixTime(10 + at)).unwrap();
+    }
+    let told = session.history(Whose::Name(&alice()), 10_000).unwrap();
+    assert_eq!(told.len(), admin::HISTORY_KEPT as usize + 2);
+    assert_eq!(
+        (told[told.len() - 1].action.as_str(), told[told.len() - 2].action.as_str()),
+        ("enroll", "unlock")
+    );
 }
 
 #[test]
@@ -484,13 +539,14 @@ fn a_history_does_not_grow_for_ever() {
     let files = host("history-long");
     let id = enroll(&files, &[]);
     let session = files.session().unwrap();
-    let sql = "INSERT INTO history (at, user, action, by) VALUES (1, 'alice', 'unlock', 'root'), (1, 'bob', 'unlock', 'root')";
+    let sql = "INSERT INTO history (at, user, uid, action, grave, by) \
+               VALUES (1, 'alice', 1000, 'unlock', 1, 'root'), (1, 'bob', 1001, 'unlock', 1, 'root')";
     crate::settings::leave_transaction(&session.connection).unwrap();
     for _ in 0..admin::HISTORY_KEPT + 5 {
         session.connection.execute(sql, []).unwrap();
     }
     session.unlock(id, &author(), UnixTime(2)).unwrap();
-    let kept = |name| session.history(Some(&UserName::parse(name).unwrap()), 10_000).unwrap();
+    let kept = |name| session.history(Whose::Name(&UserName::parse(name).unwrap()), 10_000).unwrap();
     assert_eq!(kept("alice").len(), admin::HISTORY_KEPT as usize);
     assert_eq!(kept("alice")[0].at, UnixTime(2));
     assert_eq!(kept("bob").len(), admin::HISTORY_KEPT as usize + 5);

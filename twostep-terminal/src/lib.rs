@@ -5,4 +5,4 @@ mod output;
 mod text;
 
 pub use output::{Format, Output, Report, is_terminal};
-pub use text::{ago, backup_codes, grouped, printable, table, time, time_or_none};
+pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};

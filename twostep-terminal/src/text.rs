@@ -2,13 +2,14 @@
 
 use comfy_table::{ContentArrangement, Table, presets};
 use std::fmt::Write;
+use twostep_core::text::disturbs;
 use twostep_core::time::UnixTime;
 use zeroize::Zeroizing;
 
 /// Fewer columns than this are not reckoned with.
 const NARROW: u16 = 40;
 
-/// A table without lines, which `awk` can read too.
+/// A table without lines, which `awk` can read too. What is in it is made [`printable`].
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -17,7 +18,7 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
     table.set_header(header);
-    table.add_rows(rows);
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>()));
     let mut text = String::new();
     for line in table.lines() {
         text.push_str(line.trim_end());
@@ -75,17 +76,21 @@ pub fn grouped(text: &str) -> Zeroizing<String> {
 /// letters round is written out.
 #[must_use]
 pub fn printable(text: &str) -> String {
-    let turns =
-        |c: char| matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c != '\n' && (c.is_control() || turns(c)) {
+        if c != '\n' && disturbs(c) {
             let _ = write!(shown, "{}", c.escape_unicode());
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// A number of things: `1 wrong code`, `2 wrong codes`.
+#[must_use]
+pub fn counted(count: u32, thing: &str) -> String {
+    if count == 1 { format!("1 {thing}") } else { format!("{count} {thing}s") }
 }
 
 /// A set of backup codes for people: two a line.
@@ -117,6 +122,11 @@ mod tests {
             assert_eq!(ago(UnixTime(now.0 - seconds), now), told);
         }
         assert!(ago(UnixTime(now.0 + 3_600), now).starts_with("in the future"));
+    }
+
+    #[test]
+    fn one_is_not_many() {
+        assert_eq!([0, 1, 2].map(|n| counted(n, "code")), ["0 codes", "1 code", "2 codes"]);
     }
 
     #[test]

@@ -5,7 +5,7 @@ use super::history::{Deed, remember, remember_of};
 use super::{Refusal, in_transaction};
 use crate::StoreError;
 use crate::host::Kernel;
-use crate::login_store::enrollment_by_name;
+use crate::login_store::{enrollment_by_name, enrollments_by_uid};
 use crate::rows::one_row;
 use crate::vault::Session;
 use crate::verdicts::forget_failures;
@@ -13,7 +13,7 @@ use rusqlite::params;
 use twostep_core::account::{Enrollment, EnrollmentId, State};
 use twostep_core::app_password::Label;
 use twostep_core::backup_code::BackupCode;
-use twostep_core::change::{Action, Author};
+use twostep_core::change::{Action, Author, By};
 use twostep_core::memory_hard::{DEFAULT_COST, Hash};
 use twostep_core::name::UserName;
 use twostep_core::secret::Secret;
@@ -59,6 +59,22 @@ impl Session {
         enrollment_by_name(self, user)
     }
 
+    /// Whether anything was made for this uid, under whatever name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn any_of_uid(&self, uid: u32) -> Result<bool, StoreError> {
+        Ok(!enrollments_by_uid(self, uid)?.is_empty())
+    }
+
+    /// The names that were enrolled for this uid.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn names_of_uid(&self, uid: u32) -> Result<Vec<UserName>, StoreError> {
+        Ok(enrollments_by_uid(self, uid)?.into_iter().map(|one| one.user).collect())
+    }
+
     /// Enrolls a user.
     ///
     /// # Errors
@@ -73,6 +89,12 @@ impl Session {
             if let Some(found) = self.enrollment(new.user)? {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
+            // Another name of hers may have been enrolled since she was asked for the password alone.
+            if author.by == By::User
+                && let Some(found) = enrollments_by_uid(self, new.uid)?.first()
+            {
+                return Err(Refusal::AlreadyEnrolled(found.state));
+            }
             let activated = (new.state == State::Active).then_some(new.at.0);
             let sql = "INSERT INTO enrollment (user, uid, state, created, activated) VALUES (?, ?, ?, ?, ?)";
             let values = params![new.user.as_str(), new.uid, new.state.as_str(), new.at.0, activated];
@@ -85,7 +107,7 @@ impl Session {
                 .transpose()?;
             self.put_backup_codes(id, new.backup_codes, &hashes)?;
             let deed = Deed { action: Action::Enroll, target: None, author, at: new.at };
-            remember(self, new.user.as_str(), &deed)?;
+            remember(self, new.user.as_str(), new.uid, &deed)?;
             Ok((id, authenticator))
         })
     }
@@ -160,32 +182,53 @@ impl Session {
         at: UnixTime,
     ) -> Result<(), Refusal> {
         in_transaction(self, || {
-            remember_of(self, id, &Deed { action: Action::SettleKeep, target: None, author, at })?;
+            let user = remember_of(self, id, &Deed { action: Action::SettleKeep, target: None, author, at })?;
+            // Whoever says that it is the same person says so of what was done for her.
+            let sql = "UPDATE history SET uid = ?1 WHERE user = ?2 AND uid = (SELECT uid FROM enrollment WHERE id = ?3)";
+            self.connection.execute(sql, params![uid, user, id.0])?;
             Ok(one_row(
                 self.connection.execute("UPDATE enrollment SET uid = ? WHERE id = ?", params![uid, id.0])?,
             )?)
         })
     }
 
-    /// Forgets the wrong codes of all sources; and, where a clock that ran ahead has consumed codes of the future, takes those back
-    /// as far as the present, together with the latest time seen. Whoever does it says with it that the clock is right now. Returns how
-    /// many wrong codes have counted towards the cap.
+    /// Forgets the wrong codes of all sources. The owner is still told of them at her next login. Returns how many have counted
+    /// towards the cap.
     ///
     /// # Errors
     /// When the enrollment is gone, or the store fails.
-    pub fn unlock(&self, id: EnrollmentId, author: &Author, now: UnixTime) -> Result<u32, Refusal> {
+    pub fn unlock(&self, id: EnrollmentId, author: &Author, at: UnixTime) -> Result<u32, Refusal> {
+        in_transaction(self, || self.forget(id, author, at))
+    }
+
+    /// [`Self::unlock`]; and, where a clock that ran ahead has consumed codes of the future, takes those back as far as the present,
+    /// together with the latest time seen. Whoever does it says with it that the clock is right now, which nobody but an administrator
+    /// can say.
+    ///
+    /// # Errors
+    /// As [`Self::unlock`].
+    pub fn unlock_by_this_clock(
+        &self,
+        id: EnrollmentId,
+        author: &Author,
+        now: UnixTime,
+    ) -> Result<u32, Refusal> {
         in_transaction(self, || {
-            remember_of(self, id, &Deed { action: Action::Unlock, target: None, author, at: now })?;
-            let sql = "SELECT coalesce(sum(codes), 0) FROM source WHERE enrollment = ?";
-            let forgotten = self.connection.query_row(sql, [id.0], |row| row.get(0))?;
-            forget_failures(self, id)?;
-            self.connection.execute("UPDATE source SET untold = 0 WHERE enrollment = ?", [id.0])?;
+            let forgotten = self.forget(id, author, now)?;
             // The newest step that could have been accepted at this time: no code that was used can be used again.
             let sql = "UPDATE authenticator SET last_step = ?1 / period + 1 WHERE enrollment = ?2 AND last_step > ?1 / period + 1";
             self.connection.execute(sql, [now.0, id.0])?;
             self.connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time > ?1", [now.0])?;
             Ok(forgotten)
         })
+    }
+
+    fn forget(&self, id: EnrollmentId, author: &Author, at: UnixTime) -> Result<u32, Refusal> {
+        remember_of(self, id, &Deed { action: Action::Unlock, target: None, author, at })?;
+        let sql = "SELECT coalesce(sum(codes), 0) FROM source WHERE enrollment = ?";
+        let forgotten = self.connection.query_row(sql, [id.0], |row| row.get(0))?;
+        forget_failures(self, id)?;
+        Ok(forgotten)
     }
 
     /// Hashes outside any transaction.

@@ -2,14 +2,26 @@
 
 use crate::StoreError;
 use crate::vault::Session;
-use rusqlite::{Row, params};
+use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::EnrollmentId;
 use twostep_core::change::{Action, Author};
 use twostep_core::name::UserName;
+use twostep_core::ports::Person;
 use twostep_core::time::UnixTime;
 
-/// How many entries are kept of a user: the newest.
+/// How many entries are kept of a user: the newest of what decides who can sign in ([`Action::is_grave`]), and as many of the rest.
 pub const HISTORY_KEPT: u32 = 500;
+
+/// Whose history.
+#[derive(Clone, Copy, Debug)]
+pub enum Whose<'a> {
+    /// Everybody's.
+    All,
+    /// That of a name, whoever bore it.
+    Name(&'a UserName),
+    /// That of a name while it was this uid's.
+    Person(&'a UserName, u32),
+}
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,19 +53,27 @@ impl Session {
     ///
     /// # Errors
     /// When the store fails.
-    pub fn note_look(&self, user: &UserName, author: &Author, at: UnixTime) -> Result<(), StoreError> {
+    pub fn note_look(&self, of: &Person, author: &Author, at: UnixTime) -> Result<(), StoreError> {
         crate::rows::exclusively(&self.connection, || {
-            remember(self, user.as_str(), &Deed { action: Action::Show, target: None, author, at })
+            let deed = Deed { action: Action::Show, target: None, author, at };
+            remember(self, of.name.as_str(), of.uid, &deed)
         })
     }
 
-    /// The newest entries, newest first; of all users or of one.
+    /// The newest entries, newest first.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn history(&self, user: Option<&UserName>, limit: u32) -> Result<Vec<Past>, StoreError> {
-        let sql = "SELECT at, user, action, target, by, why FROM history WHERE ?1 IS NULL OR user = ?1 \
-                   ORDER BY id DESC LIMIT ?2";
+    pub fn history(&self, whose: Whose<'_>, limit: u32) -> Result<Vec<Past>, StoreError> {
+        // Each with a text of its own, so that none reads more than it must: logins that write wait for it.
+        let (condition, user, uid) = match whose {
+            Whose::All => ("?1 IS NULL AND ?2 IS NULL", None, None),
+            Whose::Name(user) => ("user = ?1 AND ?2 IS NULL", Some(user.as_str()), None),
+            Whose::Person(user, uid) => ("user = ?1 AND uid = ?2", Some(user.as_str()), Some(uid)),
+        };
+        let sql = format!(
+            "SELECT at, user, action, target, by, why FROM history WHERE {condition} ORDER BY id DESC LIMIT ?3"
+        );
         let read = |row: &Row<'_>| {
             Ok(Past {
                 at: UnixTime(row.get(0)?),
@@ -64,21 +84,23 @@ impl Session {
                 why: row.get(5)?,
             })
         };
-        let values = params![user.map(UserName::as_str), limit];
-        let found = self.connection.prepare(sql)?.query_map(values, read)?.collect::<Result<_, _>>()?;
+        let values = params![user, uid, limit];
+        let found = self.connection.prepare(&sql)?.query_map(values, read)?.collect::<Result<_, _>>()?;
         Ok(found)
     }
 }
 
 /// Writes an entry, in the transaction of the change itself.
-pub(crate) fn remember(session: &Session, user: &str, deed: &Deed<'_>) -> Result<(), StoreError> {
-    let sql = "INSERT INTO history (at, user, action, target, by, why) VALUES (?, ?, ?, ?, ?, ?)";
-    let why = deed.author.why.as_ref().map(ToString::to_string);
-    let values = params![deed.at.0, user, deed.action.word(), deed.target, deed.author.by.to_string(), why];
+pub(crate) fn remember(session: &Session, user: &str, uid: u32, deed: &Deed<'_>) -> Result<(), StoreError> {
+    let sql =
+        "INSERT INTO history (at, user, uid, action, grave, target, by, why) VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
+    let Deed { action, target, author, at } = deed;
+    let (by, why) = (author.by.to_string(), author.why.as_ref().map(ToString::to_string));
+    let values = params![at.0, user, uid, action.word(), action.is_grave(), target, by, why];
     session.connection.execute(sql, values)?;
-    let sql = "DELETE FROM history WHERE user = ?1 AND id <= \
-               (SELECT id FROM history WHERE user = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
-    session.connection.execute(sql, params![user, HISTORY_KEPT])?;
+    let sql = "DELETE FROM history WHERE user = ?1 AND grave = ?2 AND id <= \
+               (SELECT id FROM history WHERE user = ?1 AND grave = ?2 ORDER BY id DESC LIMIT 1 OFFSET ?3)";
+    session.connection.execute(sql, params![user, action.is_grave(), HISTORY_KEPT])?;
     Ok(())
 }
 
@@ -88,7 +110,9 @@ pub(crate) fn remember_of(
     of: EnrollmentId,
     deed: &Deed<'_>,
 ) -> Result<String, StoreError> {
-    let user = super::user_of(session, of)?;
-    remember(session, &user, deed)?;
+    let sql = "SELECT user, uid FROM enrollment WHERE id = ?";
+    let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get(1)?));
+    let (user, uid) = session.connection.query_row(sql, [of.0], read).optional()?.ok_or(StoreError::Gone)?;
+    remember(session, &user, uid, deed)?;
     Ok(user)
 }

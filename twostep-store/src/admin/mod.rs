@@ -13,7 +13,7 @@ pub use app_passwords::{APP_PASSWORDS_MAX, AppPasswordInfo, LastUse};
 pub use authenticators::AUTHENTICATORS_MAX;
 pub use due::{Due, FLAG, Occasion, TRIES};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
-pub use history::{HISTORY_KEPT, Past};
+pub use history::{HISTORY_KEPT, Past, Whose};
 pub use init::{BesideKey, Made, init};
 pub use reports::{AuthenticatorInfo, Summary};
 
@@ -69,12 +69,6 @@ impl Session {
         let sql = "SELECT 1 FROM enrollment WHERE id = ?";
         self.connection.query_row(sql, [id.0], |_| Ok(())).optional()?.ok_or(StoreError::Gone)
     }
-}
-
-/// The name an enrollment was made for.
-pub(crate) fn user_of(session: &Session, id: EnrollmentId) -> Result<String, StoreError> {
-    let sql = "SELECT user FROM enrollment WHERE id = ?";
-    session.connection.query_row(sql, [id.0], |row| row.get(0)).optional()?.ok_or(StoreError::Gone)
 }
 
 /// The one of this name, or else of this id.

@@ -76,7 +76,9 @@ impl Session {
              (SELECT count(*) FROM backup_code b WHERE b.enrollment = e.id AND b.lifetime IS NULL), \
              (SELECT coalesce(sum(codes), 0) FROM source s WHERE s.enrollment = e.id) FROM enrollment e";
         let columns = ENROLLMENT.replace("FROM enrollment e", &format!(", {more}"));
-        let sql = format!("{columns} WHERE ?1 IS NULL OR e.user = ?1 ORDER BY e.user");
+        // Each with a text of its own, so that none reads more than it must: logins that write wait for it.
+        let condition = if user.is_some() { "e.user = ?1" } else { "?1 IS NULL" };
+        let sql = format!("{columns} WHERE {condition} ORDER BY e.user");
         let read = |row: &Row<'_>| {
             Ok(Summary {
                 enrollment: rows::enrollment(row)?,
