@@ -64,7 +64,8 @@ install: $(MODULE) $(ADMIN) $(BROKER) $(USERS)
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/pam.d
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostepd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-hooks.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
-	install -m 0644 packaging/systemd/twostepd.socket packaging/systemd/twostep-hooks.path $(DESTDIR)$(PREFIX)/lib/systemd/system
+	install -m 0644 packaging/systemd/twostepd.socket packaging/systemd/twostep-hooks.path \
+	    packaging/systemd/twostep-hooks.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
 	# The stack that twostepd itself asks; where there is one already it is the administrator's.
 	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep || install -m 0644 $(STACK) $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep

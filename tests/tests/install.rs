@@ -33,7 +33,13 @@ fn everything_is_put_below_destdir_with_its_mode() {
         for file in ["usr/sbin/twostepd", "usr/bin/twostep"] {
             assert_eq!(mode(format!("/tmp/staged/{file}")), 0o755, "{file}");
         }
-        for unit in ["twostepd.service", "twostepd.socket", "twostep-hooks.service", "twostep-hooks.path"] {
+        for unit in [
+            "twostepd.service",
+            "twostepd.socket",
+            "twostep-hooks.service",
+            "twostep-hooks.path",
+            "twostep-hooks.timer",
+        ] {
             assert_eq!(mode(format!("/tmp/staged/usr/lib/systemd/system/{unit}")), 0o644, "{unit}");
         }
         for page in ["man1/twostep.1", "man8/twostep-admin.8", "man8/twostepd.8"] {

@@ -4,7 +4,6 @@ use crate::cli::{AppPasswordAdd, AppPasswordRename, AppPasswordRevoke, User};
 use crate::consent;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::hooks;
 use crate::output::{Report, table, time};
 use serde::Serialize;
 use std::fmt::Write;
@@ -24,7 +23,6 @@ pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Fail
         .add_app_password(enrollment.id, &wanted.name, &password, &context.author, context.now.wall)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
     context.audit(&subject.name, Action::AppPasswordAdd, Some(wanted.name.to_string()));
-    hooks::run_due(context);
     let letters: Zeroizing<String> =
         Zeroizing::new(password.expose().iter().copied().map(char::from).collect());
     context.output.report(&Added {
@@ -140,7 +138,6 @@ pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<()
         for one in &all {
             context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
         }
-        hooks::run_due(context);
         return context.output.report(&Revoked::of(user.as_str(), &all.iter().collect::<Vec<_>>()));
     };
     let one = context.session()?.find_app_password(enrollment.id, which).map_err(refused)?;
@@ -150,7 +147,6 @@ pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<()
         .revoke_app_password(enrollment.id, one.id, &context.author, context.now.wall)
         .map_err(refused)?;
     context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
-    hooks::run_due(context);
     context.output.report(&Revoked::of(user.as_str(), &[&one]))
 }
 

@@ -1,6 +1,7 @@
 //! The broker, as `check` looks at it: whether it is there for those who need it, and whether NSS knows whom the configuration names.
 
 use crate::check::Finding;
+use crate::stacks::{MODULE, Seen};
 use std::collections::BTreeSet;
 use twostep_core::policy::{Origin, Policy, SELF_SERVICE};
 use twostep_core::ports::{Directory, DirectoryFailed};
@@ -25,15 +26,22 @@ const BROKERED: [&str; 14] = [
     "xscreensaver",
 ];
 
-/// All findings about it. `wired` are the services whose stacks name the module.
-pub(crate) fn check(policy: &Policy, wired: &BTreeSet<String>) -> Vec<Finding> {
+/// All findings about it.
+pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
-    presence(policy, wired, &mut findings);
-    if !wired.contains(SELF_SERVICE) {
+    presence(policy, &stacks.wired, &mut findings);
+    if !stacks.services.contains(SELF_SERVICE) {
         findings.push(Finding::note(
             SELF_SERVICE,
-            "no stack of this name with the module in it: users cannot change anything themselves",
+            "there is no stack of this name: users cannot change anything themselves",
             format!("put the shipped file at /etc/pam.d/{SELF_SERVICE}"),
+        ));
+    }
+    if stacks.wired.contains(SELF_SERVICE) {
+        findings.push(Finding::warning(
+            SELF_SERVICE,
+            "twostepd asks for the code itself: with the module in this stack users are asked for two",
+            format!("take {MODULE} out of /etc/pam.d/{SELF_SERVICE}"),
         ));
     }
     if let Err(DirectoryFailed(cause)) = names(policy, &mut findings) {

@@ -23,10 +23,10 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
             "mend that first",
         )),
     }
-    let stacks = stacks::check(&wanted.pam_dir, policy.as_ref());
-    findings.extend(stacks.findings);
+    let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref());
+    findings.append(&mut stacks.findings);
     if let Some(policy) = &policy {
-        findings.extend(broker::check(policy, &stacks.wired));
+        findings.extend(broker::check(policy, &stacks));
     }
     findings.sort_by_key(|finding| finding.severity);
     let ok = findings.iter().all(|finding| finding.severity != Severity::Error);

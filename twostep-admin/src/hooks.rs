@@ -4,17 +4,22 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
+use nix::fcntl::{Flock, FlockArg};
 use serde::Serialize;
 use std::fmt::Write;
-use std::fs;
+use std::fs::{self, File, OpenOptions};
 use std::io;
+use std::os::unix::fs::OpenOptionsExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use twostep_core::event::Severity;
 use twostep_core::policy;
+use twostep_store::StoreError;
 use twostep_store::admin::{Due, FLAG, Occasion, TRIES};
 use twostep_store::host::{Syslog, monotonic};
 
+/// The file whose lock says that somebody is running commands.
+const LOCK: &str = "hooks.lock";
 /// How long a command may take.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -41,6 +46,8 @@ pub(crate) fn run_due(context: &Context) {
 }
 
 fn run_all(context: &Context) -> Result<Ran, Failure> {
+    // Whoever else is at it is waited for: a command is run once.
+    let _turn = turn(context)?;
     // Taken away first: what becomes due from now on raises it again.
     match fs::remove_file(context.policy.paths.runtime.join(FLAG)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -65,7 +72,7 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
                 ran.failed += 1;
                 let last = if due.tries + 1 >= TRIES { ", given up" } else { "" };
                 let what = due.occasion.word();
-                log(Severity::Error, &format!("on_{what} for user={} failed{last}: {cause}", due.user));
+                log(Severity::Error, &format!("on_{what} for user={:?} failed{last}: {cause}", due.user));
             }
         }
         if outcome.is_ok() || due.tries + 1 >= TRIES {
@@ -75,12 +82,26 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
     Ok(ran)
 }
 
+/// Keeps others from running commands meanwhile. The lock lies in the store's folder, which has been found to be root's alone by the time
+/// that the store could be opened.
+fn turn(context: &Context) -> Result<Flock<File>, Failure> {
+    drop(context.session()?);
+    let path = context.policy.paths.store.with_file_name(LOCK);
+    let failed = |error: io::Error| Failure::Store(StoreError::Io(path.clone(), error));
+    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
+    Flock::lock(file.map_err(failed)?, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
+}
+
 fn take(context: &Context, after: i64) -> Result<Option<Due>, Failure> {
     Ok(context.session()?.take_due(after)?)
 }
 
 /// Runs one command, without a shell, with nothing of our environment.
 fn execute(command: &policy::Command, due: &Due) -> Result<(), String> {
+    // No directory should have such a name; the program would take it for an option.
+    if due.user.starts_with('-') {
+        return Err("the user's name begins with a dash".to_owned());
+    }
     let words = command.filled(&due.user, &due.name, due.occasion.word());
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
     let failed = |error: io::Error| format!("{program}: {error}");

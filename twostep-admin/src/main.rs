@@ -57,7 +57,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         _ => {}
     }
     let context = Context::open(arguments)?;
-    match &arguments.command {
+    let done = match &arguments.command {
         Command::Explain(_) | Command::Check(_) => Ok(()),
         Command::Init(wanted) => init::run(&context, wanted),
         Command::Enroll(wanted) => enroll::run(&context, wanted),
@@ -79,6 +79,20 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Hooks => hooks::run(&context),
         Command::BackupCodes(wanted) => backup_codes::run(&context, wanted),
         Command::Unlock(wanted) => unlock::run(&context, wanted),
+    };
+    // Last of all: a new app password has been shown by now, however long these commands take.
+    if makes_due(&arguments.command) {
+        hooks::run_due(&context);
     }
-    .map(|()| ExitCode::SUCCESS)
+    done.map(|()| ExitCode::SUCCESS)
+}
+
+/// Whether a command can make commands of the administrator's due.
+fn makes_due(command: &Command) -> bool {
+    matches!(
+        command,
+        Command::AppPassword(AppPasswordCommand::Add(_) | AppPasswordCommand::Revoke(_))
+            | Command::Settle(_)
+            | Command::Unenroll(_)
+    )
 }

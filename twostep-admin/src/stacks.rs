@@ -6,7 +6,7 @@ use crate::stack_file::{self, Entry};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
-use twostep_core::policy::{Policy, SELF_SERVICE};
+use twostep_core::policy::Policy;
 
 pub(crate) const MODULE: &str = "pam_twostep.so";
 
@@ -14,7 +14,9 @@ pub(crate) const MODULE: &str = "pam_twostep.so";
 #[derive(Default)]
 pub(crate) struct Seen {
     pub(crate) findings: Vec<Finding>,
-    /// The services whose own file names the module.
+    /// All services that have a file.
+    pub(crate) services: BTreeSet<String>,
+    /// Those whose own file names the module.
     pub(crate) wired: BTreeSet<String>,
 }
 
@@ -36,7 +38,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Seen {
             Entry::Module(_) => None,
         })
         .collect();
-    let mut seen = Seen::default();
+    let mut seen = Seen { services: files.keys().cloned().collect(), ..Seen::default() };
     for (name, entries) in &files {
         let mut stack =
             Stack { path: folder.join(name), entries, files: &files, policy, name, findings: Vec::new() };
@@ -45,7 +47,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Seen {
         }
         seen.findings.append(&mut stack.findings);
     }
-    if seen.wired.iter().all(|name| name == SELF_SERVICE) {
+    if seen.wired.is_empty() {
         let remedy = "README.md has the lines for sshd, su, sudo and Dovecot";
         seen.findings.push(Finding::note(
             folder.display(),

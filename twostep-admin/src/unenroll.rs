@@ -23,7 +23,6 @@ pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> 
         .unenroll(enrollment.id, Action::Unenroll, &context.author, context.now.wall)
         .map_err(|refusal| Failure::refused(user, refusal))?;
     context.audit(user, Action::Unenroll, None);
-    crate::hooks::run_due(context);
     context.output.report(&Unenrolled { user: user.as_str(), state: "none" })
 }
 

@@ -295,9 +295,13 @@ fn a_broker_that_is_not_there_is_an_error_where_somebody_needs_it() {
     assert!(notes.contains("users cannot change anything themselves"), "{notes}");
 
     let asks = "@include common-auth\nauth required pam_twostep.so\naccount required pam_twostep.so\n@include common-account\n";
-    place.write("pam.d/twostep", asks, 0o644);
+    place.write("pam.d/twostep", "@include common-auth\n@include common-account\n", 0o644);
     place.write("pam.d/sshd", asks, 0o644);
     assert_eq!(messages(&place, "error"), Vec::<String>::new());
+    assert!(!messages(&place, "note").join("\n").contains("users cannot change anything"));
+    place.write("pam.d/twostep", asks, 0o644);
+    let warnings = messages(&place, "warning").join("\n");
+    assert!(warnings.contains("users are asked for two"), "{warnings}");
     place.write("pam.d/su", asks, 0o644);
     place.write("pam.d/postgresql", asks, 0o644);
     let errors = messages(&place, "error").join("\n");
