@@ -12,7 +12,9 @@ use twostep_core::attempt::ServiceClass;
 use twostep_core::event::Reason;
 use twostep_core::login::UNAVAILABLE_TEXT;
 use twostep_core::ports::{Conversation, Entered};
-use twostep_core::protocol::{Answer, Ask, FromBroker, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict};
+use twostep_core::protocol::{
+    Answer, Ask, FromBroker, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict, bounded,
+};
 use twostep_core::secret::Secret;
 use twostep_host::link::{Link, LinkError, SOCKET};
 
@@ -181,13 +183,7 @@ impl Broken {
     }
 }
 
-/// A text no longer than messages have room for. What is longer is no name, no address and no terminal either way.
-fn bounded(text: &str) -> String {
-    let mut left = TEXT_MAX;
-    text.chars().take_while(|c| left.checked_sub(c.len_utf8()).map(|rest| left = rest).is_some()).collect()
-}
-
-/// The same for what was typed: no code and no password of ours is longer.
+/// What was typed, no longer than messages have room for: no code and no password of ours is longer.
 fn cut(text: Secret) -> Secret {
     match text.expose().get(..TEXT_MAX) {
         Some(head) if text.expose().len() > TEXT_MAX => Secret::new(head.to_vec()),
@@ -200,10 +196,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_too_long_for_a_message_is_cut_between_characters() {
-        assert_eq!(bounded("alice"), "alice");
-        assert_eq!(bounded(&"x".repeat(5000)), "x".repeat(TEXT_MAX));
-        assert_eq!(bounded(&"ü€".repeat(5000)), "ü€".repeat(TEXT_MAX / 5) + "ü");
+    fn what_was_typed_is_cut_to_what_a_message_has_room_for() {
         assert_eq!(cut(Secret::new(vec![7; 5000])), Secret::new(vec![7; TEXT_MAX]));
         assert_eq!(cut(Secret::new(vec![7; 6])), Secret::new(vec![7; 6]));
     }

@@ -28,7 +28,7 @@
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
 //! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
-//! | [`broker`], [`callers`] | twostepd, and those who ask it: su, sudo |
+//! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
 //! | [`process`] | what a guest leaves behind in its host process |
 //! | [`phone`] | the authenticator on the user's side |
 
@@ -47,6 +47,7 @@ pub mod dovecot;
 mod ffi;
 pub mod host;
 pub mod log;
+pub mod own;
 pub mod pam;
 pub mod phone;
 mod places;

@@ -1,59 +1,11 @@
-//! Users without any privilege look after their own second factor with `twostep`, and a help desk helps them.
+//! Users without any privilege look after their own second factor with `twostep`.
 
 use twostep_tests::callers::as_user;
-use twostep_tests::{Console, Host, Imap, Phone, in_box};
+use twostep_tests::own::{done, enroll, last_line, twostep};
+use twostep_tests::{Host, Imap, Phone, in_box};
 
 const PASSWORD: &str = "correct horse";
 const BOBS: &str = "battery staple";
-const CAROLS: &str = "red stapler";
-
-/// Runs `twostep` as a user on a terminal, gives these answers to these prompts, and returns the exit status and all it showed.
-#[track_caller]
-fn twostep(host: &Host, user: &str, arguments: &[&str], answers: &[(&str, &str)]) -> (i32, String) {
-    let mut console = as_user(host, user, "/usr/bin/twostep", arguments, &[]);
-    for (prompt, answer) in answers {
-        console.answer(prompt, answer);
-    }
-    let status = console.end();
-    (status.unwrap_or(-1), console.shown().replace('\r', ""))
-}
-
-/// Like [`twostep`], which must succeed.
-#[track_caller]
-fn done(host: &Host, user: &str, arguments: &[&str], answers: &[(&str, &str)]) -> String {
-    let (status, shown) = twostep(host, user, arguments, answers);
-    assert_eq!(status, 0, "{arguments:?}: {shown}");
-    shown
-}
-
-/// Enrolls a user by her own hand; her phone, and her backup codes.
-#[track_caller]
-fn enroll(host: &Host, user: &str, password: &str) -> (Phone, Vec<String>) {
-    let mut console = as_user(host, user, "/usr/bin/twostep", &["enroll", "--no-qr"], &[]);
-    console.answer("Password: ", password);
-    console.wait_for("secret  ");
-    let secret: String = console.wait_for("\n").chars().filter(|c| !c.is_whitespace()).collect();
-    let mut phone = Phone::new(&secret);
-    console.answer("Code that the authenticator shows: ", &phone.wrong_code());
-    console.wait_for("2 more tries");
-    console.answer("Code that the authenticator shows: ", &phone.fresh_code());
-    console.wait_for("Two-step verification is on.");
-    finish(console, phone)
-}
-
-fn finish(mut console: Console, phone: Phone) -> (Phone, Vec<String>) {
-    assert_eq!(console.end(), Some(0), "{}", console.shown());
-    let shown = console.shown().replace('\r', "");
-    let codes = shown.rsplit("not shown again:").next().unwrap_or_default().split_whitespace();
-    let codes: Vec<String> = codes.map(str::to_owned).collect();
-    assert_eq!(codes.len(), 10, "{shown}");
-    (phone, codes)
-}
-
-/// The last line that has anything on it.
-fn last_line(shown: &str) -> &str {
-    shown.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or_default().trim()
-}
 
 #[test]
 fn a_user_enrolls_reads_mail_and_revokes_without_any_help() {
@@ -131,27 +83,116 @@ fn with_a_wrong_password_or_code_nothing_changes() {
     });
 }
 
+/// What the stack says about a code decides nothing: the broker asks for it itself, by its own configuration.
 #[test]
-fn without_the_line_that_asks_for_a_code_nothing_is_changed_for_anybody() {
+fn no_stack_and_no_other_store_make_a_password_enough() {
+    in_box(|host| {
+        host.add_user("alice", PASSWORD);
+        let before = |host: &Host, config: &[&str]| {
+            host.admin_json(&[config, &["show", "alice"]].concat())["backup_codes_left"].clone()
+        };
+        let wrong = host.enroll("alice").wrong_code();
+        let unix =
+            "auth sufficient pam_unix.so nodelay\nauth required pam_deny.so\naccount required pam_unix.so\n";
+        let ours = "auth required pam_twostep.so\naccount required pam_twostep.so\n";
+        let refused = |config: &[&str]| {
+            for change in [&["backup-codes"][..], &["app-password", "add", "evil"]] {
+                let answers = [("Password: ", PASSWORD), ("Verification code: ", wrong.as_str())];
+                let (status, shown) = twostep(host, "alice", &[config, change].concat(), &answers);
+                assert!(status == 1 && shown.contains("Nothing was changed"), "{shown}");
+            }
+            assert_eq!(before(host, config), 10);
+            host.admin(&[config, &["unlock", "alice"]].concat()).expect_success();
+        };
+        let broker = host.start_broker();
+        host.write("/etc/pam.d/twostep", unix);
+        refused(&[]);
+        host.write("/etc/pam.d/twostep", &format!("{unix}{ours}"));
+        refused(&[]);
+        drop(broker);
+
+        // Enrolled where the broker looks, and not where a line without config= looks.
+        host.write(
+            "/srv/other.toml",
+            "[paths]\nstore = \"/srv/store/store.db\"\nkey = \"/srv/master.key\"\n",
+        );
+        std::fs::create_dir("/srv/store").expect("make a folder");
+        host.set_mode("/srv/store", 0o700);
+        let other = ["--config", "/srv/other.toml"];
+        host.admin(&[&other[..], &["init"]].concat()).expect_success();
+        host.admin(&[&other[..], &["enroll", "alice", "--activate", "--no-qr"]].concat()).expect_success();
+        host.admin(&["unenroll", "alice", "--yes"]).expect_success();
+        let mut command = std::process::Command::new(twostep_tests::broker::TWOSTEPD);
+        let _broker = host.start_broker_with(command.args(other));
+        host.write(
+            "/etc/pam.d/twostep",
+            &unix.replace("auth sufficient", "auth required").replace("auth required pam_deny.so", ours),
+        );
+        refused(&other);
+    });
+}
+
+#[test]
+fn without_a_stack_nothing_is_changed_for_anybody() {
     in_box(|host| {
         host.add_user("alice", PASSWORD);
         let _broker = host.start_broker();
-        let stack = host.read("/etc/pam.d/twostep");
-        for (text, told) in [
-            (stack.replace("auth     required  pam_twostep.so", "#"), "has no line"),
-            (
-                stack.replace("auth     required  pam_twostep.so", "auth optional pam_twostep.so"),
-                "has no line",
-            ),
-        ] {
-            host.write("/etc/pam.d/twostep", &text);
-            let (status, shown) = twostep(host, "alice", &["enroll"], &[]);
-            assert!(status == 3 && shown.contains("Please tell your administrator"), "{shown}");
-            host.wait_for_log(&["twostepd[", told, "/etc/pam.d/twostep"]);
-        }
         std::fs::remove_file("/etc/pam.d/twostep").expect("remove a file");
-        assert_eq!(twostep(host, "alice", &["enroll"], &[]).0, 3);
+        let (status, shown) = twostep(host, "alice", &["enroll"], &[]);
+        assert!(status == 3 && shown.contains("Please tell your administrator"), "{shown}");
         host.wait_for_log(&["twostepd[", "there is no /etc/pam.d/twostep"]);
+        // A module that is not there is no wrong password.
+        host.write("/etc/pam.d/twostep", "auth required pam_nowhere.so\naccount required pam_nowhere.so\n");
+        let (status, shown) = twostep(host, "alice", &["enroll"], &[]);
+        assert!(status == 3 && shown.contains("Please tell your administrator"), "{shown}");
+    });
+}
+
+#[test]
+fn a_password_given_as_a_code_is_no_guess() {
+    in_box(|host| {
+        host.add_user("alice", PASSWORD);
+        host.enroll("alice");
+        let _broker = host.start_broker();
+        let answers = [("Password: ", PASSWORD), ("Verification code: ", PASSWORD)];
+        assert_eq!(twostep(host, "alice", &["backup-codes"], &answers).0, 1);
+        host.wait_for_log(&["reason=same-as-password", "user=alice", "service=twostep"]);
+        assert_eq!(host.admin_json(&["show", "alice"])["wrong_codes"], 0);
+    });
+}
+
+#[test]
+fn whoever_has_the_name_of_somebody_who_is_gone_sees_nothing_of_hers() {
+    in_box(|host| {
+        host.add_user("dora", PASSWORD);
+        host.enroll("dora");
+        host.add_app_password("dora", "private matters");
+        host.command("userdel", &["dora"]).expect_success();
+        host.command("useradd", &["--uid", "4242", "--no-create-home", "dora"]).expect_success();
+        let _broker = host.start_broker();
+        let shown = done(host, "dora", &["history"], &[]);
+        assert!(shown.contains("nothing was changed"), "{shown}");
+        let shown = done(host, "dora", &["status"], &[]);
+        assert!(shown.contains("for another account") && !shown.contains("private"), "{shown}");
+        host.admin(&["settle", "dora", "--keep"]).expect_success();
+        assert!(done(host, "dora", &["history"], &[]).contains("private matters"));
+    });
+}
+
+#[test]
+fn who_has_no_authenticator_is_told_at_once_whom_to_ask() {
+    in_box(|host| {
+        host.add_user("otto", PASSWORD);
+        host.add_user("alice", PASSWORD);
+        host.enroll("alice");
+        host.admin(&["enroll", "otto", "--app-only"]).expect_success();
+        let uid = host.uid("alice").to_string();
+        host.command("useradd", &["--non-unique", "--uid", &uid, "alias"]).expect_success();
+        let _broker = host.start_broker();
+        let (status, shown) = twostep(host, "otto", &["app-password", "add", "x"], &[]);
+        assert!(status == 1 && shown.contains("ask your administrator"), "{shown}");
+        let (status, shown) = twostep(host, "alice", &["--name", "alias", "enroll"], &[]);
+        assert!(status == 1 && shown.contains("another name of yours"), "{shown}");
     });
 }
 
@@ -195,62 +236,6 @@ fn one_phone_more_and_one_fewer() {
 }
 
 #[test]
-fn a_help_desk_helps_those_it_may_help() {
-    in_box(|host| {
-        for (user, password) in [("alice", PASSWORD), ("bob", BOBS), ("carol", CAROLS)] {
-            host.add_user(user, password);
-        }
-        host.command("groupadd", &["helpdesk"]).expect_success();
-        host.command("usermod", &["-aG", "helpdesk", "carol"]).expect_success();
-        host.command("usermod", &["-aG", "sudo", "bob"]).expect_success();
-        let text = host.read("/etc/twostep/config.toml").replace("#help_desk =", "help_desk =");
-        host.write("/etc/twostep/config.toml", &text);
-        let _broker = host.start_broker();
-        let mut alices = host.enroll("alice");
-        host.enroll("bob");
-        host.wire_su_and_sudo();
-
-        // Who is not enrolled herself does not help anybody.
-        let bypass = ["help-desk", "bypass", "alice", "--reason", "INC-7: phone lost", "--for", "2h"];
-        let (status, shown) = twostep(host, "carol", &bypass, &[]);
-        assert!(status == 1 && shown.contains("not on for you"), "{shown}");
-        let (_, codes) = enroll(host, "carol", CAROLS);
-        let mut codes = codes.iter();
-        let mut proof =
-            || [("Password: ", CAROLS), ("Verification code: ", codes.next().expect("a code").as_str())];
-
-        let shown = done(host, "carol", &bypass, &proof());
-        let code = last_line(&shown).to_owned();
-        let mut console = twostep_tests::callers::su(host, "bob", "alice");
-        console.answer("Password: ", PASSWORD);
-        console.answer("Verification code: ", &code);
-        assert_eq!(console.end(), Some(0), "{}", console.shown());
-        host.wait_for_log(&["result=accepted", "reason=bypass-code", "user=alice", "left=0"]);
-
-        done(host, "carol", &["help-desk", "unlock", "alice", "--reason", "INC-8"], &proof());
-        let shown = done(host, "carol", &["help-desk", "show", "alice", "--reason", "INC-9"], &proof());
-        assert!(shown.contains("Two-step verification is on."), "{shown}");
-        let history = host.admin(&["history", "alice"]).expect_success().stdout;
-        for (action, why) in [("show", "INC-9"), ("unlock", "INC-8"), ("bypass", "INC-7: phone lost")] {
-            let found = history.lines().any(|line| line.contains(action) && line.contains(why));
-            assert!(found && history.contains("help-desk:carol"), "{action}: {history}");
-        }
-        host.wait_for_log(&["reason=bypass", "user=alice", "by=help-desk:carol", "INC-7"]);
-
-        // Whoever could do more, and oneself, are not helped; nobody else helps.
-        for user in ["bob", "root", "carol"] {
-            let aid = ["help-desk", "bypass", user, "--reason", "x", "--for", "2h"];
-            let (status, shown) = twostep(host, "carol", &aid, &[]);
-            assert!(status == 1 && shown.contains("to an administrator"), "{user}: {shown}");
-        }
-        let aid = ["help-desk", "show", "carol", "--reason", "x"];
-        let (status, shown) = twostep(host, "alice", &aid, &[]);
-        assert!(status == 1 && shown.contains("for the help desk"), "{shown}");
-        assert!(alices.fresh_code().len() == 6);
-    });
-}
-
-#[test]
 fn commands_of_the_administrators_are_run_after_changes() {
     in_box(|host| {
         host.add_user("alice", PASSWORD);
@@ -281,7 +266,7 @@ fn commands_of_the_administrators_are_run_after_changes() {
         for _ in 0..5 {
             host.admin(&["hooks"]);
         }
-        host.wait_for_log(&["twostep-admin[", "on_create for user=alice failed, given up"]);
+        host.wait_for_log(&["twostep-admin[", "on_create for user=\"alice\" failed, given up"]);
         assert!(host.admin(&["hooks"]).stdout.contains("nothing is due"));
     });
 }

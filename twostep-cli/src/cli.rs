@@ -20,6 +20,9 @@ pub(crate) struct Arguments {
     /// Print one JSON document instead of text
     #[arg(long, global = true)]
     pub(crate) json: bool,
+    /// Read answers from standard input, one a line, where it is no terminal
+    #[arg(long, global = true)]
+    pub(crate) stdin: bool,
     /// Which of your login names, where several have your uid
     #[arg(id = "own_name", long = "name", global = true, value_name = "NAME")]
     pub(crate) own_name: Option<String>,
@@ -207,6 +210,7 @@ mod tests {
         for line in [
             "status",
             "--name alice status",
+            "backup-codes --stdin",
             "enroll --label tablet",
             "app-password add mail --clear",
             "app-password add mail --name alice",

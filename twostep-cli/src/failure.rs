@@ -43,6 +43,9 @@ impl Failure {
             Self::Refused(Refusal::Version | Refusal::Protocol, _) | Self::Strange => {
                 "tell your administrator: twostepd and this command are not of the same version".to_owned()
             }
+            Self::NoAnswer(io::ErrorKind::NotConnected) => {
+                "use a terminal (ssh -t), or --stdin in a script".to_owned()
+            }
             Self::Refused(..) | Self::Output(_) | Self::NoAnswer(_) => return None,
             Self::Link(error) => format!("tell your administrator: {}", error.remedy()),
             Self::Configuration(_) => "tell your administrator: twostep-admin check".to_owned(),
@@ -58,6 +61,9 @@ impl fmt::Display for Failure {
             Self::Link(error) => error.fmt(f),
             Self::Strange => f.write_str("the broker's answer has no place here"),
             Self::Configuration(error) => error.fmt(f),
+            Self::NoAnswer(io::ErrorKind::NotConnected) => {
+                f.write_str("standard input is no terminal: nothing was asked, and nothing changed")
+            }
             Self::NoAnswer(kind) => write!(f, "no answer was given ({kind}): nothing was changed"),
             Self::Output(error) => write!(f, "the output could not be written: {error}"),
         }?;

@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use twostep_core::protocol::own::{self, Aid, Done};
 use twostep_core::protocol::{FromBroker, ToBroker};
-use twostep_terminal::{Report, time};
+use twostep_terminal::{Report, counted, time};
 
 /// Carries it out.
 pub(crate) fn run(
@@ -49,7 +49,7 @@ struct Unlocked<'a> {
 
 impl Report for Unlocked<'_> {
     fn text(&self, to: &mut String) {
-        let _ = writeln!(to, "{}: {} wrong codes forgotten", self.user, self.forgotten);
+        let _ = writeln!(to, "{}: {} forgotten", self.user, counted(self.forgotten, "wrong code"));
     }
 }
 

@@ -34,7 +34,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         clap_complete::generate(*shell, &mut Arguments::command(), "twostep", &mut std::io::stdout());
         return Ok(());
     }
-    let mut person = Terminal;
+    let mut person = Terminal { stdin: arguments.stdin };
     let mut broker = Conversation::open(arguments, &mut person)?;
     match &arguments.command {
         Command::Status => status::status(arguments, &mut broker),

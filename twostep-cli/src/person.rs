@@ -17,11 +17,26 @@ pub(crate) trait Person {
     fn tell(&mut self, text: &str);
 }
 
-/// Somebody at a terminal; or a script, which gives one line of standard input for every prompt. What is said goes to standard error.
-pub(crate) struct Terminal;
+/// Somebody at a terminal; or a script that says so, which gives one line of standard input for every prompt. What is said goes to
+/// standard error.
+pub(crate) struct Terminal {
+    /// Whether standard input is read though it is no terminal. Not as a matter of course: with `ssh host twostep ...` the terminal is
+    /// at the other end, and shows what is typed there.
+    pub(crate) stdin: bool,
+}
+
+impl Terminal {
+    fn is_there(&self) -> io::Result<()> {
+        if self.stdin || io::stdin().is_terminal() {
+            return Ok(());
+        }
+        Err(io::Error::new(io::ErrorKind::NotConnected, "standard input is no terminal"))
+    }
+}
 
 impl Person for Terminal {
     fn hidden(&mut self, prompt: &str) -> io::Result<Secret> {
+        self.is_there()?;
         if !io::stdin().is_terminal() {
             return self.shown(prompt);
         }
@@ -31,6 +46,7 @@ impl Person for Terminal {
     }
 
     fn shown(&mut self, prompt: &str) -> io::Result<Secret> {
+        self.is_there()?;
         eprint!("{}", printable(prompt));
         io::stderr().flush()?;
         // Its room is made at once: a string that grows leaves copies of itself behind.

@@ -9,7 +9,7 @@ use twostep_core::protocol::own::{self, Enrollment, Past};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::time::UnixTime;
 use twostep_host::now;
-use twostep_terminal::{Report, ago, printable, table, time, time_or_none};
+use twostep_terminal::{Report, ago, counted, printable, table, time, time_or_none};
 
 /// Shows how the user stands.
 pub(crate) fn status(arguments: &Arguments, broker: &mut Conversation<'_>) -> Result<(), Failure> {
@@ -168,13 +168,16 @@ impl Report for Status {
         }
         if self.state == "active" && !self.app_only {
             let few = if self.backup_codes_left <= 2 { "; for new ones: twostep backup-codes" } else { "" };
-            put(&format!("{} backup codes are left{few}.", self.backup_codes_left));
+            put(&format!("Left are {}{few}.", counted(self.backup_codes_left, "backup code")));
         }
         if let Some(until) = &self.bypass_until {
             put(&format!("A bypass code is good until {until}."));
         }
         if self.wrong_codes > 0 {
-            put(&format!("{} wrong codes were entered for you since your last sign-in.", self.wrong_codes));
+            put(&format!(
+                "Not followed by a right one from the same place: {}.",
+                counted(self.wrong_codes, "wrong code")
+            ));
         }
         if !self.authenticators.is_empty() {
             to.push_str("\nAuthenticators\n");
@@ -301,7 +304,7 @@ mod tests {
         let mut text = String::new();
         Status::of(&active()).text(&mut text);
         assert!(
-            text.starts_with("Two-step verification is on.\n1 backup codes are left; for new ones"),
+            text.starts_with("Two-step verification is on.\nLeft are 1 backup code; for new ones"),
             "{text}"
         );
         assert!(text.contains("3 days ago, imap, 203.0.113.9"), "{text}");

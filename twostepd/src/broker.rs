@@ -12,7 +12,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use twostep_core::protocol::{FromBroker, Refusal};
-use twostep_host::link::{Link, Peer};
+use twostep_host::link::{Link, LinkError, Peer};
 use twostep_host::monotonic;
 
 /// The broker.
@@ -48,16 +48,36 @@ impl Asker<'_> {
     /// What came of a request.
     pub(crate) fn reply(&self, answer: Result<FromBroker, Declined>) {
         match answer {
-            Ok(answer) => {
-                let _gone = self.link.send(&answer);
-            }
+            Ok(answer) => match self.link.send(&answer) {
+                Err(LinkError::TooLong(_)) => {
+                    let Declined { refusal, text } = Declined::unavailable("an answer would be too long");
+                    self.refuse(refusal, &text);
+                }
+                Ok(()) | Err(_) => {}
+            },
             Err(Declined { refusal, text }) => self.refuse(refusal, &text),
         }
     }
 
+    /// Logs what this peer is refused, unless the same was logged a moment ago.
+    pub(crate) fn complain(&self, broker: &Broker, cause: &'static str) {
+        broker.complain(self.party, cause, |more| {
+            log::warning(&format!("refused uid={} cause=\"{cause}\" more={more}", self.peer.uid));
+        });
+    }
+
+    /// The peer has too much of something.
+    pub(crate) fn too_much(&self, broker: &Broker, spent: Spent) -> Declined {
+        broker.complain(self.party, spent.cause(), |more| {
+            let cause = spent.cause();
+            log::warning(&format!("refused uid={} cause=\"too many {cause}\" more={more}", self.peer.uid));
+        });
+        spent.into()
+    }
+
     /// The peer does not keep to the protocol.
     pub(crate) fn refuse_protocol(&self, broker: &Broker, what: &str) {
-        broker.complain(self.party, |more| {
+        broker.complain(self.party, "protocol", |more| {
             log::warning(&format!("refused uid={} cause=\"{what}\" more={more}", self.peer.uid));
         });
         self.refuse(Refusal::Protocol, &format!("The broker does not understand: {what}."));
@@ -92,14 +112,9 @@ impl Broker {
     }
 
     fn turn_away(&self, link: &Link, peer: Peer, party: Party, spent: Spent) {
-        self.complain(party, |more| {
-            log::warning(&format!(
-                "refused uid={} cause=\"too many {}\" more={more}",
-                peer.uid,
-                spent.cause()
-            ));
-        });
-        Asker { link, peer, party }.refuse(Refusal::Busy, "Too many requests at once. Please wait a little.");
+        let asker = Asker { link, peer, party };
+        let Declined { refusal, text } = asker.too_much(self, spent);
+        asker.refuse(refusal, &text);
     }
 
     /// One more request of a user for himself.
@@ -114,8 +129,8 @@ impl Broker {
     }
 
     /// Logs something about a peer, unless that was done a moment ago; `log` is told how many times it was not.
-    pub(crate) fn complain(&self, party: Party, log: impl FnOnce(u32)) {
-        let due = self.budget().complain(party, monotonic());
+    pub(crate) fn complain(&self, party: Party, what: &'static str, log: impl FnOnce(u32)) {
+        let due = self.budget().complain(party, what, monotonic());
         if let Some(more) = due {
             log(more);
         }

@@ -23,8 +23,16 @@ struct Account {
     proofs: usize,
     /// When the requests of its own will all be paid for.
     paid_at: Duration,
-    /// When a complaint about it was last logged, and how many were not since.
-    complained: Option<Duration>,
+    /// What was logged about it, by what it was.
+    complaints: HashMap<&'static str, Complaint>,
+}
+
+/// A complaint that is not repeated for a while.
+#[derive(Debug)]
+struct Complaint {
+    /// When it was last logged.
+    at: Duration,
+    /// How many times it was not since.
     unsaid: u32,
 }
 
@@ -37,8 +45,10 @@ pub(crate) enum Spent {
     Connections,
     /// The party asks too often.
     Requests,
-    /// Too many proofs at once.
+    /// There are as many processes for passwords as there may be.
     Proofs,
+    /// The party has as many of them as it may have.
+    OwnProofs,
 }
 
 impl Spent {
@@ -48,7 +58,8 @@ impl Spent {
             Self::Full => "connections of all",
             Self::Connections => "connections",
             Self::Requests => "requests",
-            Self::Proofs => "proofs",
+            Self::Proofs => "proofs of all",
+            Self::OwnProofs => "proofs",
         }
     }
 }
@@ -80,12 +91,8 @@ impl Budget {
         }
         // Who uses nothing and owes nothing is forgotten, so that the table does not grow.
         self.parties.retain(|_, account| {
-            let quiet = account.complained.is_none_or(|at| at + COMPLAINT <= now);
-            account.connections > 0
-                || account.proofs > 0
-                || account.paid_at > now
-                || !quiet
-                || account.unsaid > 0
+            let recent = account.complaints.values().any(|one| one.unsaid > 0 || one.at + COMPLAINT > now);
+            account.connections > 0 || account.proofs > 0 || account.paid_at > now || recent
         });
     }
 
@@ -103,7 +110,10 @@ impl Budget {
     /// A proof begins.
     pub(crate) fn prove(&mut self, party: Party) -> Result<(), Spent> {
         let account = self.parties.entry(party).or_default();
-        if account.proofs >= PROOFS_PARTY || self.proofs >= PROOFS {
+        if account.proofs >= PROOFS_PARTY {
+            return Err(Spent::OwnProofs);
+        }
+        if self.proofs >= PROOFS {
             return Err(Spent::Proofs);
         }
         account.proofs += 1;
@@ -119,15 +129,23 @@ impl Budget {
         }
     }
 
-    /// Whether a complaint about this party is to be logged, and how many were not since the last.
-    pub(crate) fn complain(&mut self, party: Party, now: Duration) -> Option<u32> {
-        let account = self.parties.entry(party).or_default();
-        if account.complained.is_some_and(|at| now < at + COMPLAINT) {
-            account.unsaid = account.unsaid.saturating_add(1);
-            return None;
+    /// Whether this complaint about this party is to be logged, and how many of the same were not since the last.
+    pub(crate) fn complain(&mut self, party: Party, what: &'static str, now: Duration) -> Option<u32> {
+        let complaints = &mut self.parties.entry(party).or_default().complaints;
+        match complaints.get_mut(what) {
+            Some(known) if now < known.at + COMPLAINT => {
+                known.unsaid = known.unsaid.saturating_add(1);
+                None
+            }
+            Some(known) => {
+                known.at = now;
+                Some(std::mem::take(&mut known.unsaid))
+            }
+            None => {
+                complaints.insert(what, Complaint { at: now, unsaid: 0 });
+                Some(0)
+            }
         }
-        account.complained = Some(now);
-        Some(std::mem::take(&mut account.unsaid))
     }
 }
 
@@ -193,19 +211,26 @@ mod tests {
         for _ in 0..PROOFS_PARTY {
             budget.prove(ALICE).unwrap();
         }
-        assert_eq!(budget.prove(ALICE), Err(Spent::Proofs));
+        assert_eq!(budget.prove(ALICE), Err(Spent::OwnProofs));
         budget.proven(ALICE);
         assert_eq!(budget.prove(ALICE), Ok(()));
+        let mut others = 0;
+        while budget.prove(Party(2000 + others)).is_ok() {
+            others += 1;
+        }
+        assert_eq!(others as usize, PROOFS - PROOFS_PARTY);
+        assert_eq!(budget.prove(BOB), Err(Spent::Proofs));
     }
 
     #[test]
     fn a_complaint_is_logged_once_a_minute_with_how_many_there_were() {
         let mut budget = Budget::default();
-        assert_eq!(budget.complain(ALICE, at(0)), Some(0));
-        assert_eq!(budget.complain(ALICE, at(1)), None);
-        assert_eq!(budget.complain(BOB, at(1)), Some(0));
-        assert_eq!(budget.complain(ALICE, at(59)), None);
-        assert_eq!(budget.complain(ALICE, at(60)), Some(2));
+        assert_eq!(budget.complain(ALICE, "noise", at(0)), Some(0));
+        assert_eq!(budget.complain(ALICE, "noise", at(1)), None);
+        assert_eq!(budget.complain(BOB, "noise", at(1)), Some(0));
+        assert_eq!(budget.complain(ALICE, "trespass", at(2)), Some(0), "one does not hide the other");
+        assert_eq!(budget.complain(ALICE, "noise", at(59)), None);
+        assert_eq!(budget.complain(ALICE, "noise", at(60)), Some(2));
     }
 
     #[test]

@@ -3,18 +3,19 @@
 
 use crate::broker::{Asker, Broker};
 use crate::declined::Declined;
-use crate::limits::{ANSWER, CONFIRM_TRIES};
+use crate::limits::{CONFIRM, CONFIRM_TRIES};
 use crate::log::{self, BROKER};
-use crate::prove::prove;
-use crate::subject::{Standing, Subject, unsettled};
-use std::time::Duration;
+use crate::prove::{Proven, prove};
+use crate::subject::Subject;
+use std::fs::OpenOptions;
+use std::os::unix::fs::OpenOptionsExt;
 use twostep_core::account::{Enrollment, State};
 use twostep_core::app_password::{AppPassword, Label};
 use twostep_core::backup_code::{BackupCode, SET};
 use twostep_core::change::{Action, Author, By};
 use twostep_core::event::{Event, Reason};
 use twostep_core::name::UserName;
-use twostep_core::policy::{Policy, Unenrolled};
+use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
 use twostep_core::protocol::own::{Change, Done, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
@@ -32,9 +33,10 @@ pub(crate) fn run(
     change: &Change,
 ) -> Result<FromBroker, Declined> {
     let subject = Subject::of(broker, asker, named)?;
+    let course = Course { broker, asker, subject };
     let done = match change {
-        Change::Enroll { label } => enroll(broker, asker, &subject, &parse(label)?)?,
-        change => Course { broker, asker, subject: &subject }.change(change)?,
+        Change::Enroll { label } => course.enroll(&parse(label)?)?,
+        change => course.change(change)?,
     };
     Ok(FromBroker::Done { done })
 }
@@ -44,51 +46,47 @@ fn author() -> Author {
     Author { by: By::User, why: None }
 }
 
-/// Turns two-step on. What was shown is stored only once a code of it has come back.
-fn enroll(broker: &Broker, asker: &Asker<'_>, subject: &Subject, label: &Label) -> Result<Done, Declined> {
-    let Subject { person, policy } = subject;
-    if policy.self_service.enroll.value == Unenrolled::Deny {
-        return Err(Declined::policy("Here an administrator turns two-step verification on for you."));
-    }
-    match subject.standing(&subject.session()?)? {
-        Standing::NotEnrolled => {}
-        Standing::Unsettled => return Err(unsettled()),
-        Standing::Pending => {
-            let text =
-                "Two-step verification has been prepared for you: the first code at a login turns it on.";
-            return Err(Declined::conflict(text));
-        }
-        Standing::Active(_) => return Err(Declined::conflict("Two-step verification is on already.")),
-    }
-    prove(broker, asker, &person.name)?;
-    let (authenticator, step) = confirmed(asker, subject)?;
-    let codes = backup_codes()?;
-    let new = NewEnrollment {
-        user: &person.name,
-        uid: person.uid,
-        state: State::Active,
-        authenticator: Some(NewAuthenticator {
-            label,
-            parameters: authenticator.parameters,
-            secret: &authenticator.secret,
-            confirmed_step: Some(step),
-        }),
-        backup_codes: &codes,
-        at: now().wall,
-    };
-    subject.session()?.enroll(&new, &author())?;
-    record(&person.name, Action::Enroll, None);
-    Ok(Done::Enrolled { backup_codes: shown(&codes) })
-}
-
+/// A change on its way.
 struct Course<'a> {
     broker: &'a Broker,
     asker: &'a Asker<'a>,
-    subject: &'a Subject,
+    /// By the configuration and the user database of when the peer was last waited for.
+    subject: Subject,
 }
 
 impl Course<'_> {
-    fn change(&self, change: &Change) -> Result<Done, Declined> {
+    /// Turns two-step on. What was shown is stored only once a code of it has come back.
+    fn enroll(mut self, label: &Label) -> Result<Done, Declined> {
+        self.subject.can_enroll(&self.subject.session()?)?;
+        match self.prove()? {
+            Proven::Password => {}
+            Proven::Code => return Err(Declined::conflict("Two-step verification is on already.")),
+        }
+        let (authenticator, step) = self.confirmed()?;
+        let codes = backup_codes()?;
+        let Subject { person, .. } = &self.subject;
+        let new = NewEnrollment {
+            user: &person.name,
+            uid: person.uid,
+            state: State::Active,
+            authenticator: Some(NewAuthenticator {
+                label,
+                parameters: authenticator.parameters,
+                secret: &authenticator.secret,
+                confirmed_step: Some(step),
+            }),
+            backup_codes: &codes,
+            at: now().wall,
+        };
+        let session = self.subject.session()?;
+        self.subject.can_enroll(&session)?;
+        session.enroll(&new, &author())?;
+        drop(session);
+        self.record(Action::Enroll, None);
+        Ok(Done::Enrolled { backup_codes: shown(&codes) })
+    }
+
+    fn change(mut self, change: &Change) -> Result<Done, Declined> {
         let session = self.subject.session()?;
         let enrollment = self.subject.active(&session)?;
         match change {
@@ -148,9 +146,6 @@ impl Course<'_> {
                 Ok(Done::Renamed { from: from.to_string(), to: name.to_string() })
             }
             Change::BackupCodes => {
-                if enrollment.is_app_only() {
-                    return Err(Declined::conflict("Without an authenticator there are no backup codes."));
-                }
                 let session = self.proven(session, &enrollment)?;
                 let codes = backup_codes()?;
                 session.replace_backup_codes(enrollment.id, &codes, &author(), now().wall)?;
@@ -162,7 +157,7 @@ impl Course<'_> {
     }
 
     fn add_authenticator(
-        &self,
+        &mut self,
         session: Session,
         enrollment: &Enrollment,
         label: &Label,
@@ -171,7 +166,7 @@ impl Course<'_> {
             return Err(Declined::conflict(format!("There is an authenticator named \"{label}\" already.")));
         }
         drop(self.proven(session, enrollment)?);
-        let (authenticator, step) = confirmed(self.asker, self.subject)?;
+        let (authenticator, step) = self.confirmed()?;
         let new = NewAuthenticator {
             label,
             parameters: authenticator.parameters,
@@ -186,14 +181,31 @@ impl Course<'_> {
         Ok(Done::AuthenticatorAdded { id: id.0 })
     }
 
-    /// The store once more, after the peer has proven who it is; closed meanwhile. The enrollment is the same and still on: whoever
-    /// has given a password alone, while there was none, has proven nothing for one that has come since.
-    fn proven(&self, session: Session, enrollment: &Enrollment) -> Result<Session, Declined> {
+    /// Has the peer prove who it is. What follows goes by the configuration and the user database of afterwards.
+    fn prove(&mut self) -> Result<Proven, Declined> {
+        let proven = prove(self.broker, self.asker, &self.subject)?;
+        self.subject = self.subject.again(self.broker, self.asker)?;
+        Ok(proven)
+    }
+
+    /// The store once more, after the peer has proven who it is with a code; closed meanwhile. The enrollment is the same and still on:
+    /// whoever has given a password alone, while there was none, has proven nothing for one that has come since.
+    fn proven(&mut self, session: Session, enrollment: &Enrollment) -> Result<Session, Declined> {
         drop(session);
-        prove(self.broker, self.asker, &self.subject.person.name)?;
+        match self.prove()? {
+            Proven::Code => {}
+            Proven::Password => return Err(Declined::not_proven()),
+        }
         let session = self.subject.session()?;
         self.subject.still_active(&session, enrollment.id)?;
         Ok(session)
+    }
+
+    /// Shows a new authenticator's secret, and waits for a code of it.
+    fn confirmed(&mut self) -> Result<(Authenticator, u64), Declined> {
+        let found = confirmed(self.asker, &self.subject)?;
+        self.subject = self.subject.again(self.broker, self.asker)?;
+        Ok(found)
     }
 
     fn record(&self, action: Action, target: Option<&Label>) {
@@ -217,7 +229,7 @@ fn confirmed(asker: &Asker<'_>, subject: &Subject) -> Result<(Authenticator, u64
     let gone = |_| Declined::out_of_turn();
     asker.link.send(&FromBroker::NewSecret { new }).map_err(gone)?;
     for left in (0..CONFIRM_TRIES).rev() {
-        let ToBroker::Confirm { code } = asker.link.receive(PATIENCE).map_err(gone)? else {
+        let ToBroker::Confirm { code } = asker.link.receive(CONFIRM).map_err(gone)? else {
             return Err(Declined::out_of_turn());
         };
         let digits: Vec<u8> =
@@ -244,13 +256,13 @@ fn raise_flag(policy: &Policy, occasion: Occasion) {
     if !occasion.is_wanted(&policy.app.hooks) {
         return;
     }
-    if let Err(error) = std::fs::write(policy.paths.runtime.join(FLAG), "") {
+    let flag = policy.paths.runtime.join(FLAG);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
+    if let Err(error) = options.open(flag) {
         log::warning(&format!("{FLAG} cannot be written ({error}): run twostep-admin hooks"));
     }
 }
-
-/// A phone is to be found, an app installed on it.
-const PATIENCE: Duration = ANSWER.saturating_mul(2);
 
 fn parse(label: &str) -> Result<Label, Declined> {
     Label::parse(label).map_err(|_| {

@@ -37,9 +37,20 @@ impl Declined {
         Self { refusal: Refusal::Protocol, text: "The answer did not come, or was none.".to_owned() }
     }
 
+    /// Password or code were wrong.
+    pub(crate) fn not_proven() -> Self {
+        let text = "The password or the code was not accepted. Nothing was changed.".to_owned();
+        Self { refusal: Refusal::NotProven, text }
+    }
+
     /// Somebody must act: the cause is for the log only.
     pub(crate) fn unavailable(cause: &str) -> Self {
         log::error(&format!("a request of a user's failed: {cause}"));
+        Self::unavailable_and_logged()
+    }
+
+    /// The same, where the log has it already.
+    pub(crate) fn unavailable_and_logged() -> Self {
         Self {
             refusal: Refusal::Unavailable,
             text: "That is not possible at the moment. Please tell your administrator.".to_owned(),
@@ -87,22 +98,26 @@ impl From<NoEntropy> for Declined {
 }
 
 impl From<Spent> for Declined {
-    fn from(_: Spent) -> Self {
-        Self { refusal: Refusal::Busy, text: "Too many requests. Please wait a little.".to_owned() }
+    fn from(spent: Spent) -> Self {
+        let text = match spent {
+            Spent::Full | Spent::Proofs => "The broker is busy with others. Please try again later.",
+            Spent::Connections | Spent::Requests | Spent::OwnProofs => {
+                "Too many requests of yours. Please wait a little."
+            }
+        };
+        Self { refusal: Refusal::Busy, text: text.to_owned() }
     }
 }
 
 impl From<Unproven> for Declined {
     fn from(unproven: Unproven) -> Self {
         match unproven {
-            Unproven::Wrong => Self {
-                refusal: Refusal::NotProven,
-                text: "The password or the code was not accepted. Nothing was changed.".to_owned(),
-            },
+            Unproven::Wrong => Self::not_proven(),
             Unproven::Gone => Self::out_of_turn(),
             Unproven::Busy(spent) => spent.into(),
             Unproven::Stack(fault) => Self::unavailable(&fault.to_string()),
             Unproven::Child(cause) => Self::unavailable(&format!("the process of a proof: {cause}")),
+            Unproven::Unavailable => Self::unavailable_and_logged(),
         }
     }
 }

@@ -4,16 +4,18 @@
 use crate::broker::{Asker, Broker};
 use crate::declined::Declined;
 use crate::log::BROKER;
-use crate::prove::prove;
-use crate::subject::{Standing, Subject};
-use crate::{log, own};
+use crate::names;
+use crate::own;
+use crate::prove::{Proven, prove};
+use crate::subject::{Standing, Subject, find};
 use std::time::Duration;
+use twostep_core::account::EnrollmentId;
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Action, Author, By, Why};
 use twostep_core::event::{Event, Reason};
 use twostep_core::name::UserName;
 use twostep_core::policy::{Origin, Policy};
-use twostep_core::ports::{Audit, Directory, Person};
+use twostep_core::ports::{Audit, Person};
 use twostep_core::protocol::FromBroker;
 use twostep_core::protocol::own::{Aid, Done, HelpDesk};
 use twostep_core::secret::Secret;
@@ -22,23 +24,20 @@ use twostep_host::{Kernel, Membership, Nss, now};
 /// Carries a task out, if the peer is of the help desk, may do that, and proves who it is.
 pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, task: &HelpDesk) -> Result<FromBroker, Declined> {
     let peer = Subject::of(broker, asker, None)?;
-    if !is_of(&peer.policy, &peer.person.name)? {
-        let line =
-            |more| format!("refused uid={} cause=\"not of the help desk\" more={more}", asker.peer.uid);
-        broker.complain(asker.party, |more| log::warning(&line(more)));
-        return Err(Declined::not_allowed("That is for the help desk."));
+    // Looked at twice: what is so when the password is asked for need not be so any more when it has come.
+    let before = Permission::of(broker, asker, &peer, task)?;
+    match prove(broker, asker, &peer)? {
+        Proven::Code => {}
+        Proven::Password => return Err(Declined::not_proven()),
     }
-    let why = Why::parse(&task.reason)
-        .map_err(|_| Declined::conflict("A reason is needed: 1 to 200 printable characters, or a ticket."))?;
-    // A password alone must not be enough to let somebody else in.
-    let helper = peer.active(&peer.session()?)?;
-    let person = Nss.find(&task.user)?.ok_or_else(|| Declined::conflict("There is no such user."))?;
-    not_protected(&peer, &person)?;
-    prove(broker, asker, &peer.person.name)?;
-    peer.still_active(&peer.session()?, helper.id)?;
-    let author = Author { by: By::HelpDesk(peer.person.name.to_string()), why: Some(why) };
-    let policy = peer.policy;
-    Aided { subject: Subject { person, policy }, author }.aid(&task.aid)
+    let peer = peer.again(broker, asker)?;
+    let after = Permission::of(broker, asker, &peer, task)?;
+    if before != after {
+        return Err(Declined::conflict("Something else was changed at the same time. Please try again."));
+    }
+    let author = Author { by: By::HelpDesk(peer.person.name.to_string()), why: Some(after.why) };
+    let subject = Subject { person: after.person, policy: peer.policy };
+    Aided { subject, author }.aid(&task.aid)
 }
 
 /// Whether a user is of the help desk.
@@ -47,17 +46,57 @@ pub(crate) fn is_of(policy: &Policy, user: &UserName) -> Result<bool, Declined> 
     Ok(Nss.membership(user, group)? == Membership::Member)
 }
 
-/// Nobody can be helped who could do more than the help desk: a bypass code would be a way to become him.
-fn not_protected(peer: &Subject, person: &Person) -> Result<(), Declined> {
-    let no = || Declined::not_allowed("Please send this user to an administrator.");
-    if person.uid == 0 || person.uid == peer.person.uid || is_of(&peer.policy, &person.name)? {
-        return Err(no());
+/// That a peer may help somebody.
+#[derive(PartialEq, Eq)]
+struct Permission {
+    /// The helper's own enrollment. A password alone must not be enough to let somebody else in.
+    helper: EnrollmentId,
+    /// Whom.
+    person: Person,
+    why: Why,
+}
+
+impl Permission {
+    fn of(broker: &Broker, asker: &Asker<'_>, peer: &Subject, task: &HelpDesk) -> Result<Self, Declined> {
+        if !is_of(&peer.policy, &peer.person.name)? {
+            asker.complain(broker, "not of the help desk");
+            return Err(Declined::not_allowed("That is for the help desk."));
+        }
+        let why = Why::parse(&task.reason).map_err(|_| {
+            Declined::conflict("A reason is needed: 1 to 200 printable characters, or a ticket.")
+        })?;
+        let session = peer.session()?;
+        let helper = peer.active(&session)?.id;
+        drop(session);
+        let person = find(&task.user)?.ok_or_else(|| Declined::conflict("There is no such user."))?;
+        if is_protected(peer, &person)? {
+            asker.complain(broker, "help for somebody who is protected");
+            return Err(Declined::not_allowed("Please send this user to an administrator."));
+        }
+        Ok(Self { helper, person, why })
     }
-    let protected = &peer.policy.broker.protected;
+}
+
+/// Nobody can be helped who could do more than the help desk: a bypass code would be a way to become him. That goes for a uid, whatever
+/// name of it is asked for: a code is good for all of them.
+fn is_protected(peer: &Subject, person: &Person) -> Result<bool, Declined> {
+    if person.uid == 0 || person.uid == peer.person.uid {
+        return Ok(true);
+    }
+    for name in names::of(person, &peer.session()?.names_of_uid(person.uid)?)? {
+        if is_of(&peer.policy, &name)? || is_of_a_protected_group(&peer.policy, &name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_of_a_protected_group(policy: &Policy, name: &UserName) -> Result<bool, Declined> {
+    let protected = &policy.broker.protected;
     for group in &protected.value {
-        match Nss.membership(&person.name, group)? {
+        match Nss.membership(name, group)? {
             Membership::None => {}
-            Membership::Member => return Err(no()),
+            Membership::Member => return Ok(true),
             // Of the groups that are protected by default a host has some.
             Membership::NoGroup if protected.origin == Origin::Default => {}
             Membership::NoGroup => {
@@ -66,7 +105,7 @@ fn not_protected(peer: &Subject, person: &Person) -> Result<(), Declined> {
             }
         }
     }
-    Ok(())
+    Ok(false)
 }
 
 /// Who is helped, and by whom.
@@ -78,11 +117,11 @@ struct Aided {
 impl Aided {
     fn aid(&self, aid: &Aid) -> Result<FromBroker, Declined> {
         let session = self.subject.session()?;
-        let user = &self.subject.person.name;
+        let person = &self.subject.person;
         let standing = self.subject.standing(&session)?;
         if *aid == Aid::Show {
-            let status = own::report(&session, user, &standing)?;
-            session.note_look(user, &self.author, now().wall)?;
+            let status = own::report(&session, &person.name, &standing)?;
+            session.note_look(person, &self.author, now().wall)?;
             drop(session);
             self.record(Action::Show);
             return Ok(FromBroker::Status { status });

@@ -16,10 +16,12 @@ pub(crate) const CONNECTIONS_PARTY: usize = 128;
 pub(crate) const OWN_BURST: u32 = 20;
 /// After which he gets one more each time this has gone by.
 pub(crate) const OWN_EVERY: Duration = Duration::from_secs(3);
-/// Proofs (password and code for a change) at once.
-pub(crate) const PROOFS: usize = 16;
-/// Proofs at once of one user.
+/// Processes at once in which a password is asked for, before a change.
+pub(crate) const PROOFS: usize = 64;
+/// Of these, for one user.
 pub(crate) const PROOFS_PARTY: usize = 2;
+/// Entries of a history in one answer.
+pub(crate) const HISTORY: u32 = 200;
 
 /// How long a new connection may stay without a request.
 pub(crate) const FIRST: Duration = Duration::from_secs(5);
@@ -27,8 +29,10 @@ pub(crate) const FIRST: Duration = Duration::from_secs(5);
 pub(crate) const ANSWER: Duration = Duration::from_secs(180);
 /// How long the modules behind ours have until the account phase.
 pub(crate) const COMMIT: Duration = Duration::from_secs(180);
-/// How long a proof may take in all.
-pub(crate) const PROOF: Duration = Duration::from_secs(300);
+/// How long the password of a proof may take in all.
+pub(crate) const PROOF: Duration = Duration::from_secs(120);
+/// How long a person has for a code of a new authenticator: a phone is to be found, an app installed on it.
+pub(crate) const CONFIRM: Duration = Duration::from_secs(360);
 /// How long its process may take to come to its end once nobody speaks to it any more; then it is killed.
 pub(crate) const LINGER: Duration = Duration::from_secs(5);
 /// How long requests have to come to their end after SIGTERM; then the same once more for those that wait for an answer and get none.
@@ -68,18 +72,23 @@ mod tests {
             ),
             ("OWN_BURST", "requests for oneself at a stretch, unless by uid 0", OWN_BURST.to_string()),
             ("OWN_EVERY", "then one more every", seconds(OWN_EVERY)),
-            ("PROOFS", "proofs (password and code for a change) at once", PROOFS.to_string()),
-            ("PROOFS_PARTY", "proofs at once of one user", PROOFS_PARTY.to_string()),
+            (
+                "PROOFS",
+                "processes at once in which a password is asked for, before a change",
+                PROOFS.to_string(),
+            ),
+            ("PROOFS_PARTY", "of these, for one user", PROOFS_PARTY.to_string()),
+            ("HISTORY", "entries of a history in one answer", HISTORY.to_string()),
             ("FIRST", "a new connection without a request", seconds(FIRST)),
             ("FIRST", "the broker for the first message", seconds(FIRST)),
             ("ANSWER", "an answer of a person's", seconds(ANSWER)),
             ("ANSWER", "the broker for `Answer`", seconds(ANSWER)),
-            ("ANSWER", "a code of a new authenticator, each", seconds(ANSWER * 2)),
-            ("ANSWER", "the broker for each `Confirm`", seconds(ANSWER * 2)),
+            ("CONFIRM", "a code of a new authenticator, each", seconds(CONFIRM)),
+            ("CONFIRM", "the broker for each `Confirm`", seconds(CONFIRM)),
             ("COMMIT", "from the verdict of the auth phase to the account phase", seconds(COMMIT)),
             ("COMMIT", "the broker for `Commit`", seconds(COMMIT)),
-            ("PROOF", "a proof in all", seconds(PROOF)),
-            ("PROOF", "the broker for a whole proof", seconds(PROOF)),
+            ("PROOF", "the password of a proof in all", seconds(PROOF)),
+            ("PROOF", "the broker for the password of a proof", seconds(PROOF)),
             (
                 "LINGER",
                 "the process of a proof, once nobody speaks to it any more; then it is killed",

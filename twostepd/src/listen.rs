@@ -10,6 +10,7 @@ use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use std::fmt;
 use std::fs;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twostep_host::files::{self, Fault, Untrusted, Want};
 use twostep_host::link::SOCKET;
@@ -23,8 +24,18 @@ const BACKLOG: i32 = 512;
 #[derive(Debug)]
 pub(crate) struct Listener {
     socket: OwnedFd,
-    /// Where it was made by us, and the lock that keeps others from doing the same.
-    own: Option<(PathBuf, Flock<OwnedFd>)>,
+    /// Set where it was made by us.
+    own: Option<Own>,
+}
+
+/// A socket of our own.
+#[derive(Debug)]
+struct Own {
+    path: PathBuf,
+    /// Device and inode: somebody else may have put another one in its place since, systemd for one.
+    file: (u64, u64),
+    /// Keeps other brokers from making one.
+    _lock: Flock<OwnedFd>,
 }
 
 /// Why there is none.
@@ -74,12 +85,13 @@ impl Listener {
             .map_err(failed("chmod of the socket"))?;
         let backlog = Backlog::new(BACKLOG).map_err(failed("listen"))?;
         listen(&socket, backlog).map_err(failed("listen"))?;
-        Ok(Self { socket, own: Some((path, lock)) })
+        let file = identity(&path).map_err(|_| ListenError::Failed("the socket's file", Errno::ENOENT))?;
+        Ok(Self { socket, own: Some(Own { path, file, _lock: lock }) })
     }
 
     /// Where it is, if it is our own.
     pub(crate) fn path(&self) -> Option<&Path> {
-        self.own.as_ref().map(|(path, _)| path.as_path())
+        self.own.as_ref().map(|own| own.path.as_path())
     }
 }
 
@@ -91,9 +103,11 @@ impl AsFd for Listener {
 
 impl Drop for Listener {
     fn drop(&mut self) {
-        if let Some((path, _lock)) = &self.own {
-            // The lock is held: it is ours. If it stays, the next broker clears it away.
-            let _gone = fs::remove_file(path);
+        if let Some(own) =
+            self.own.as_ref().filter(|own| identity(&own.path).is_ok_and(|now| now == own.file))
+        {
+            // If it stays, the next broker clears it away.
+            let _gone = fs::remove_file(&own.path);
         }
     }
 }
@@ -103,6 +117,11 @@ impl Drop for Listener {
 fn handed_count() -> Option<u32> {
     let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
     (number("LISTEN_PID") == Some(std::process::id())).then(|| number("LISTEN_FDS").unwrap_or(0))
+}
+
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    let metadata = fs::symlink_metadata(path)?;
+    Ok((metadata.dev(), metadata.ino()))
 }
 
 fn lock(path: &Path) -> Result<Flock<OwnedFd>, Errno> {

@@ -17,6 +17,7 @@ mod help_desk;
 mod limits;
 mod listen;
 mod log;
+mod names;
 mod own;
 mod party;
 mod prove;

@@ -3,18 +3,17 @@
 use crate::broker::{Asker, Broker};
 use crate::declined::Declined;
 use crate::help_desk;
+use crate::limits::HISTORY;
 use crate::subject::{Standing, Subject};
 use twostep_core::account::EnrollmentId;
 use twostep_core::name::UserName;
 use twostep_core::policy::Unenrolled;
-use twostep_core::protocol::FromBroker;
 use twostep_core::protocol::own::{AppPassword, Authenticator, Enrollment, LastUse, Past, Status};
 use twostep_core::protocol::wire::LIST_MAX;
+use twostep_core::protocol::{FromBroker, Message};
 use twostep_host::now;
+use twostep_store::admin::Whose;
 use twostep_store::vault::Session;
-
-/// The most entries of a history in one answer.
-const HISTORY_MAX: u32 = 200;
 
 /// The peer's own enrollment.
 pub(crate) fn status(
@@ -42,7 +41,9 @@ pub(crate) fn history(
     limit: u32,
 ) -> Result<FromBroker, Declined> {
     let subject = Subject::of(broker, asker, named)?;
-    let entries = subject.session()?.history(Some(&subject.person.name), limit.clamp(1, HISTORY_MAX))?;
+    let person = &subject.person;
+    let whose = Whose::Person(&person.name, person.uid);
+    let entries = subject.session()?.history(whose, limit.clamp(1, HISTORY))?;
     let entries = entries.into_iter().map(|past| Past {
         at: past.at,
         action: past.action,
@@ -50,7 +51,21 @@ pub(crate) fn history(
         by: past.by,
         reason: past.why,
     });
-    Ok(FromBroker::History { entries: entries.collect() })
+    Ok(as_many_as_fit(entries.collect()))
+}
+
+/// The newest of them that a message has room for.
+fn as_many_as_fit(mut entries: Vec<Past>) -> FromBroker {
+    loop {
+        let answer = FromBroker::History { entries };
+        match (answer.encode().is_ok(), answer) {
+            (false, FromBroker::History { entries: all }) if !all.is_empty() => {
+                entries = all;
+                entries.truncate(entries.len() * 3 / 4);
+            }
+            (_, answer) => return answer,
+        }
+    }
 }
 
 /// What the store says of a user, for the user and for the help desk.
@@ -58,7 +73,7 @@ pub(crate) fn report(session: &Session, user: &UserName, standing: &Standing) ->
     let mut status = Status {
         user: user.to_string(),
         state: match standing {
-            Standing::NotEnrolled => Enrollment::None,
+            Standing::NotEnrolled | Standing::OtherName => Enrollment::None,
             Standing::Pending => Enrollment::Pending,
             Standing::Active(_) => Enrollment::Active,
             Standing::Unsettled => Enrollment::Unsettled,
@@ -75,7 +90,7 @@ pub(crate) fn report(session: &Session, user: &UserName, standing: &Standing) ->
         help_desk: false,
     };
     // What was made for another account says nothing to this one.
-    if matches!(standing, Standing::NotEnrolled | Standing::Unsettled) {
+    if matches!(standing, Standing::NotEnrolled | Standing::OtherName | Standing::Unsettled) {
         return Ok(status);
     }
     if let Some(summary) = session.summaries(Some(user))?.pop() {
@@ -116,4 +131,27 @@ fn app_passwords(session: &Session, of: EnrollmentId) -> Result<Vec<AppPassword>
         }),
     };
     Ok(session.app_passwords(of)?.into_iter().take(LIST_MAX).map(one).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twostep_core::time::UnixTime;
+
+    #[test]
+    fn a_history_with_long_reasons_is_cut_to_what_a_message_has_room_for() {
+        let past = |at| Past {
+            at: UnixTime(at),
+            action: "bypass".to_owned(),
+            target: None,
+            by: "help-desk:carol".to_owned(),
+            reason: Some("\u{1f4f1}".repeat(200)),
+        };
+        let FromBroker::History { entries } = as_many_as_fit((0..200).map(past).collect()) else {
+            panic!("no history");
+        };
+        assert!((50..200).contains(&entries.len()), "{}", entries.len());
+        assert_eq!(entries[0].at, UnixTime(0), "the newest stay");
+        assert_eq!(as_many_as_fit(Vec::new()), FromBroker::History { entries: Vec::new() });
+    }
 }

@@ -34,6 +34,7 @@ fn conversation(broker: &Broker, asker: &Asker<'_>) {
         }
         Ok(ToBroker::HelpDesk { task }) => asker.reply(help_desk::run(broker, asker, &task)),
         Err(LinkError::Malformed(Malformed::Version(theirs))) => {
+            asker.complain(broker, "another version of the protocol");
             let text = format!("The broker speaks version {VERSION} of the protocol, and not {theirs}.");
             asker.refuse(Refusal::Version, &text);
         }

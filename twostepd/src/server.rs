@@ -95,7 +95,8 @@ fn reload(broker: &Broker, listener: &Listener) {
         Ok(policy) => {
             log::info("the configuration is good");
             let folder = listener.path().and_then(Path::parent);
-            if folder.is_some_and(|folder| folder != policy.paths.runtime) {
+            let wanted = std::fs::canonicalize(&policy.paths.runtime).unwrap_or(policy.paths.runtime);
+            if folder.is_some_and(|folder| folder != wanted) {
                 log::warning("the socket stays where it is until twostepd is restarted");
             }
         }
@@ -137,7 +138,8 @@ fn accept(listener: &Listener, broker: &Arc<Broker>) {
             Err(Errno::EAGAIN) => return,
             Err(Errno::EINTR | Errno::ECONNABORTED) => {}
             Err(errno) => {
-                broker.complain(crate::party::Party(0), |_| log::error(&format!("accept: {errno}")));
+                broker
+                    .complain(crate::party::Party(0), "accept", |_| log::error(&format!("accept: {errno}")));
                 return std::thread::sleep(SHORT_OF);
             }
         }

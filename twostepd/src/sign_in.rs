@@ -3,6 +3,7 @@
 use crate::broker::{Asker, Broker};
 use crate::limits::COMMIT;
 use crate::log::LOGINS;
+use crate::subject::find;
 use crate::talk::Remote;
 use std::path::{Path, PathBuf};
 use twostep_core::access::{self, Ground};
@@ -10,7 +11,7 @@ use twostep_core::attempt::Source;
 use twostep_core::event::{Event, Reason};
 use twostep_core::login::{self, Ending, Ports, Record, Request};
 use twostep_core::policy::Policy;
-use twostep_core::ports::{Audit, Directory};
+use twostep_core::ports::Audit;
 use twostep_core::protocol::{FromBroker, Mode, Phase, Refusal, SignIn, ToBroker, Verdict};
 use twostep_host::configuration::{self, DEFAULT_PATH};
 use twostep_host::{Nss, now};
@@ -61,7 +62,9 @@ fn begin(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) -> Result<(Policy
     let ground = match ground {
         Ok(ground) => ground,
         Err(Reason::NotAllowed { uid, .. }) => {
-            broker.complain(asker.party, |more| record(sign_in, Reason::NotAllowed { uid, more }));
+            broker.complain(asker.party, "not-allowed", |more| {
+                record(sign_in, Reason::NotAllowed { uid, more })
+            });
             let text = "This program may not ask for that user here.".to_owned();
             return Err(Stop { refusal: Refusal::NotAllowed, text });
         }
@@ -72,7 +75,7 @@ fn begin(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) -> Result<(Policy
     {
         let uid = asker.peer.uid;
         let reason = |more| Reason::Busy { uid, cause: spent.cause(), more };
-        broker.complain(asker.party, |more| record(sign_in, reason(more)));
+        broker.complain(asker.party, "busy", |more| record(sign_in, reason(more)));
         return Err(Stop {
             refusal: Refusal::Busy,
             text: "Too many tries. Please wait a little.".to_owned(),
@@ -105,7 +108,7 @@ fn source(ground: Ground, asker: &Asker<'_>, sign_in: &SignIn) -> Source {
 fn record(sign_in: &SignIn, reason: Reason) {
     let user = match &reason {
         Reason::Nss { .. } => None,
-        _ => Nss.find(&sign_in.user).ok().flatten().map(|person| person.name),
+        _ => find(&sign_in.user).ok().flatten().map(|person| person.name),
     };
     LOGINS.record(&Event { reason, user, service: Some(sign_in.service.clone()), source: None });
 }

@@ -19,6 +19,8 @@ pub(crate) struct Subject {
 pub(crate) enum Standing {
     /// Nothing.
     NotEnrolled,
+    /// Nothing of this name, but another name of the same uid is enrolled.
+    OtherName,
     /// Made, first code not yet seen.
     Pending,
     /// On.
@@ -31,19 +33,32 @@ impl Subject {
     /// The user of the peer's uid; where that has several names, the one that is asked for.
     pub(crate) fn of(broker: &Broker, asker: &Asker<'_>, named: Option<&str>) -> Result<Self, Declined> {
         if asker.peer.uid != 0 {
-            broker.own_request(asker.party)?;
+            broker.own_request(asker.party).map_err(|spent| asker.too_much(broker, spent))?;
         }
         let policy = configuration::read(broker.config.as_deref())?;
         let uid = asker.peer.uid;
         let person = match named {
             None => Nss.by_uid(uid)?,
-            Some(name) if name.chars().any(char::is_control) => None,
-            Some(name) => Nss.find(name)?.filter(|person| person.uid == uid),
+            Some(name) => find(name)?.filter(|person| person.uid == uid),
         };
         let person = person.ok_or_else(|| match named {
-            Some(_) => Declined::not_allowed("That is not your own name."),
-            None => Declined::not_allowed("Nobody has your uid."),
+            Some(_) => {
+                asker.complain(broker, "asked for somebody else's name");
+                Declined::not_allowed("That is not your own name.")
+            }
+            None => {
+                asker.complain(broker, "a uid without a name");
+                Declined::not_allowed("Nobody has your uid.")
+            }
         })?;
+        Ok(Self { person, policy })
+    }
+
+    /// The same user by the configuration and the user database of now: somebody has taken her time to answer.
+    pub(crate) fn again(&self, broker: &Broker, asker: &Asker<'_>) -> Result<Self, Declined> {
+        let policy = configuration::read(broker.config.as_deref())?;
+        let person = Nss.find(self.person.name.as_str())?.filter(|person| person.uid == asker.peer.uid);
+        let person = person.ok_or_else(|| Declined::not_allowed("That is not your own name."))?;
         Ok(Self { person, policy })
     }
 
@@ -55,6 +70,7 @@ impl Subject {
     /// How the subject stands now.
     pub(crate) fn standing(&self, session: &Session) -> Result<Standing, Declined> {
         Ok(match session.enrollment(&self.person.name)? {
+            None if session.any_of_uid(self.person.uid)? => Standing::OtherName,
             None => Standing::NotEnrolled,
             Some(found) if found.uid != self.person.uid => Standing::Unsettled,
             Some(found) if found.state == State::Pending => Standing::Pending,
@@ -62,18 +78,18 @@ impl Subject {
         })
     }
 
-    /// The enrollment, which must be on.
+    /// The enrollment, which must be on and have an authenticator: without one there is no code to prove anything by.
     pub(crate) fn active(&self, session: &Session) -> Result<Enrollment, Declined> {
-        match self.standing(session)? {
-            Standing::Active(found) => Ok(found),
-            Standing::NotEnrolled => Err(Declined::conflict(
-                "Two-step verification is not on for you. To turn it on: twostep enroll",
-            )),
-            Standing::Pending => Err(Declined::conflict(
-                "Two-step verification has been prepared for you: sign in once with a code first.",
-            )),
-            Standing::Unsettled => Err(unsettled()),
-        }
+        Err(Declined::conflict(match self.standing(session)? {
+            Standing::Active(found) if found.is_app_only() => {
+                "You have app passwords only, and no authenticator. Please ask your administrator."
+            }
+            Standing::Active(found) => return Ok(found),
+            Standing::NotEnrolled => "Two-step verification is not on for you. To turn it on: twostep enroll",
+            Standing::OtherName => OTHER_NAME,
+            Standing::Pending => PENDING,
+            Standing::Unsettled => UNSETTLED,
+        }))
     }
 
     /// The same enrollment as before, still on.
@@ -83,8 +99,33 @@ impl Subject {
         }
         Err(Declined::conflict("Two-step verification was set up anew meanwhile. Please try again."))
     }
+
+    /// That the subject can enroll herself, by the configuration and by the store.
+    pub(crate) fn can_enroll(&self, session: &Session) -> Result<(), Declined> {
+        if self.policy.self_service.enroll.value == twostep_core::policy::Unenrolled::Deny {
+            return Err(Declined::policy("Here an administrator turns two-step verification on for you."));
+        }
+        Err(Declined::conflict(match self.standing(session)? {
+            Standing::NotEnrolled => return Ok(()),
+            Standing::OtherName => OTHER_NAME,
+            Standing::Pending => PENDING,
+            Standing::Unsettled => UNSETTLED,
+            Standing::Active(_) => "Two-step verification is on already.",
+        }))
+    }
 }
 
-pub(crate) fn unsettled() -> Declined {
-    Declined::conflict("Your enrollment was made for another account. Please ask your administrator.")
+const OTHER_NAME: &str =
+    "Two-step verification is on for another name of yours. Please ask your administrator.";
+const PENDING: &str =
+    "Two-step verification has been prepared for you: the first code at a login turns it on.";
+const UNSETTLED: &str = "Your enrollment was made for another account. Please ask your administrator.";
+
+/// Looks a name up as a peer gave it.
+pub(crate) fn find(name: &str) -> Result<Option<Person>, Declined> {
+    // What is no name is not looked up.
+    if name.is_empty() || name.chars().any(char::is_control) {
+        return Ok(None);
+    }
+    Ok(Nss.find(name)?)
 }

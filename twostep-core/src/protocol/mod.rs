@@ -14,7 +14,7 @@ pub use wire::Malformed;
 use wire::{Field, Reader, Writer};
 use zeroize::Zeroizing;
 
-/// The version of the protocol. A peer of another version is refused, in words that every version understands.
+/// The version of the protocol. A peer of another version is refused; the version of the refusal tells it why.
 pub const VERSION: u8 = 1;
 /// The longest message that the broker reads, in bytes.
 pub const REQUEST_MAX: usize = 8 * 1024;
@@ -22,6 +22,13 @@ pub const REQUEST_MAX: usize = 8 * 1024;
 pub const REPLY_MAX: usize = 64 * 1024;
 /// The longest text that is taken from a peer where no other bound stands, in bytes.
 pub const TEXT_MAX: usize = 1024;
+
+/// A text no longer than [`TEXT_MAX`] bytes, cut between two characters.
+#[must_use]
+pub fn bounded(text: &str) -> String {
+    let mut left = TEXT_MAX;
+    text.chars().take_while(|c| left.checked_sub(c.len_utf8()).map(|rest| left = rest).is_some()).collect()
+}
 
 /// A whole message, one way or the other.
 pub trait Message: Field {

@@ -257,3 +257,10 @@ fn damaged_requests_break_nothing() {
 fn damaged_replies_break_nothing() {
     fuzz(&replies(), 500_000);
 }
+
+#[test]
+fn a_long_text_is_cut_between_characters() {
+    assert_eq!(bounded("alice"), "alice");
+    assert_eq!(bounded(&"x".repeat(5000)), "x".repeat(TEXT_MAX));
+    assert_eq!(bounded(&"ü€".repeat(5000)), "ü€".repeat(TEXT_MAX / 5) + "ü");
+}

@@ -3,7 +3,7 @@
 //! Every value has exactly one form: whatever can be read is written back byte for byte the same. Nothing is skipped and nothing
 //! may follow.
 
-use crate::name::{ServiceName, UserName};
+use crate::name::ServiceName;
 use crate::secret::Secret;
 use crate::time::UnixTime;
 use std::fmt;
@@ -191,16 +191,6 @@ impl Field for UnixTime {
 
     fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
         i64::take(from).map(Self)
-    }
-}
-
-impl Field for UserName {
-    fn put(&self, to: &mut Writer) {
-        self.as_str().to_owned().put(to);
-    }
-
-    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
-        Self::parse(from.text()?).map_err(|_| Malformed::Text)
     }
 }
 

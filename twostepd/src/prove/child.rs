@@ -6,7 +6,7 @@ use crate::log;
 use std::ffi::CString;
 use std::process::ExitCode;
 use twostep_core::policy::SELF_SERVICE;
-use twostep_core::protocol::{Answer, Ask, FromBroker, TEXT_MAX, ToBroker, Verdict};
+use twostep_core::protocol::{Answer, Ask, FromBroker, ToBroker, Verdict, bounded};
 use twostep_core::secret::Secret;
 use twostep_host::link::Link;
 
@@ -53,7 +53,24 @@ fn verdict(user: &str, link: &std::rc::Rc<Link>) -> Verdict {
                 .tell("Your account password has expired. Please change it first (passwd).");
             Verdict::Refused
         }
-        Err(_) => Verdict::Refused,
+        Err(code) => judged(code),
+    }
+}
+
+/// Whether PAM has judged and refused, or could not judge.
+fn judged(PamCode(code): PamCode) -> Verdict {
+    // PERM_DENIED, AUTH_ERR, CRED_INSUFFICIENT, USER_UNKNOWN, MAXTRIES, ACCT_EXPIRED, and what asks for a new password.
+    const REFUSALS: [i32; 7] = [6, 7, 8, 10, 11, 13, 27];
+    const CONV_ERR: i32 = 19;
+    match code {
+        CONV_ERR => Verdict::TalkFailed,
+        code if REFUSALS.contains(&code) => Verdict::Refused,
+        code => {
+            log::error(&format!(
+                "PAM's service {SELF_SERVICE} returns {code}: see what its modules have logged"
+            ));
+            Verdict::Unavailable
+        }
     }
 }
 
@@ -79,9 +96,4 @@ impl Person for Peer {
     fn tell(&mut self, text: &str) -> Option<()> {
         self.link.send(&FromBroker::Tell { text: bounded(text) }).ok()
     }
-}
-
-/// Modules may say more than a message has room for.
-fn bounded(text: &str) -> String {
-    text.chars().take(TEXT_MAX).collect()
 }

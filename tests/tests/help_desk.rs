@@ -1,0 +1,167 @@
+//! A help desk helps, without being root and never whom it must not.
+
+use twostep_tests::callers::{as_user, su};
+use twostep_tests::own::{done, enroll, last_line, twostep};
+use twostep_tests::{Host, in_box};
+
+const PASSWORD: &str = "correct horse";
+const BOBS: &str = "battery staple";
+const CAROLS: &str = "red stapler";
+
+/// A help desk of carol; her backup codes.
+fn with_a_help_desk(host: &Host) {
+    host.add_user("carol", CAROLS);
+    host.command("groupadd", &["helpdesk"]).expect_success();
+    host.command("usermod", &["-aG", "helpdesk", "carol"]).expect_success();
+    let text = host.read("/etc/twostep/config.toml").replace("#help_desk =", "help_desk =");
+    host.write("/etc/twostep/config.toml", &text);
+}
+
+#[test]
+fn a_help_desk_helps_those_it_may_help() {
+    in_box(|host| {
+        with_a_help_desk(host);
+        for (user, password) in [("alice", PASSWORD), ("bob", BOBS)] {
+            host.add_user(user, password);
+        }
+        host.command("usermod", &["-aG", "sudo", "bob"]).expect_success();
+        let _broker = host.start_broker();
+        let mut alices = host.enroll("alice");
+        host.enroll("bob");
+        host.wire_su_and_sudo();
+
+        // Who is not enrolled herself does not help anybody.
+        let bypass = ["help-desk", "bypass", "alice", "--reason", "INC-7: phone lost", "--for", "2h"];
+        let (status, shown) = twostep(host, "carol", &bypass, &[]);
+        assert!(status == 1 && shown.contains("not on for you"), "{shown}");
+        let (_, codes) = enroll(host, "carol", CAROLS);
+        let mut codes = codes.iter();
+        let mut proof =
+            || [("Password: ", CAROLS), ("Verification code: ", codes.next().expect("a code").as_str())];
+
+        let shown = done(host, "carol", &bypass, &proof());
+        let code = last_line(&shown).to_owned();
+        let mut console = su(host, "bob", "alice");
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", &code);
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+        host.wait_for_log(&["result=accepted", "reason=bypass-code", "user=alice", "left=0"]);
+
+        done(host, "carol", &["help-desk", "unlock", "alice", "--reason", "INC-8"], &proof());
+        let shown = done(host, "carol", &["help-desk", "show", "alice", "--reason", "INC-9"], &proof());
+        assert!(shown.contains("Two-step verification is on."), "{shown}");
+        let history = host.admin(&["history", "alice"]).expect_success().stdout;
+        for (action, why) in [("show", "INC-9"), ("unlock", "INC-8"), ("bypass", "INC-7: phone lost")] {
+            let found = history.lines().any(|line| line.contains(action) && line.contains(why));
+            assert!(found && history.contains("help-desk:carol"), "{action}: {history}");
+        }
+        host.wait_for_log(&["reason=bypass", "user=alice", "by=help-desk:carol", "INC-7"]);
+
+        // Whoever could do more, and oneself, are not helped; nobody else helps.
+        for user in ["bob", "root", "carol"] {
+            let aid = ["help-desk", "bypass", user, "--reason", "x", "--for", "2h"];
+            let (status, shown) = twostep(host, "carol", &aid, &[]);
+            assert!(status == 1 && shown.contains("to an administrator"), "{user}: {shown}");
+        }
+        let aid = ["help-desk", "show", "carol", "--reason", "x"];
+        let (status, shown) = twostep(host, "alice", &aid, &[]);
+        assert!(status == 1 && shown.contains("for the help desk"), "{shown}");
+        assert!(alices.fresh_code().len() == 6);
+    });
+}
+
+/// Groups and configuration are looked at again when the helper has proven who she is: that can take minutes.
+#[test]
+fn what_changes_while_a_helper_types_counts() {
+    in_box(|host| {
+        with_a_help_desk(host);
+        host.add_user("dora", PASSWORD);
+        host.enroll("dora");
+        let _broker = host.start_broker();
+        let (_, codes) = enroll(host, "carol", CAROLS);
+        let bypass = ["help-desk", "bypass", "dora", "--reason", "x", "--for", "2h"];
+        let text = host.read("/etc/twostep/config.toml");
+        let changes: [(&dyn Fn(), &str); 3] = [
+            (
+                &|| host.write("/etc/twostep/config.toml", &text.replace("\nhelp_desk =", "\n#help_desk =")),
+                "for the help desk",
+            ),
+            (
+                &|| {
+                    host.write("/etc/twostep/config.toml", &text);
+                    host.command("usermod", &["-aG", "sudo", "dora"]).expect_success();
+                },
+                "to an administrator",
+            ),
+            (
+                &|| {
+                    host.command("gpasswd", &["-d", "carol", "helpdesk"]).expect_success();
+                },
+                "for the help desk",
+            ),
+        ];
+        for ((change, told), code) in changes.iter().zip(&codes) {
+            // The second case begins where the first one has left off.
+            host.write("/etc/twostep/config.toml", &text);
+            let mut console = as_user(host, "carol", "/usr/bin/twostep", &bypass, &[]);
+            console.answer("Password: ", CAROLS);
+            console.wait_for("Verification code: ");
+            change();
+            console.type_line(code);
+            assert_eq!(console.end(), Some(1), "{}", console.shown());
+            assert!(console.shown().contains(told), "{}", console.shown());
+            // Of no consequence for the next case.
+            host.command("gpasswd", &["-d", "dora", "sudo"]);
+        }
+        let shown = host.admin_json(&["show", "dora"]);
+        assert!(shown["bypass_until"].is_null(), "{shown}");
+    });
+}
+
+/// One uid, two names: a code that is given for the one would be good for the other.
+#[test]
+fn nobody_is_reached_by_another_name() {
+    in_box(|host| {
+        with_a_help_desk(host);
+        host.add_user("boss", PASSWORD);
+        host.command("usermod", &["-aG", "sudo", "boss"]).expect_success();
+        let uid = host.uid("boss").to_string();
+        host.command("useradd", &["--non-unique", "--uid", &uid, "worker"]).expect_success();
+        host.enroll("worker");
+        let _broker = host.start_broker();
+        enroll(host, "carol", CAROLS);
+        for user in ["boss", "worker"] {
+            let aid = ["help-desk", "bypass", user, "--reason", "x", "--for", "2h"];
+            let (status, shown) = twostep(host, "carol", &aid, &[]);
+            assert!(status == 1 && shown.contains("to an administrator"), "{user}: {shown}");
+        }
+        host.wait_for_log(&["twostepd[", "refused uid=", "help for somebody who is protected"]);
+    });
+}
+
+/// Forgetting wrong codes is all that it does: the owner is still told of them, and no code that was used can be used again.
+#[test]
+fn a_help_desks_unlock_forgets_wrong_codes_and_nothing_else() {
+    in_box(|host| {
+        with_a_help_desk(host);
+        host.add_user("alice", PASSWORD);
+        host.wire_su_and_sudo();
+        let mut phone = host.enroll("alice");
+        let _broker = host.start_broker();
+        let (_, codes) = enroll(host, "carol", CAROLS);
+        let wrong = phone.wrong_code();
+        let mut console = su(host, "carol", "alice");
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", &wrong);
+        assert_ne!(console.end(), Some(0));
+        let answers = [("Password: ", CAROLS), ("Verification code: ", codes[0].as_str())];
+        let shown = done(host, "carol", &["help-desk", "unlock", "alice", "--reason", "INC-1"], &answers);
+        assert!(shown.contains("1 wrong code"), "{shown}");
+        assert_eq!(host.admin_json(&["show", "alice"])["wrong_codes"], 0);
+        let mut console = su(host, "carol", "alice");
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", &phone.fresh_code());
+        assert_eq!(console.end(), Some(0));
+        assert!(console.shown().contains("1 wrong code was entered"), "{}", console.shown());
+    });
+}
