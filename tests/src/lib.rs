@@ -27,6 +27,7 @@
 //! | [`product`] | the module and the command, built from this workspace |
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
 //! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
+//! | [`granted`], [`postgres`] | real servers that ask twostepd, being users of their own |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
 //! | [`process`] | what a guest leaves behind in its host process |
@@ -45,12 +46,14 @@ pub mod command;
 pub mod console;
 pub mod dovecot;
 mod ffi;
+pub mod granted;
 pub mod host;
 pub mod log;
 pub mod own;
 pub mod pam;
 pub mod phone;
 mod places;
+pub mod postgres;
 pub mod process;
 pub mod product;
 mod root;
@@ -66,5 +69,6 @@ pub use dovecot::{Imap, Login};
 pub use host::Host;
 pub use log::LogLine;
 pub use phone::Phone;
+pub use postgres::Database;
 pub use ssh::Ssh;
 pub use wait::{OrDie, eventually};
