@@ -27,7 +27,7 @@
 //! | [`product`] | the module and the command, built from this workspace |
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
 //! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
-//! | [`granted`], [`postgres`] | real servers that ask twostepd, being users of their own |
+//! | [`granted`], [`postgres`], [`exim`] | real servers that ask twostepd, being users of their own |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
 //! | [`process`] | what a guest leaves behind in its host process |
@@ -45,6 +45,7 @@ pub mod child;
 pub mod command;
 pub mod console;
 pub mod dovecot;
+pub mod exim;
 mod ffi;
 pub mod granted;
 pub mod host;
