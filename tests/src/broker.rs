@@ -1,5 +1,8 @@
 //! A real twostepd, and raw connections to its socket.
 
+use std::io::Write;
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -88,6 +91,17 @@ impl Drop for Broker {
     }
 }
 
+/// A connection that takes an hour to close, since what was written to it is never read; and its other end.
+pub fn a_file_that_is_slow_to_close() -> (TcpStream, TcpStream) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).or_die("listen");
+    let ours = TcpStream::connect(listener.local_addr().or_die("see where it listens")).or_die("connect");
+    let (theirs, _) = listener.accept().or_die("accept");
+    ours.set_nonblocking(true).or_die("set a flag");
+    while (&ours).write(&[0; 65_536]).is_ok() {}
+    kernel::linger(ours.as_fd(), 3_600).or_die("set SO_LINGER");
+    (ours, theirs)
+}
+
 /// Somebody else's socket in the broker's place.
 #[derive(Debug)]
 pub struct FalseBroker(std::os::fd::OwnedFd);
@@ -127,6 +141,11 @@ impl RawLink {
     /// Sends one packet; false when nobody takes it.
     pub fn send(&self, bytes: &[u8]) -> bool {
         kernel::send(&self.0, bytes).is_ok()
+    }
+
+    /// Sends one packet with an open file along; false when nobody takes it.
+    pub fn send_with(&self, bytes: &[u8], file: &impl AsFd) -> bool {
+        kernel::send_with_file(&self.0, bytes, file.as_fd()).is_ok()
     }
 
     /// The next packet, empty at the end of the connection; `None` when nothing comes for so long.

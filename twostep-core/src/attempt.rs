@@ -36,7 +36,8 @@ pub enum Source {
     Name(String),
     /// A terminal of this host: no PAM_RHOST, but a PAM_TTY.
     Local,
-    /// A program of this uid's, which asks the broker for that user herself: nothing it says of where it is can be believed.
+    /// A program of this uid's on this host: one that asks the broker for that user herself, or su or sudo, run by that user. Nothing
+    /// such a program says of where it is can be believed.
     Caller(u32),
     /// The service tells nothing.
     Unknown,

@@ -1,7 +1,8 @@
 //! A connection between the broker and a peer: whole messages, each within a time limit.
 //!
 //! The socket is a sequenced-packet one: the kernel keeps messages apart, so that there is no half message to wait for. Descriptors that
-//! a peer might send along are dropped by the kernel, since no room is given for them.
+//! a peer might send along are closed by the kernel, since no room is given for them; for how long that may take, see twostepd's own
+//! `connection.rs`.
 
 use crate::clock::monotonic;
 use crate::files::{self, Fault, Untrusted, Want};
@@ -147,13 +148,33 @@ impl Link {
         }
     }
 
+    /// Waits until there is a message to receive, or the end.
+    ///
+    /// # Errors
+    /// [`LinkError::TimedOut`] when none has come within `patience`.
+    pub fn wait_for_message(&self, patience: Duration) -> Result<(), LinkError> {
+        let deadline = Deadline::after(patience);
+        loop {
+            let left = deadline.left().ok_or(LinkError::TimedOut)?;
+            if self.poll(PollFlags::POLLIN, left)? {
+                return Ok(());
+            }
+        }
+    }
+
     fn wait(&self, what: PollFlags, deadline: &Deadline) -> Result<(), LinkError> {
         let left = deadline.left().ok_or(LinkError::TimedOut)?;
+        self.poll(what, left).map(drop)
+    }
+
+    /// Whether it is ready before `left` has gone by, or a signal has come.
+    fn poll(&self, what: PollFlags, left: Duration) -> Result<bool, LinkError> {
         // Rounded up: a rest of less than a millisecond must not spin.
         let left = left.saturating_add(Duration::from_millis(1));
         let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
         match poll(&mut [PollFd::new(self.socket.as_fd(), what)], timeout) {
-            Ok(_) | Err(Errno::EINTR) => Ok(()),
+            Ok(ready) => Ok(ready > 0),
+            Err(Errno::EINTR) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
     }

@@ -10,9 +10,9 @@ use twostep_core::attempt::Source;
 use twostep_core::backup_code::{self, BackupCodeId};
 use twostep_core::name::UserName;
 use twostep_core::ports::{Completion, Store, Unavailable, Use};
-use twostep_core::throttle::{Kind, Tally};
+use twostep_core::throttle::{self, Allowance, Kind, Tally};
 use twostep_core::time::{Now, UnixTime};
-use twostep_core::verify::{AppCandidates, CodeCredentials, CodeOutcome};
+use twostep_core::verify::{AppCandidates, Changes, CodeCredentials, CodeOutcome};
 
 impl Store for Session {
     fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable> {
@@ -31,6 +31,13 @@ impl Store for Session {
         now: &Now,
         judge: &mut dyn FnMut(Option<&CodeCredentials>) -> CodeOutcome,
     ) -> Result<CodeOutcome, Unavailable> {
+        // Whoever must wait is told so without a write, and without keeping those who write waiting: what is not judged changes nothing.
+        if let Some(credentials) = self.unheard(enrollment, source, kind, now)? {
+            let outcome = judge(Some(&credentials));
+            if outcome.changes == Changes::default() {
+                return Ok(outcome);
+            }
+        }
         Ok(exclusively(&self.connection, || {
             let credentials = credentials(self, enrollment, source, kind)?;
             if credentials.is_some() {
@@ -66,6 +73,23 @@ impl Store for Session {
     }
 }
 
+impl Session {
+    /// The credentials, where an answer of this kind from there is not heard at the moment.
+    fn unheard(
+        &self,
+        of: EnrollmentId,
+        source: &Source,
+        kind: Kind,
+        now: &Now,
+    ) -> Result<Option<CodeCredentials>, StoreError> {
+        let (tally, ..) = tally(self, of, source)?;
+        match throttle::allowance(&tally, kind, now) {
+            Allowance::Open => Ok(None),
+            Allowance::Wait(_) | Allowance::Capped => credentials(self, of, source, kind),
+        }
+    }
+}
+
 pub(crate) fn enrollment_by_name(
     session: &Session,
     name: &UserName,
@@ -96,6 +120,21 @@ fn credentials(
         Kind::BackupCode => backup_codes(session, of)?,
         Kind::Code => Vec::new(),
     };
+    let (tally, untold, latest_time) = tally(session, of, source)?;
+    Ok(Some(CodeCredentials {
+        enrollment: of,
+        authenticators: rows::authenticators(session, of)?,
+        backup_codes,
+        backup_key: session.keys.backup_codes.clone(),
+        tally,
+        untold,
+        latest_time,
+    }))
+}
+
+/// What has come from there and from everywhere; how many wrong codes the owner has not been told of; the latest time seen.
+fn tally(session: &Session, of: EnrollmentId, source: &Source) -> Result<(Tally, u32, UnixTime), StoreError> {
+    let connection = &session.connection;
     let sql = "SELECT failures, codes, failed_at, failed_since_boot, failed_boot, last_success FROM source \
                WHERE enrollment = ? AND source = ?";
     let values = params![of.0, source.key()];
@@ -104,15 +143,7 @@ fn credentials(
                WHERE enrollment = ?";
     let (all_codes, untold, latest_time) =
         connection.query_row(sql, [of.0], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
-    Ok(Some(CodeCredentials {
-        enrollment: of,
-        authenticators: rows::authenticators(session, of)?,
-        backup_codes,
-        backup_key: session.keys.backup_codes.clone(),
-        tally: Tally { here, standing: source.standing(), all_codes },
-        untold,
-        latest_time: UnixTime(latest_time),
-    }))
+    Ok((Tally { here, standing: source.standing(), all_codes }, untold, UnixTime(latest_time)))
 }
 
 fn backup_codes(session: &Session, of: EnrollmentId) -> Result<Vec<backup_code::Stored>, StoreError> {

@@ -1,8 +1,10 @@
 //! What all requests share: the limits, and who is connected.
 
-use crate::budget::{Budget, Spent};
+use crate::budget::{Budget, Kind, Place, Spent};
+use crate::complaints::{Complaints, Due};
+use crate::connection::Connection;
 use crate::declined::Declined;
-use crate::limits::DRAIN;
+use crate::limits::{DRAIN, THREADS};
 use crate::party::Party;
 use crate::{log, request};
 use nix::sys::socket::{Shutdown, shutdown};
@@ -12,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use twostep_core::protocol::{FromBroker, Refusal};
-use twostep_host::link::{Link, LinkError, Peer};
+use twostep_host::link::{LinkError, Peer};
 use twostep_host::monotonic;
 
 /// The broker.
@@ -21,6 +23,7 @@ pub(crate) struct Broker {
     /// The configuration that was named on the command line.
     pub(crate) config: Option<PathBuf>,
     budget: Mutex<Budget>,
+    complaints: Mutex<Complaints>,
     present: Mutex<Present>,
     /// Told whenever somebody has gone.
     gone: Condvar,
@@ -28,13 +31,13 @@ pub(crate) struct Broker {
 
 #[derive(Debug, Default)]
 struct Present {
-    links: HashMap<u64, Arc<Link>>,
+    connections: HashMap<u64, Arc<Connection>>,
     next: u64,
 }
 
 /// Whoever is at the other end of a connection.
 pub(crate) struct Asker<'l> {
-    pub(crate) link: &'l Link,
+    pub(crate) link: &'l Connection,
     pub(crate) peer: Peer,
     pub(crate) party: Party,
 }
@@ -45,17 +48,20 @@ impl Asker<'_> {
         let _gone = self.link.send(&FromBroker::Refused { refusal, text: text.to_owned() });
     }
 
+    /// [`Self::refuse`]
+    fn decline(&self, Declined { refusal, text }: Declined) {
+        self.refuse(refusal, &text);
+    }
+
     /// What came of a request.
     pub(crate) fn reply(&self, answer: Result<FromBroker, Declined>) {
         match answer {
-            Ok(answer) => match self.link.send(&answer) {
-                Err(LinkError::TooLong(_)) => {
-                    let Declined { refusal, text } = Declined::unavailable("an answer would be too long");
-                    self.refuse(refusal, &text);
+            Ok(answer) => {
+                if let Err(LinkError::TooLong(_)) = self.link.send(&answer) {
+                    self.decline(Declined::unavailable("an answer would be too long"));
                 }
-                Ok(()) | Err(_) => {}
-            },
-            Err(Declined { refusal, text }) => self.refuse(refusal, &text),
+            }
+            Err(declined) => self.decline(declined),
         }
     }
 
@@ -89,32 +95,43 @@ impl Broker {
         Self { config, ..Self::default() }
     }
 
-    /// Takes a connection, and serves it in a thread of its own.
-    pub(crate) fn admit(self: &Arc<Self>, link: Link) {
-        // Without credentials there is nobody to serve.
-        let Ok(peer) = link.peer() else { return };
-        let party = crate::party::of(peer);
-        let admitted = self.budget().connect(party);
-        if let Err(spent) = admitted {
-            return self.turn_away(&link, peer, party, spent);
-        }
-        let guest = Guest { broker: Arc::clone(self), link: Arc::new(link), party, number: 0 };
-        let guest = guest.registered();
+    /// Takes a connection, and serves it in a thread of its own. Even whom to turn away is found out there: whatever takes its time, or
+    /// is made to by a peer, holds nobody else up.
+    pub(crate) fn admit(self: &Arc<Self>, connection: Connection) {
+        let Some(guest) = self.register(connection) else { return };
         let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
         let served = thread.spawn(move || {
-            let asker = Asker { link: &guest.link, peer, party };
-            request::serve(&guest.broker, &asker);
+            guest.serve();
             twostep_host::scrub_stack();
         });
         if let Err(error) = served {
-            log::error(&format!("no thread for a request: {error}"));
+            let line = |more| log::error(&format!("no thread for a request: {error} more={more}"));
+            self.complain(Party(0), "thread", line);
         }
     }
 
-    fn turn_away(&self, link: &Link, peer: Peer, party: Party, spent: Spent) {
-        let asker = Asker { link, peer, party };
-        let Declined { refusal, text } = asker.too_much(self, spent);
-        asker.refuse(refusal, &text);
+    /// Writes a connection down, unless there are more than there are threads for.
+    fn register(self: &Arc<Self>, connection: Connection) -> Option<Guest> {
+        let connection = Arc::new(connection);
+        let mut present = self.present();
+        if present.connections.len() >= THREADS {
+            drop(present);
+            let line = |more| log::warning(&format!("a connection is closed: too many threads more={more}"));
+            self.complain(Party(0), "threads", line);
+            let Declined { refusal, text } = Spent::Full.into();
+            let _gone = connection.send(&FromBroker::Refused { refusal, text });
+            return None;
+        }
+        present.next += 1;
+        let number = present.next;
+        present.connections.insert(number, Arc::clone(&connection));
+        drop(present);
+        Some(Guest { broker: Arc::clone(self), connection, number })
+    }
+
+    fn enter(&self, place: Place) -> Result<Seat<'_>, Spent> {
+        self.budget().connect(place)?;
+        Ok(Seat { broker: self, place })
     }
 
     /// One more request of a user for himself.
@@ -130,9 +147,12 @@ impl Broker {
 
     /// Logs something about a peer, unless that was done a moment ago; `log` is told how many times it was not.
     pub(crate) fn complain(&self, party: Party, what: &'static str, log: impl FnOnce(u32)) {
-        let due = self.budget().complain(party, what, monotonic());
-        if let Some(more) = due {
-            log(more);
+        let due =
+            self.complaints.lock().unwrap_or_else(PoisonError::into_inner).due(party, what, monotonic());
+        let Some(Due { more, left_out }) = due else { return };
+        log(more);
+        if left_out > 0 {
+            log::warning(&format!("lines left out about what peers may not ask: {left_out}"));
         }
     }
 
@@ -141,20 +161,20 @@ impl Broker {
         if self.wait_until_all_are_gone(DRAIN) {
             return;
         }
-        for link in self.present().links.values() {
+        for connection in self.present().connections.values() {
             // Whoever reads from it finds its end, and can still write the verdict.
-            let _gone = shutdown(link.as_fd().as_raw_fd(), Shutdown::Read);
+            let _gone = shutdown(connection.as_fd().as_raw_fd(), Shutdown::Read);
         }
         if !self.wait_until_all_are_gone(DRAIN) {
-            let left = self.present().links.len();
+            let left = self.present().connections.len();
             log::warning(&format!("ends with requests={left} unanswered"));
         }
     }
 
     fn wait_until_all_are_gone(&self, patience: Duration) -> bool {
-        let some = |present: &mut Present| !present.links.is_empty();
+        let some = |present: &mut Present| !present.connections.is_empty();
         let waited = self.gone.wait_timeout_while(self.present(), patience, some);
-        waited.unwrap_or_else(PoisonError::into_inner).0.links.is_empty()
+        waited.unwrap_or_else(PoisonError::into_inner).0.connections.is_empty()
     }
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
@@ -178,29 +198,44 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// A connection that counts, until it is dropped: however its thread ends.
+/// A connection that has a place, until it is dropped: however its thread ends.
+struct Seat<'b> {
+    broker: &'b Broker,
+    place: Place,
+}
+
+impl Drop for Seat<'_> {
+    fn drop(&mut self) {
+        self.broker.budget().disconnect(self.place, monotonic());
+    }
+}
+
+/// A connection that is waited for at the end, until it is dropped.
 struct Guest {
     broker: Arc<Broker>,
-    link: Arc<Link>,
-    party: Party,
+    connection: Arc<Connection>,
     number: u64,
 }
 
 impl Guest {
-    fn registered(mut self) -> Self {
-        let mut present = self.broker.present();
-        present.next += 1;
-        self.number = present.next;
-        present.links.insert(self.number, Arc::clone(&self.link));
-        drop(present);
-        self
+    fn serve(&self) {
+        // Without credentials there is nobody to serve.
+        let Ok(peer) = self.connection.peer() else { return };
+        let party = crate::party::of(peer);
+        let asker = Asker { link: &self.connection, peer, party };
+        let kind = if peer.uid == 0 { Kind::Root } else { Kind::Plain };
+        match self.broker.enter(Place { party, kind }) {
+            Ok(_seat) => request::serve(&self.broker, &asker),
+            Err(spent) => {
+                asker.decline(asker.too_much(&self.broker, spent));
+            }
+        }
     }
 }
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        self.broker.budget().disconnect(self.party, monotonic());
-        self.broker.present().links.remove(&self.number);
+        self.broker.present().connections.remove(&self.number);
         self.broker.gone.notify_all();
     }
 }

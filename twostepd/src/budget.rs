@@ -1,19 +1,26 @@
 //! How much each party uses of the broker, and where it ends.
 
 use crate::limits::{
-    COMPLAINT, CONNECTIONS, CONNECTIONS_KEPT, CONNECTIONS_PARTY, CONNECTIONS_ROOT, OWN_BURST, OWN_EVERY,
-    PROOFS, PROOFS_PARTY,
+    CONNECTIONS, CONNECTIONS_KEPT, CONNECTIONS_PARTY, CONNECTIONS_PLAIN, CONNECTIONS_ROOT, OWN_BURST,
+    OWN_EVERY, PROOFS, PROOFS_PARTY,
 };
 use crate::party::Party;
 use std::collections::HashMap;
 use std::time::Duration;
 
+/// How often those who use nothing are forgotten.
+const SWEEP: Duration = Duration::from_secs(1);
+
 /// What all parties use. Times are those of a clock that only goes forward.
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     connections: usize,
+    /// Of these, those of [`Kind::Plain`].
+    plain: usize,
     proofs: usize,
     parties: HashMap<Party, Account>,
+    /// When those who use nothing were last forgotten.
+    swept: Duration,
 }
 
 /// What one party uses.
@@ -23,17 +30,24 @@ struct Account {
     proofs: usize,
     /// When the requests of its own will all be paid for.
     paid_at: Duration,
-    /// What was logged about it, by what it was.
-    complaints: HashMap<&'static str, Complaint>,
 }
 
-/// A complaint that is not repeated for a while.
-#[derive(Debug)]
-struct Complaint {
-    /// When it was last logged.
-    at: Duration,
-    /// How many times it was not since.
-    unsaid: u32,
+/// A connection that counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
+    /// For whom.
+    pub(crate) party: Party,
+    /// Who is at the other end.
+    pub(crate) kind: Kind,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// A process that is root by its effective uid, whoever runs it: su, sudo.
+    Root,
+    /// Any other.
+    Plain,
 }
 
 /// What there is too much of.
@@ -66,7 +80,7 @@ impl Spent {
 
 impl Budget {
     /// One more connection.
-    pub(crate) fn connect(&mut self, party: Party) -> Result<(), Spent> {
+    pub(crate) fn connect(&mut self, Place { party, kind }: Place) -> Result<(), Spent> {
         let (limit, all) = match party {
             Party(0) => (CONNECTIONS_ROOT, CONNECTIONS),
             _ => (CONNECTIONS_PARTY, CONNECTIONS - CONNECTIONS_KEPT),
@@ -75,25 +89,30 @@ impl Budget {
         if account.connections >= limit {
             return Err(Spent::Connections);
         }
-        if self.connections >= all {
+        // Whoever has many uids and connects with all of them takes no place from su and sudo.
+        if self.connections >= all || (kind == Kind::Plain && self.plain >= CONNECTIONS_PLAIN) {
             return Err(Spent::Full);
         }
         account.connections += 1;
         self.connections += 1;
+        self.plain += usize::from(kind == Kind::Plain);
         Ok(())
     }
 
     /// One fewer.
-    pub(crate) fn disconnect(&mut self, party: Party, now: Duration) {
+    pub(crate) fn disconnect(&mut self, Place { party, kind }: Place, now: Duration) {
         self.connections = self.connections.saturating_sub(1);
+        self.plain = self.plain.saturating_sub(usize::from(kind == Kind::Plain));
         if let Some(account) = self.parties.get_mut(&party) {
             account.connections = account.connections.saturating_sub(1);
         }
-        // Who uses nothing and owes nothing is forgotten, so that the table does not grow.
-        self.parties.retain(|_, account| {
-            let recent = account.complaints.values().any(|one| one.unsaid > 0 || one.at + COMPLAINT > now);
-            account.connections > 0 || account.proofs > 0 || account.paid_at > now || recent
-        });
+        // Who uses nothing and owes nothing is forgotten, so that the table does not grow; not at every turn, which would cost more the
+        // larger it is.
+        if now >= self.swept + SWEEP {
+            self.swept = now;
+            self.parties
+                .retain(|_, account| account.connections > 0 || account.proofs > 0 || account.paid_at > now);
+        }
     }
 
     /// A request of a user for himself: some at a stretch, then one now and then.
@@ -128,25 +147,6 @@ impl Budget {
             account.proofs = account.proofs.saturating_sub(1);
         }
     }
-
-    /// Whether this complaint about this party is to be logged, and how many of the same were not since the last.
-    pub(crate) fn complain(&mut self, party: Party, what: &'static str, now: Duration) -> Option<u32> {
-        let complaints = &mut self.parties.entry(party).or_default().complaints;
-        match complaints.get_mut(what) {
-            Some(known) if now < known.at + COMPLAINT => {
-                known.unsaid = known.unsaid.saturating_add(1);
-                None
-            }
-            Some(known) => {
-                known.at = now;
-                Some(std::mem::take(&mut known.unsaid))
-            }
-            None => {
-                complaints.insert(what, Complaint { at: now, unsaid: 0 });
-                Some(0)
-            }
-        }
-    }
 }
 
 #[cfg(test)]
@@ -161,16 +161,20 @@ mod tests {
         Duration::from_secs(1_000_000 + seconds)
     }
 
+    fn su(party: Party) -> Place {
+        Place { party, kind: Kind::Root }
+    }
+
     #[test]
     fn one_party_does_not_use_what_is_anothers() {
         let mut budget = Budget::default();
         for _ in 0..CONNECTIONS_PARTY {
-            budget.connect(ALICE).unwrap();
+            budget.connect(su(ALICE)).unwrap();
         }
-        assert_eq!(budget.connect(ALICE), Err(Spent::Connections));
-        assert_eq!(budget.connect(BOB), Ok(()));
-        budget.disconnect(ALICE, at(0));
-        assert_eq!(budget.connect(ALICE), Ok(()));
+        assert_eq!(budget.connect(su(ALICE)), Err(Spent::Connections));
+        assert_eq!(budget.connect(su(BOB)), Ok(()));
+        budget.disconnect(su(ALICE), at(0));
+        assert_eq!(budget.connect(su(ALICE)), Ok(()));
     }
 
     #[test]
@@ -178,15 +182,30 @@ mod tests {
         let mut budget = Budget::default();
         let mut connected = 0;
         for uid in 1..100 {
-            while budget.connect(Party(uid)).is_ok() {
+            while budget.connect(su(Party(uid))).is_ok() {
                 connected += 1;
             }
         }
         assert_eq!(connected, CONNECTIONS - CONNECTIONS_KEPT);
         for _ in 0..CONNECTIONS_KEPT {
-            assert_eq!(budget.connect(ROOT), Ok(()));
+            assert_eq!(budget.connect(su(ROOT)), Ok(()));
         }
-        assert_eq!(budget.connect(ROOT), Err(Spent::Full));
+        assert_eq!(budget.connect(su(ROOT)), Err(Spent::Full));
+    }
+
+    #[test]
+    fn whoever_has_many_uids_takes_no_place_from_su() {
+        let mut budget = Budget::default();
+        let mut connected = 0;
+        for uid in 100_000..100_100 {
+            while budget.connect(Place { party: Party(uid), kind: Kind::Plain }).is_ok() {
+                connected += 1;
+            }
+        }
+        assert_eq!(connected, CONNECTIONS_PLAIN);
+        assert_eq!(budget.connect(su(ALICE)), Ok(()));
+        budget.disconnect(Place { party: Party(100_000), kind: Kind::Plain }, at(0));
+        assert_eq!(budget.connect(Place { party: BOB, kind: Kind::Plain }), Ok(()));
     }
 
     #[test]
@@ -223,25 +242,14 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_is_logged_once_a_minute_with_how_many_there_were() {
-        let mut budget = Budget::default();
-        assert_eq!(budget.complain(ALICE, "noise", at(0)), Some(0));
-        assert_eq!(budget.complain(ALICE, "noise", at(1)), None);
-        assert_eq!(budget.complain(BOB, "noise", at(1)), Some(0));
-        assert_eq!(budget.complain(ALICE, "trespass", at(2)), Some(0), "one does not hide the other");
-        assert_eq!(budget.complain(ALICE, "noise", at(59)), None);
-        assert_eq!(budget.complain(ALICE, "noise", at(60)), Some(2));
-    }
-
-    #[test]
     fn who_uses_nothing_is_forgotten() {
         let mut budget = Budget::default();
-        budget.connect(ALICE).unwrap();
+        budget.connect(su(ALICE)).unwrap();
         budget.own_request(ALICE, at(0)).unwrap();
-        budget.disconnect(ALICE, at(1));
+        budget.disconnect(su(ALICE), at(1));
         assert_eq!(budget.parties.len(), 1);
-        budget.connect(BOB).unwrap();
-        budget.disconnect(BOB, at(10));
+        budget.connect(su(BOB)).unwrap();
+        budget.disconnect(su(BOB), at(10));
         assert!(budget.parties.is_empty());
     }
 }

@@ -1,11 +1,14 @@
 //! All that is unsafe in the broker: descriptors that others have opened for us, and libpam as a program calls it.
 #![allow(unsafe_code)]
 
+use crate::limits::INTERRUPT;
 use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::ffi::CStr;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::mem;
+use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use twostep_core::secret::Secret;
@@ -38,10 +41,83 @@ pub(crate) fn few_arenas() {
     unsafe { libc::mallopt(libc::M_ARENA_MAX, 2) };
 }
 
-/// Takes over standard input: the child of a proof finds its end of the conversation there.
-pub(crate) fn standard_input() -> OwnedFd {
-    // SAFETY: descriptor 0 is ours like any other; this is called once, where nothing else of the process reads from it.
-    unsafe { OwnedFd::from_raw_fd(libc::STDIN_FILENO) }
+/// Has messages with open files refused on this socket, and on those that are accepted from it (SO_PASSRIGHTS; Linux 6.16). Older kernels
+/// do not know how.
+pub(crate) fn refuse_files(socket: &OwnedFd) {
+    const SO_PASSRIGHTS: c_int = 83;
+    let no: c_int = 0;
+    // SAFETY: a live descriptor, and a pointer to a live int of the length given.
+    let _unknown_here = unsafe {
+        libc::setsockopt(
+            socket.as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PASSRIGHTS,
+            (&raw const no).cast(),
+            size_of::<c_int>() as libc::socklen_t,
+        )
+    };
+}
+
+/// Makes the signal by which [`Alarm`] interrupts threads one that does nothing.
+pub(crate) fn prepare_alarms() -> Result<(), Errno> {
+    extern "C" fn nothing(_: c_int) {}
+    let handler = SigHandler::Handler(nothing);
+    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
+    // SAFETY: the handler does nothing at all; and nobody else in this program uses the signal.
+    unsafe { sigaction(Signal::SIGALRM, &action) }.map(drop)
+}
+
+/// While it is there, this thread is sent a signal again and again: whatever it waits for in the kernel comes to an end.
+#[derive(Debug)]
+pub(crate) struct Alarm(Option<libc::timer_t>);
+
+// SAFETY: the number of a timer of this process's, which any thread may delete.
+unsafe impl Send for Alarm {}
+// SAFETY: as above; through a shared reference nothing can be done with it.
+unsafe impl Sync for Alarm {}
+
+impl Alarm {
+    /// Sets it. Where the kernel has no timer to spare there is none: then calls take as long as they take.
+    pub(crate) fn set() -> Self {
+        // SAFETY: plain numbers and pointers, for which all zeros are good values.
+        let mut event: libc::sigevent = unsafe { mem::zeroed() };
+        event.sigev_notify = libc::SIGEV_THREAD_ID;
+        event.sigev_signo = libc::SIGALRM;
+        // SAFETY: takes nothing, and cannot fail.
+        event.sigev_notify_thread_id = unsafe { libc::gettid() };
+        let mut timer: libc::timer_t = ptr::null_mut();
+        // SAFETY: pointers to live values of the right types.
+        if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) } != 0 {
+            return Self(None);
+        }
+        let every = libc::timespec {
+            tv_sec: libc::time_t::try_from(INTERRUPT.as_secs()).unwrap_or(1),
+            tv_nsec: INTERRUPT.subsec_nanos().into(),
+        };
+        let times = libc::itimerspec { it_interval: every, it_value: every };
+        // SAFETY: the timer made above, and a pointer to a live value.
+        let _set = unsafe { libc::timer_settime(timer, 0, &raw const times, ptr::null_mut()) };
+        Self(Some(timer))
+    }
+}
+
+impl Drop for Alarm {
+    fn drop(&mut self) {
+        if let Some(timer) = self.0 {
+            // SAFETY: made in `set`, and deleted once.
+            unsafe { libc::timer_delete(timer) };
+        }
+    }
+}
+
+/// Takes over what is on standard input, where the child of a proof finds its end of the conversation: programs that PAM's modules start
+/// find nothing there.
+pub(crate) fn standard_input() -> Result<OwnedFd, Errno> {
+    let ours = nix::unistd::dup(std::io::stdin())?;
+    fcntl(ours.as_fd(), FcntlArg::F_SETFD(FdFlag::FD_CLOEXEC))?;
+    let nothing = nix::fcntl::open("/dev/null", nix::fcntl::OFlag::O_RDONLY, nix::sys::stat::Mode::empty())?;
+    nix::unistd::dup2_stdin(&nothing)?;
+    Ok(ours)
 }
 
 /// What PAM asks or says, and what the person answers. None where that cannot be done.

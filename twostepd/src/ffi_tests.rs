@@ -80,3 +80,27 @@ fn a_panic_does_not_reach_libpam() {
     let mut script = Script { answers: [b"x".to_vec()].into(), ..Script::default() };
     assert_eq!(call(&mut script, &[(PAM_PROMPT_ECHO_OFF, c"panic")]), Err(PAM_CONV_ERR));
 }
+
+/// A TCP socket with SO_LINGER whose peer never reads: closing it would take an hour.
+#[test]
+fn what_a_peer_has_made_long_is_interrupted() {
+    use nix::sys::socket::{setsockopt, sockopt};
+    use std::io::Write;
+    use std::net::{TcpListener, TcpStream};
+
+    prepare_alarms().unwrap();
+    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
+    let slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+    let (_never_read, _) = listener.accept().unwrap();
+    slow.set_nonblocking(true).unwrap();
+    while (&slow).write(&[0; 65_536]).is_ok() {}
+    setsockopt(&slow, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 3_600 }).unwrap();
+    let (told, closed) = std::sync::mpsc::channel();
+    std::thread::spawn(move || {
+        let alarm = Alarm::set();
+        drop(slow);
+        drop(alarm);
+        told.send(()).unwrap();
+    });
+    closed.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+}

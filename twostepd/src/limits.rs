@@ -12,6 +12,10 @@ pub(crate) const DESCRIPTORS_SPARE: u64 = 512;
 pub(crate) const CONNECTIONS_ROOT: usize = 512;
 /// Connections at once of any other user's processes, su and sudo run by that user among them.
 pub(crate) const CONNECTIONS_PARTY: usize = 128;
+/// Connections at once of all processes together that are not even root by their effective uid.
+pub(crate) const CONNECTIONS_PLAIN: usize = 1024;
+/// Threads at once: those of connections, and of those who are being turned away.
+pub(crate) const THREADS: usize = 2304;
 /// Requests that a user can make for himself at a stretch.
 pub(crate) const OWN_BURST: u32 = 20;
 /// After which he gets one more each time this has gone by.
@@ -39,6 +43,10 @@ pub(crate) const LINGER: Duration = Duration::from_secs(5);
 pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 /// How often one and the same complaint about a peer is logged.
 pub(crate) const COMPLAINT: Duration = Duration::from_secs(60);
+/// How many complaints there are in that time, about all peers together.
+pub(crate) const COMPLAINTS: u32 = 200;
+/// How often a thread is interrupted that does not come back from the kernel, where a peer has made it do something that takes its time.
+pub(crate) const INTERRUPT: Duration = Duration::from_millis(100);
 
 /// How many codes of a new authenticator can be tried.
 pub(crate) const CONFIRM_TRIES: u8 = 3;
@@ -70,6 +78,12 @@ mod tests {
                 "connections at once of any other user's processes",
                 CONNECTIONS_PARTY.to_string(),
             ),
+            (
+                "CONNECTIONS_PLAIN",
+                "connections at once of all processes that are not root by their effective uid",
+                CONNECTIONS_PLAIN.to_string(),
+            ),
+            ("THREADS", "threads at once, with those for peers that are turned away", THREADS.to_string()),
             ("OWN_BURST", "requests for oneself at a stretch, unless by uid 0", OWN_BURST.to_string()),
             ("OWN_EVERY", "then one more every", seconds(OWN_EVERY)),
             (
@@ -96,6 +110,12 @@ mod tests {
             ),
             ("DRAIN", "requests that run at SIGTERM; then the same once more", seconds(DRAIN)),
             ("COMPLAINT", "between two lines in the log about what one user may not ask", seconds(COMPLAINT)),
+            ("COMPLAINTS", "of such lines in that time, about all users together", COMPLAINTS.to_string()),
+            (
+                "INTERRUPT",
+                "until a call to the kernel is interrupted that a peer has made long",
+                seconds(INTERRUPT),
+            ),
             ("CONFIRM_TRIES", "codes of a new authenticator that can be tried", CONFIRM_TRIES.to_string()),
             (
                 "STACK",

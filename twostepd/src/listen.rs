@@ -63,6 +63,7 @@ impl Listener {
         if !listens || getsockopt(&socket, sockopt::SockType) != Ok(SockType::SeqPacket) {
             return Err(ListenError::Handed("the supervisor's socket must be a ListenSequentialPacket= one"));
         }
+        ffi::refuse_files(&socket);
         Ok(Some(Self { socket, own: None }))
     }
 
@@ -77,6 +78,7 @@ impl Listener {
         clear(&path)?;
         let failed = |what| move |errno| ListenError::Failed(what, errno);
         let socket = seqpacket().map_err(failed("socket"))?;
+        ffi::refuse_files(&socket);
         let address = UnixAddr::new(&path).map_err(failed("the socket's path"))?;
         bind(socket.as_raw_fd(), &address).map_err(failed("bind"))?;
         // Anybody may ask; what he may ask is decided by who he is.

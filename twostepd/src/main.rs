@@ -11,6 +11,8 @@
 mod broker;
 mod budget;
 mod change;
+mod complaints;
+mod connection;
 mod declined;
 mod ffi;
 mod help_desk;

@@ -1,6 +1,7 @@
 //! From the start of the process to its end.
 
 use crate::broker::Broker;
+use crate::connection::Connection;
 use crate::limits::{CONNECTIONS, DESCRIPTORS_SPARE};
 use crate::listen::{ListenError, Listener};
 use crate::{ffi, log};
@@ -47,8 +48,11 @@ pub(crate) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
             Next::Signal(_) => break,
         }
     }
-    // From here on peers find nobody, or wait for the supervisor to start the next broker.
+    // From here on peers find nobody, or wait for the supervisor to start the next broker. Those who wait to be accepted may have sent
+    // something already, which is thrown away.
+    let alarm = ffi::Alarm::set();
     drop(listener);
+    drop(alarm);
     broker.drain();
     log::info("ends as told");
     Ok(())
@@ -66,6 +70,7 @@ fn prepare() -> Result<(), Failure> {
     nix::sys::prctl::set_dumpable(false).map_err(failed("PR_SET_DUMPABLE"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("RLIMIT_CORE"))?;
     ffi::few_arenas();
+    ffi::prepare_alarms().map_err(failed("SIGALRM"))?;
     let wanted = CONNECTIONS as u64 + DESCRIPTORS_SPARE;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(failed("RLIMIT_NOFILE"))?;
     if soft < wanted {
@@ -134,7 +139,7 @@ const SHORT_OF: Duration = Duration::from_millis(50);
 fn accept(listener: &Listener, broker: &Arc<Broker>) {
     for _ in 0..AT_A_STRETCH {
         match accept4(listener.as_fd().as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
-            Ok(raw) => broker.admit(Link::over(ffi::own(raw))),
+            Ok(raw) => broker.admit(Connection::over(Link::over(ffi::own(raw)))),
             Err(Errno::EAGAIN) => return,
             Err(Errno::EINTR | Errno::ECONNABORTED) => {}
             Err(errno) => {

@@ -3,6 +3,7 @@
 use crate::broker::{Asker, Broker};
 use crate::limits::COMMIT;
 use crate::log::LOGINS;
+use crate::party::{Party, UNKNOWN};
 use crate::subject::find;
 use crate::talk::Remote;
 use std::path::{Path, PathBuf};
@@ -12,15 +13,17 @@ use twostep_core::event::{Event, Reason};
 use twostep_core::login::{self, Ending, Ports, Record, Request};
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
-use twostep_core::protocol::{FromBroker, Mode, Phase, Refusal, SignIn, ToBroker, Verdict};
+use twostep_core::protocol::{FromBroker, Mode, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict};
 use twostep_host::configuration::{self, DEFAULT_PATH};
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
 
 /// One login, from its beginning to its account phase.
 pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) {
-    let begun = begin(broker, asker, sign_in);
-    let (policy, ground) = match begun {
+    if !is_well_formed(sign_in) {
+        return asker.refuse_protocol(broker, "a text that is none of the module's");
+    }
+    let (policy, ground) = match begin(broker, asker, sign_in) {
         Ok(begun) => begun,
         Err(stop) => return asker.refuse(stop.refusal, &stop.text),
     };
@@ -40,40 +43,53 @@ pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) {
     }
 }
 
+/// Whether its texts are such as the module sends.
+fn is_well_formed(sign_in: &SignIn) -> bool {
+    let SignIn { user, rhost, tty, prompt, config, .. } = sign_in;
+    let texts = [Some(user), rhost.as_ref(), tty.as_ref(), prompt.as_ref(), config.as_ref()];
+    texts.into_iter().flatten().all(|text| text.len() <= TEXT_MAX)
+        && !prompt.as_ref().is_some_and(|prompt| prompt.is_empty() || prompt.chars().any(char::is_control))
+}
+
 /// Why a login is not even begun; it is logged by then.
 struct Stop {
     refusal: Refusal,
     text: String,
 }
 
-/// Reads the policy as the module does at every login, and decides whether this peer may ask.
+/// Reads the policy as the module does at every login, and decides whether this peer may ask. Of a peer that may not, or not yet, only so
+/// much is logged as a log can bear.
 fn begin(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) -> Result<(Policy, Ground), Stop> {
-    let unavailable = |reason| {
-        record(sign_in, reason);
+    let uid = asker.peer.uid;
+    let unavailable = |what, reason| {
+        // Every refused su has its line, as every refused ssh login has.
+        if uid == 0 {
+            record(sign_in, reason);
+        } else {
+            broker.complain(asker.party, what, |_| record(sign_in, reason));
+        }
         Stop { refusal: Refusal::Unavailable, text: login::UNAVAILABLE_TEXT.to_owned() }
     };
-    let configuration = |cause| unavailable(Reason::Configuration { cause });
-    if let Err(cause) = same_configuration(broker.config.as_deref(), sign_in.config.as_deref()) {
-        return Err(configuration(cause));
-    }
+    let configuration = |cause| unavailable("configuration", Reason::Configuration { cause });
     let policy =
         configuration::read(broker.config.as_deref()).map_err(|error| configuration(error.cause()))?;
-    let ground = access::sign_in(&policy.broker, &Nss, asker.peer.uid, &sign_in.service, &sign_in.user);
-    let ground = match ground {
-        Ok(ground) => ground,
-        Err(Reason::NotAllowed { uid, .. }) => {
-            broker.complain(asker.party, "not-allowed", |more| {
-                record(sign_in, Reason::NotAllowed { uid, more })
-            });
-            let text = "This program may not ask for that user here.".to_owned();
-            return Err(Stop { refusal: Refusal::NotAllowed, text });
+    let not_allowed = || {
+        broker.complain(asker.party, "not-allowed", |more| record(sign_in, Reason::NotAllowed { uid, more }));
+        let text = "This program may not ask for that user here.".to_owned();
+        Stop { refusal: Refusal::NotAllowed, text }
+    };
+    let ground = match access::sign_in(&policy.broker, &Nss, uid, &sign_in.service, &sign_in.user) {
+        // The service says of a key what it likes. sshd is root.
+        Ok(Ground::Granted) if sign_in.phase != Phase::Auth || sign_in.mode == Mode::AfterKey => {
+            return Err(not_allowed());
         }
-        Err(reason) => return Err(unavailable(reason)),
+        Ok(ground) => ground,
+        Err(Reason::NotAllowed { .. }) => return Err(not_allowed()),
+        Err(reason) => return Err(unavailable("nss", reason)),
     };
     if ground == Ground::Own
         && let Err(spent) = broker.own_request(asker.party)
     {
-        let uid = asker.peer.uid;
         let reason = |more| Reason::Busy { uid, cause: spent.cause(), more };
         broker.complain(asker.party, "busy", |more| record(sign_in, reason(more)));
         return Err(Stop {
@@ -81,6 +97,7 @@ fn begin(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) -> Result<(Policy
             text: "Too many tries. Please wait a little.".to_owned(),
         });
     }
+    same_configuration(broker.config.as_deref(), sign_in.config.as_deref()).map_err(configuration)?;
     Ok((policy, ground))
 }
 
@@ -94,13 +111,18 @@ fn same_configuration(ours: Option<&Path>, lines: Option<&str>) -> Result<(), St
     Err(format!("the module's line uses {}, and twostepd {}", lines.display(), ours.display()))
 }
 
-/// Where the login comes from: as far as the peer can be believed.
+/// Where the login comes from: as far as the peer can be believed. su and sudo come from whoever runs them, and not from "a terminal of
+/// this host": there everybody would be in one place, the guesser and the owner whose right code lets that place begin anew.
 fn source(ground: Ground, asker: &Asker<'_>, sign_in: &SignIn) -> Source {
-    match ground {
-        Ground::Root | Ground::Granted => {
-            Source::from_items(sign_in.rhost.as_deref(), sign_in.tty.as_deref())
-        }
-        Ground::Own => Source::Caller(asker.peer.uid),
+    let told = || Source::from_items(sign_in.rhost.as_deref(), sign_in.tty.as_deref());
+    match (ground, asker.party) {
+        (Ground::Own, _) => Source::Caller(asker.peer.uid),
+        (Ground::Granted, _) | (Ground::Root, Party(0)) => told(),
+        (Ground::Root, party) => match told() {
+            Source::Local | Source::Unknown if party == UNKNOWN => Source::Unknown,
+            Source::Local | Source::Unknown => Source::Caller(party.0),
+            remote => remote,
+        },
     }
 }
 

@@ -1,18 +1,18 @@
 //! Whoever signs in, at the far end of a connection.
 
+use crate::connection::Connection;
 use crate::limits::ANSWER;
 use twostep_core::ports::{Conversation, Entered, TalkFailed};
 use twostep_core::protocol::{Answer, Ask, FromBroker, ToBroker};
 use twostep_core::secret::Secret;
-use twostep_host::link::Link;
 
 /// The conversation over a connection.
 pub(crate) struct Remote<'l> {
-    link: &'l Link,
+    link: &'l Connection,
 }
 
 impl<'l> Remote<'l> {
-    pub(crate) fn over(link: &'l Link) -> Self {
+    pub(crate) fn over(link: &'l Connection) -> Self {
         Self { link }
     }
 

@@ -3,7 +3,7 @@
 use std::ffi::{CString, c_char, c_int, c_ulong, c_void};
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
@@ -318,6 +318,41 @@ pub(crate) fn send(socket: &OwnedFd, bytes: &[u8]) -> io::Result<()> {
     let sent =
         unsafe { libc::send(socket.as_raw_fd(), bytes.as_ptr().cast(), bytes.len(), libc::MSG_NOSIGNAL) };
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Sends one packet with an open file along.
+pub(crate) fn send_with_file(socket: &OwnedFd, bytes: &[u8], file: BorrowedFd<'_>) -> io::Result<()> {
+    let mut part = libc::iovec { iov_base: bytes.as_ptr().cast_mut().cast(), iov_len: bytes.len() };
+    let mut room = [0u64; 4];
+    // SAFETY: plain numbers and pointers, for which all zeros are good values.
+    let mut message: libc::msghdr = unsafe { std::mem::zeroed() };
+    (message.msg_iov, message.msg_iovlen) = (&raw mut part, 1);
+    let size = size_of::<c_int>() as u32;
+    // SAFETY: CMSG_SPACE only reckons.
+    let space = unsafe { libc::CMSG_SPACE(size) } as usize;
+    assert!(space <= size_of_val(&room));
+    (message.msg_control, message.msg_controllen) = (room.as_mut_ptr().cast(), space);
+    // SAFETY: the room is aligned and large enough for one header and one descriptor; all pointers are to live locals.
+    let sent = unsafe {
+        let header = libc::CMSG_FIRSTHDR(&raw const message);
+        (*header).cmsg_level = libc::SOL_SOCKET;
+        (*header).cmsg_type = libc::SCM_RIGHTS;
+        (*header).cmsg_len = libc::CMSG_LEN(size) as usize;
+        libc::CMSG_DATA(header).cast::<c_int>().write_unaligned(file.as_raw_fd());
+        libc::sendmsg(socket.as_raw_fd(), &raw const message, libc::MSG_NOSIGNAL | libc::MSG_DONTWAIT)
+    };
+    if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
+}
+
+/// Has whoever closes a connection last wait until the other side has read all, for so many seconds.
+pub(crate) fn linger(socket: BorrowedFd<'_>, seconds: i32) -> io::Result<()> {
+    let linger = libc::linger { l_onoff: 1, l_linger: seconds };
+    let length = size_of::<libc::linger>() as libc::socklen_t;
+    // SAFETY: a live value of the length given.
+    check(unsafe {
+        let value = (&raw const linger).cast();
+        libc::setsockopt(socket.as_raw_fd(), libc::SOL_SOCKET, libc::SO_LINGER, value, length)
+    })
 }
 
 /// Receives one packet; none when nothing comes for so long. A connection that was reset has ended.

@@ -19,7 +19,8 @@ pub(crate) fn run(user: &str) -> ExitCode {
     // An exec makes a process dumpable again. And without the broker nobody waits for a verdict.
     let hidden = nix::sys::prctl::set_dumpable(false);
     let bound = nix::sys::prctl::set_pdeathsig(nix::sys::signal::Signal::SIGKILL);
-    let link = std::rc::Rc::new(Link::over(ffi::standard_input()));
+    let Ok(socket) = ffi::standard_input() else { return ExitCode::FAILURE };
+    let link = std::rc::Rc::new(Link::over(socket));
     let verdict = match (hidden, bound) {
         (Ok(()), Ok(())) => verdict(user, &link),
         _ => Verdict::Unavailable,

@@ -5,6 +5,7 @@ use crate::broker::Asker;
 use crate::limits::{ANSWER, LINGER, PROOF};
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, socketpair};
 use std::fmt;
+use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -73,6 +74,8 @@ impl Process {
         let (ours, theirs) = socketpair(AddressFamily::Unix, SockType::SeqPacket, None, flags)
             .map_err(|errno| failed(&errno))?;
         let mut command = Command::new("/proc/self/exe");
+        // What libpam's modules call themselves in the log.
+        command.arg0("twostepd");
         command.arg("prove").arg(user.as_str()).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.current_dir("/").stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| failed(&error))?;

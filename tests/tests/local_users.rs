@@ -1,0 +1,174 @@
+//! Local users who mean harm: to somebody's account, to all who need the broker, to the log.
+
+use std::time::{Duration, Instant};
+
+use twostep_core::name::ServiceName;
+use twostep_core::protocol::{FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker};
+use twostep_tests::broker::a_file_that_is_slow_to_close;
+use twostep_tests::callers::{su, sudo};
+use twostep_tests::{Host, OrDie, Phone, RawLink, child, eventually, in_box};
+
+const PASSWORD: &str = "correct horse";
+const ALICES: &str = "battery staple";
+
+/// alice is enrolled; mallory and carol are not, and mallory knows alice's password.
+fn with_people(host: &Host) -> Phone {
+    host.wire_su_and_sudo();
+    host.add_user("alice", ALICES);
+    for user in ["mallory", "carol"] {
+        host.add_user(user, PASSWORD);
+    }
+    host.enroll("alice")
+}
+
+/// mallory tries a wrong code for alice.
+#[track_caller]
+fn guess(host: &Host, wrong: &str) -> String {
+    let mut console = su(host, "mallory", "alice");
+    console.answer("Password: ", ALICES);
+    console.answer("Verification code: ", wrong);
+    assert_ne!(console.end(), Some(0), "{}", console.shown());
+    console.shown().to_owned()
+}
+
+/// Whoever runs su is where a login comes from: the owner does not wait for a guesser's mistakes, and her right codes do not let him begin
+/// anew.
+#[test]
+fn a_guesser_at_su_neither_locks_the_owner_out_nor_begins_anew_with_her() {
+    in_box(|host| {
+        let mut phone = with_people(host);
+        let _broker = host.start_broker();
+        let wrong = phone.wrong_code();
+        for _ in 0..5 {
+            guess(host, &wrong);
+        }
+        let mallory = format!("from=uid:{}", host.uid("mallory"));
+        host.wait_for_log(&["reason=code-wrong", "user=alice", "service=su", &mallory]);
+        assert!(guess(host, &wrong).contains("Please try again in"));
+
+        let mut console = sudo(host, "alice");
+        console.answer("password for alice: ", ALICES);
+        console.answer("Verification code: ", &phone.fresh_code());
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+        let alice = format!("from=uid:{}", host.uid("alice"));
+        host.wait_for_log(&["result=accepted", "user=alice", "service=sudo", &alice]);
+        assert!(guess(host, &wrong).contains("Please try again in"));
+        assert_eq!(host.admin_json(&["show", "alice"])["wrong_codes"], 5);
+    });
+}
+
+/// An open file that comes with a message is closed by whoever throws the message away, which can take as long as its sender likes.
+#[test]
+fn files_that_are_sent_along_hold_nobody_up() {
+    in_box(|host| {
+        with_people(host);
+        let broker = host.start_broker();
+        let mallory = host.uid("mallory");
+        let sender = child::start(|| {
+            child::become_ids(mallory, mallory, mallory, mallory);
+            // As many as she may have, and more: some are turned away, some are read, some are never read.
+            let mut kept = Vec::new();
+            for _ in 0..140 {
+                let (slow, other_end) = a_file_that_is_slow_to_close();
+                if let Ok(link) = RawLink::connect() {
+                    link.send_with(b"\x01\x04\x00", &slow);
+                    link.send_with(b"\x01\x04\x00", &slow);
+                    kept.push((link, other_end));
+                }
+            }
+            std::thread::sleep(Duration::from_secs(3));
+            // The links go, the other ends stay: nobody ever reads them.
+            let others: Vec<_> = kept.into_iter().map(|(_, other_end)| other_end).collect();
+            std::thread::sleep(Duration::from_secs(100));
+            format!("{}", others.len())
+        });
+        for _ in 0..5 {
+            let begun = Instant::now();
+            let mut console = su(host, "alice", "carol");
+            console.answer("Password: ", PASSWORD);
+            assert_eq!(console.end(), Some(0), "{}", console.shown());
+            assert!(begun.elapsed() < Duration::from_secs(15));
+            std::thread::sleep(Duration::from_secs(1));
+        }
+        eventually("the threads to end", || (broker.threads() == 1).then_some(()));
+        assert_eq!(broker.stop(), Some(0));
+        sender.kill();
+    });
+}
+
+/// Subordinate uids (subuid(5)) are 65,536 for everybody: to the broker they are one.
+#[test]
+fn many_uids_are_one_party() {
+    in_box(|host| {
+        with_people(host);
+        let broker = host.start_broker();
+        let crowd: Vec<_> = (0..16u32)
+            .map(|n| {
+                child::start(move || {
+                    let uid = 200_000 + n;
+                    child::become_ids(uid, uid, uid, uid);
+                    let links: Vec<RawLink> = (0..128).filter_map(|_| RawLink::connect().ok()).collect();
+                    std::thread::sleep(Duration::from_secs(4));
+                    format!("{}", links.len())
+                })
+            })
+            .collect();
+        eventually("them to be there", || (broker.threads() > 100).then_some(()));
+        let mut console = su(host, "alice", "carol");
+        console.answer("Password: ", PASSWORD);
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+        crowd.into_iter().for_each(|one| drop(one.join()));
+        host.wait_for_log(&["twostepd[", "too many connections"]);
+    });
+}
+
+/// Whatever somebody sends who may not ask, the log has a line of it now and then, and none that looks like trouble with another's login.
+#[test]
+fn nobody_fills_the_log() {
+    in_box(|host| {
+        with_people(host);
+        let _broker = host.start_broker();
+        let mallory = host.uid("mallory");
+        let before = host.log_lines().len();
+        let ask = |user: &str, config: Option<&str>| {
+            let sign_in = SignIn {
+                phase: Phase::Auth,
+                user: user.to_owned(),
+                service: ServiceName::parse("su").or_die("read a service"),
+                rhost: None,
+                tty: None,
+                mode: Mode::ByService,
+                prompt: None,
+                config: config.map(str::to_owned),
+            };
+            ToBroker::SignIn { sign_in }.encode().or_die("encode").to_vec()
+        };
+        child::run(|| {
+            child::become_ids(mallory, mallory, mallory, mallory);
+            let requests = [
+                ask("root", Some("/x")),
+                ask("alice", None),
+                ask("mallory", Some("/x")),
+                vec![7, 7],
+                vec![1],
+            ];
+            for request in requests.iter().cycle().take(1_000) {
+                let link = RawLink::connect().or_die("connect");
+                assert!(link.send(request));
+                let told = link.receive(10_000).unwrap_or_default();
+                let Ok(FromBroker::Refused { refusal, .. }) = FromBroker::decode(&told) else {
+                    panic!("{told:?}");
+                };
+                assert!(refusal != Refusal::Conflict, "{refusal:?}");
+            }
+            String::new()
+        });
+        let lines: Vec<_> = host.log_lines().split_off(before);
+        assert!((3..20).contains(&lines.len()), "{lines:#?}");
+        let about_root = |line: &&twostep_tests::LogLine| line.text.contains("user=root");
+        assert!(
+            lines.iter().filter(about_root).all(|line| line.text.contains("reason=not-allowed")),
+            "{lines:#?}"
+        );
+    });
+}
