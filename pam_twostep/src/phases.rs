@@ -163,6 +163,7 @@ impl Phase {
             (_, Verdict::Ignored) => PamResultCode::PAM_IGNORE,
             (_, Verdict::UserUnknown) => PamResultCode::PAM_USER_UNKNOWN,
             (_, Verdict::Unavailable) => PamResultCode::PAM_AUTHINFO_UNAVAIL,
+            (_, Verdict::AccountExpired) => PamResultCode::PAM_ACCT_EXPIRED,
             (Self::Auth, Verdict::Refused) => PamResultCode::PAM_AUTH_ERR,
             (Self::Auth, Verdict::TalkFailed) => PamResultCode::PAM_CONV_ERR,
             (Self::Account, Verdict::Refused | Verdict::TalkFailed) => PamResultCode::PAM_PERM_DENIED,

@@ -53,6 +53,20 @@ fn an_app_password_gets_in_and_neither_account_password_nor_code_does() {
 }
 
 #[test]
+fn an_account_that_has_expired_does_not_get_in() {
+    in_box(|host| {
+        host.wire_app_service("exim");
+        host.grant_servers();
+        let (_phone, _broker) = with_alice_and_bob(host);
+        let app_password = host.add_app_password("alice", "laptop");
+        gets_in(host, "alice", &app_password);
+        host.command("chage", &["--expiredate", "1", "alice"]).expect_success();
+        is_told(REFUSED, "alice", &app_password);
+        host.wait_for_log(&["result=refused", "reason=account-expired", "user=alice", "service=exim"]);
+    });
+}
+
+#[test]
 fn a_revoked_app_password_is_refused_and_so_is_somebody_elses() {
     in_box(|host| {
         host.wire_app_service("exim");

@@ -109,6 +109,23 @@ fn pam_unix_refuses_everybody_where_postgres_cannot_read_the_shadow_file() {
     });
 }
 
+/// The server cannot see it, and there is no pam_unix in its stack that could: the broker does.
+#[test]
+fn an_account_that_has_expired_does_not_get_in() {
+    in_box(|host| {
+        host.wire_app_service("postgresql");
+        host.grant_servers();
+        let (_phone, _broker) = with_alice_and_bob(host);
+        let app_password = host.add_app_password("alice", "psql");
+        gets_in(host, "alice", &app_password);
+        host.command("chage", &["--expiredate", "1", "alice"]).expect_success();
+        is_refused("alice", &app_password);
+        host.wait_for_log(&["result=refused", "reason=account-expired", "user=alice", "service=postgresql"]);
+        host.command("chage", &["--expiredate", "-1", "alice"]).expect_success();
+        gets_in(host, "alice", &app_password);
+    });
+}
+
 #[test]
 fn in_the_group_shadow_postgres_takes_the_account_password_of_who_is_not_enrolled() {
     in_box(|host| {

@@ -134,6 +134,8 @@ pub enum Reason {
     UserSwitched,
     /// The service's conversation failed.
     Conversation,
+    /// The account has expired.
+    AccountExpired,
     /// A peer of the broker's asks for what it may not ask for.
     NotAllowed {
         /// Its uid.
@@ -250,6 +252,7 @@ impl Reason {
             Self::AppPasswordWrong => (Refused, "app-password-wrong"),
             Self::AppPasswordRevoked { .. } => (Refused, "app-password-revoked"),
             Self::KeyAlone => (Refused, "key-alone"),
+            Self::AccountExpired => (Refused, "account-expired"),
             Self::UserSwitched => (Refused, "user-switched"),
             Self::Conversation => (Refused, "conversation"),
             Self::NotAllowed { .. } => (Refused, "not-allowed"),
@@ -439,6 +442,7 @@ mod tests {
             NotAllowed { .. } | Busy { .. } => {}
             UserUnknown | NameSpelling | NotAnAppPassword | AppPasswordWrong | AppPasswordRevoked { .. } => {}
             KeyAlone
+            | AccountExpired
             | UserSwitched
             | Conversation
             | Store { .. }
@@ -475,6 +479,7 @@ mod tests {
             AppPasswordWrong,
             AppPasswordRevoked { name: text() },
             KeyAlone,
+            AccountExpired,
             UserSwitched,
             Conversation,
             Store { cause: text(), remedy: text() },

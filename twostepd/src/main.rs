@@ -14,6 +14,7 @@ mod change;
 mod complaints;
 mod connection;
 mod declined;
+mod expiry;
 mod ffi;
 mod help_desk;
 mod limits;

@@ -1,6 +1,7 @@
 //! A login, judged for a module that is not wholly root: the login of twostep-core with a connection in the place of PAM.
 
 use crate::broker::{Asker, Broker};
+use crate::expiry::has_expired;
 use crate::limits::COMMIT;
 use crate::log::LOGINS;
 use crate::party::{Party, UNKNOWN};
@@ -11,6 +12,7 @@ use twostep_core::access::{self, Ground};
 use twostep_core::attempt::Source;
 use twostep_core::event::{Event, Reason};
 use twostep_core::login::{self, Ending, Ports, Record, Request};
+use twostep_core::name::UserName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
 use twostep_core::protocol::{FromBroker, Mode, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict};
@@ -28,7 +30,7 @@ pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) {
         Err(stop) => return asker.refuse(stop.refusal, &stop.text),
     };
     let source = source(ground, asker, sign_in);
-    let course = Course { asker, sign_in, source };
+    let course = Course { asker, sign_in, source, ground };
     let ending = match sign_in.phase {
         Phase::Auth => {
             course.with_ports(&policy, |ports, request| login::authenticate(ports, &policy, request))
@@ -139,6 +141,7 @@ struct Course<'a> {
     asker: &'a Asker<'a>,
     sign_in: &'a SignIn,
     source: Source,
+    ground: Ground,
 }
 
 impl Course<'_> {
@@ -173,9 +176,34 @@ impl Course<'_> {
         run(&mut ports, &request)
     }
 
+    /// How the login of an account ends that has expired, where the modules behind ours cannot see that.
+    fn expired(&self, left: &Record) -> Option<Verdict> {
+        let user = left.user.as_ref().filter(|_| self.ground == Ground::Granted)?;
+        match has_expired(user, now().wall) {
+            Ok(false) => None,
+            Ok(true) => {
+                self.record(Reason::AccountExpired, user);
+                Some(Verdict::AccountExpired)
+            }
+            Err(failed) => {
+                self.record(Reason::Nss { cause: failed.0 }, user);
+                Some(Verdict::Unavailable)
+            }
+        }
+    }
+
+    fn record(&self, reason: Reason, user: &UserName) {
+        let (service, source) = (Some(self.sign_in.service.clone()), Some(self.source.clone()));
+        LOGINS.record(&Event { reason, user: Some(user.clone()), service, source });
+    }
+
     fn tell(&self, ending: &Ending) {
+        self.say(Verdict::from(ending));
+    }
+
+    fn say(&self, verdict: Verdict) {
         // Whoever is gone by now has not got in.
-        let _gone = self.asker.link.send(&FromBroker::Verdict { verdict: Verdict::from(ending) });
+        let _gone = self.asker.link.send(&FromBroker::Verdict { verdict });
     }
 
     /// The modules behind ours have their say; then the login is brought to its end, or never.
@@ -185,6 +213,9 @@ impl Course<'_> {
             Ok(_) => return self.asker.refuse_protocol(broker, "a message out of turn"),
             Err(_) => return,
         };
+        if let Some(verdict) = self.expired(left) {
+            return self.say(verdict);
+        }
         // The same name, and nothing to write: all was decided in the auth phase.
         if let Some(ending) = left.settles(&user) {
             return self.tell(&ending);

@@ -227,6 +227,8 @@ choices! {
         TalkFailed = 5,
         /// No verdict: refused.
         Unavailable = 6,
+        /// Refused: the account has expired.
+        AccountExpired = 7,
     }
 }
 

@@ -54,7 +54,9 @@ pub(crate) fn ask(asker: &Asker<'_>, user: &UserName) -> Result<Given, Unproven>
     let mut given = Given(Vec::with_capacity(ANSWERS_MAX));
     match process.converse(asker, &mut given)? {
         Verdict::Accepted => Ok(given),
-        Verdict::Refused | Verdict::UserUnknown | Verdict::Ignored => Err(Unproven::Wrong),
+        Verdict::Refused | Verdict::UserUnknown | Verdict::AccountExpired | Verdict::Ignored => {
+            Err(Unproven::Wrong)
+        }
         Verdict::TalkFailed => Err(Unproven::Gone),
         Verdict::Unavailable => Err(Unproven::Child("PAM has failed".to_owned())),
     }
