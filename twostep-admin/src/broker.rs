@@ -30,6 +30,13 @@ const BROKERED: [&str; 14] = [
 pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
     presence(policy, &stacks.wired, &mut findings);
+    if std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| hides_processes(&mounts)) {
+        findings.push(Finding::warning(
+            "/proc",
+            "hidepid= with a gid= hides from twostepd by whom su and sudo are run: to its limits they are all one user",
+            "give it that group: systemctl edit twostepd.service, [Service] SupplementaryGroups=",
+        ));
+    }
     if !stacks.services.contains(SELF_SERVICE) {
         findings.push(Finding::note(
             SELF_SERVICE,
@@ -52,6 +59,22 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+const MOUNTS: &str = "/proc/self/mounts";
+
+/// Whether /proc shows processes of others to the members of a group only, and root's is not the one (proc(5)).
+fn hides_processes(mounts: &str) -> bool {
+    let mut of_proc = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ');
+        let (place, kind, options) = (fields.nth(1)?, fields.next()?, fields.next()?);
+        (place == "/proc" && kind == "proc").then_some(options)
+    });
+    // The one that was mounted last is the one that is seen.
+    let Some(options) = of_proc.next_back() else { return false };
+    let value = |name: &str| options.split(',').find_map(|option| option.strip_prefix(name));
+    let hidden = matches!(value("hidepid="), Some("2" | "4" | "invisible" | "ptraceable"));
+    hidden && !matches!(value("gid="), None | Some("0"))
 }
 
 /// Whether it can be asked.
@@ -102,4 +125,20 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_proc_that_hides_processes_from_root_is_seen() {
+        let proc = |options: &str| format!("/dev/vda / ext4 rw 0 0\nproc /proc proc rw,{options} 0 0\n");
+        assert!(hides_processes(&proc("nosuid,gid=113,hidepid=invisible")));
+        assert!(hides_processes(&proc("hidepid=2,gid=113")));
+        for fine in ["nosuid", "hidepid=2", "hidepid=invisible,gid=0", "hidepid=1,gid=113", "gid=113"] {
+            assert!(!hides_processes(&proc(fine)), "{fine}");
+        }
+        assert!(!hides_processes(""));
+    }
 }
