@@ -1,10 +1,14 @@
-//! su and sudo, run by a user on a terminal of her own, with access to the process while it waits.
+//! Programs that are not wholly root: su and sudo, run by a user on a terminal of her own, with access to the process while it waits; and
+//! processes of any uids that call libpam.
 
 use std::process::Command;
+use std::time::{Duration, Instant};
 
+use crate::child;
 use crate::console::Console;
 use crate::ffi::kernel;
 use crate::host::Host;
+use crate::pam::{Code, Stacks};
 use crate::wait::OrDie;
 
 /// A resource limit, as setrlimit(2) numbers them, and its value.
@@ -48,3 +52,32 @@ pub fn su(host: &Host, user: &str, target: &str) -> Console {
 pub fn sudo(host: &Host, user: &str) -> Console {
     as_user(host, user, "/usr/bin/sudo", &["-k", "id", "-un"], &[])
 }
+
+/// Stacks of services that are not wholly root: the module, and something that says yes.
+pub fn stacks() -> Stacks {
+    let stack = "auth required pam_twostep.so\naccount required pam_twostep.so\n\
+                 auth optional pam_permit.so\naccount optional pam_permit.so";
+    let services = ["su", "vlock", "postgresql", "exim", "imap"];
+    services.into_iter().fold(Stacks::new(), |stacks, service| stacks.file(service, stack))
+}
+
+/// One login by a caller with these uids; what its two phases return, and how long it took.
+pub fn login(ids: [u32; 3], service: &str, user: &str, reply: &str) -> (String, Duration) {
+    let begun = Instant::now();
+    let told = child::run(|| {
+        let stacks = stacks();
+        let [real, effective, saved] = ids;
+        child::become_ids(if effective == 0 { 0 } else { real }, real, effective, saved);
+        let mut pam = stacks.start_answering(service, user, reply);
+        let auth = pam.authenticate(0);
+        let account = if auth == Code::SUCCESS { format!(" {:?}", pam.acct_mgmt(0)) } else { String::new() };
+        // The folder of stacks is root's.
+        std::mem::forget(stacks);
+        drop(pam);
+        format!("{auth:?}{account}")
+    });
+    (told, begun.elapsed())
+}
+
+/// su by some user.
+pub const SU: [u32; 3] = [1234, 0, 0];

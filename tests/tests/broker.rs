@@ -1,25 +1,21 @@
 //! The broker itself: who may ask it what, what it survives, and that nobody gets in when it does not.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
+use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
 use std::time::Duration;
 
 use twostep_core::name::ServiceName;
 use twostep_core::protocol::own::{Aid, Change, HelpDesk};
-use twostep_core::protocol::{
-    Answer, Ask, FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker, Verdict,
-};
+use twostep_core::protocol::{Answer, FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker, Verdict};
 use twostep_core::secret::Secret;
 use twostep_host::link::{Link, LinkError};
 use twostep_tests::broker::{SOCKET, TWOSTEPD};
-use twostep_tests::callers::su;
-use twostep_tests::pam::{Code, Item, Stacks};
+use twostep_tests::callers::{SU, login, stacks, su};
+use twostep_tests::pam::{Code, Item};
 use twostep_tests::{FalseBroker, Host, OrDie, Phone, RawLink, child, eventually, in_box};
 
 const PASSWORD: &str = "correct horse";
-/// What the module gives a broker that says nothing (docs/broker.md).
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// alice is enrolled, bob and carol are not.
 fn with_people(host: &Host) -> Phone {
@@ -29,40 +25,6 @@ fn with_people(host: &Host) -> Phone {
     }
     host.enroll("alice")
 }
-
-fn stacks() -> Stacks {
-    let stack = "auth required pam_twostep.so\naccount required pam_twostep.so\n\
-                 auth optional pam_permit.so\naccount optional pam_permit.so";
-    let services = ["su", "vlock", "postgresql", "exim", "imap"];
-    services.into_iter().fold(Stacks::new(), |stacks, service| stacks.file(service, stack))
-}
-
-/// One login by a caller with these uids; what its two phases return, and how long it took.
-fn login(ids: [u32; 3], service: &str, user: &str, reply: &str) -> (String, Duration) {
-    let begun = unix_now();
-    let told = child::run(|| {
-        let stacks = stacks();
-        let [real, effective, saved] = ids;
-        child::become_ids(if effective == 0 { 0 } else { real }, real, effective, saved);
-        let mut pam = stacks.start_answering(service, user, reply);
-        let auth = pam.authenticate(0);
-        let account = if auth == Code::SUCCESS { format!(" {:?}", pam.acct_mgmt(0)) } else { String::new() };
-        // The folder of stacks is root's.
-        std::mem::forget(stacks);
-        drop(pam);
-        format!("{auth:?}{account}")
-    });
-    (told, unix_now() - begun)
-}
-
-/// The time, to see how long something took.
-#[allow(clippy::disallowed_methods)] // Nothing of the product's.
-fn unix_now() -> Duration {
-    std::time::SystemTime::UNIX_EPOCH.elapsed().or_die("read the clock")
-}
-
-/// su by some user.
-const SU: [u32; 3] = [1234, 0, 0];
 
 fn connect() -> Link {
     Link::over(RawLink::connect().or_die("connect").into_socket())
@@ -217,9 +179,7 @@ fn told_to_end_it_answers_first() {
         eventually("the broker to accept nobody any more", || RawLink::connect().err());
         console.type_line(&phone.fresh_code());
         assert_eq!(console.end(), Some(0), "{}", console.shown());
-        let begun = unix_now();
         assert_eq!(broker.stop(), Some(0));
-        assert!(unix_now() - begun < Duration::from_secs(9), "it waited for nobody");
         host.wait_for_log(&["twostepd[", "ends as told"]);
 
         // Whoever does not answer is not waited for for ever.
@@ -230,89 +190,6 @@ fn told_to_end_it_answers_first() {
         assert_eq!(broker.stop(), Some(0));
         console.type_line("123456");
         assert!(console.end().is_some_and(|status| status != 0), "{}", console.shown());
-    });
-}
-
-#[test]
-fn only_roots_socket_with_root_behind_it_is_spoken_to() {
-    in_box(|host| {
-        let mut phone = with_people(host);
-        let broker = host.start_broker();
-        let code = phone.fresh_code();
-        let refused = |told: &str| {
-            let (result, took) = login(SU, "su", "alice", &code);
-            assert_eq!(result, "PAM_AUTHINFO_UNAVAIL", "{told}");
-            assert!(took < PATIENCE, "{took:?}");
-            host.wait_for_log(&["result=unavailable", "reason=broker ", told]);
-        };
-        chown(SOCKET, Some(1234), None).or_die("chown the socket");
-        refused("belongs to uid 1234");
-        chown(SOCKET, Some(0), None).or_die("chown the socket");
-        fs::set_permissions("/run/twostep", fs::Permissions::from_mode(0o777)).or_die("open the folder");
-        refused("can be written by others");
-        drop(broker);
-        // A false server, in a place that looks right.
-        let _ = fs::remove_file(SOCKET);
-        let server = child::start(|| {
-            child::become_ids(1234, 1234, 1234, 1234);
-            let server = FalseBroker::listen();
-            let peer = server.accept();
-            let heard = peer.receive(2_000).unwrap_or_default();
-            format!("{}", heard.len())
-        });
-        eventually("the false server to listen", || fs::metadata(SOCKET).ok());
-        fs::set_permissions("/run/twostep", fs::Permissions::from_mode(0o755)).or_die("close the folder");
-        chown(SOCKET, Some(0), None).or_die("chown the socket");
-        refused("a process of uid 1234 listens");
-        assert_eq!(server.join(), "0", "something was said to a false server");
-        fs::remove_file(SOCKET).or_die("remove the socket");
-        refused("is missing");
-        host.write(SOCKET, "");
-        refused("is not a socket");
-        fs::remove_file(SOCKET).or_die("remove the file");
-        let _broker = host.start_broker();
-        assert_eq!(login(SU, "su", "alice", &code).0, "PAM_SUCCESS PAM_SUCCESS");
-    });
-}
-
-/// A server that is root, and wrong all the same: a broker of another version, a broken one.
-#[test]
-fn a_server_that_talks_nonsense_lets_nobody_in() {
-    in_box(|host| {
-        with_people(host);
-        let accepted = FromBroker::Verdict { verdict: Verdict::Accepted }.encode().or_die("encode");
-        let half = accepted[..accepted.len() - 1].to_vec();
-        let longer = [&accepted[..], &[0]].concat();
-        let newer = [&[9], &accepted[1..]].concat();
-        let ask = FromBroker::Ask { ask: Ask::Shown { prompt: "Card number: ".to_owned() } };
-        let silent = Vec::new();
-        let cases: Vec<(Vec<u8>, &str)> = vec![
-            (vec![0xa5; 60_000], "message"),
-            (half, "ends too early"),
-            (longer, "does not end where it should"),
-            (newer, "is of version 9"),
-            (ask.encode().or_die("encode").to_vec(), "has no place in a login"),
-            (silent, "did not answer in time"),
-        ];
-        for (words, told) in cases {
-            let server = child::start(|| {
-                let peer = FalseBroker::listen().accept();
-                let _ = peer.receive(5_000);
-                if !words.is_empty() {
-                    peer.send(&words);
-                }
-                // Until the peer has had enough.
-                while peer.receive(60_000).is_some_and(|heard| !heard.is_empty()) {}
-                String::new()
-            });
-            eventually("the server to listen", || fs::metadata(SOCKET).ok());
-            let (result, took) = login(SU, "su", "alice", "123456");
-            assert_eq!(result, "PAM_AUTHINFO_UNAVAIL", "{told}");
-            assert!(took < PATIENCE + Duration::from_secs(5), "{told}: {took:?}");
-            host.wait_for_log(&["result=unavailable", "reason=broker ", told]);
-            server.join();
-            fs::remove_file(SOCKET).or_die("remove the socket");
-        }
     });
 }
 
@@ -334,12 +211,10 @@ fn a_thousand_idle_connections_cost_nobody_else() {
             format!("{busy} {closed} {}", links.len())
         });
         eventually("the connections to be there", || (broker.threads() > 120).then_some(()));
-        let begun = unix_now();
         let mut console = su(host, "carol", "alice");
         console.answer("Password: ", PASSWORD);
         console.answer("Verification code: ", &phone.fresh_code());
         assert_eq!(console.end(), Some(0), "{}", console.shown());
-        assert!(unix_now() - begun < Duration::from_secs(20));
         assert!(broker.threads() < 150, "{} threads", broker.threads());
         let told = idle.join();
         let numbers: Vec<usize> = told.split(' ').map(|text| text.parse().or_die("read a number")).collect();

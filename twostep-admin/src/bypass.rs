@@ -3,12 +3,11 @@
 use crate::cli::BypassArguments;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Report, time};
-use serde::Serialize;
-use std::fmt::Write;
+use crate::output::time;
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::Action;
 use twostep_store::host::Kernel;
+use twostep_terminal::BypassCode;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &BypassArguments) -> Result<(), Failure> {
@@ -22,24 +21,5 @@ pub(crate) fn run(context: &Context, wanted: &BypassArguments) -> Result<(), Fai
     drop(session);
     context.audit(user, Action::Bypass, None);
     let (until, uses) = (time(until), wanted.uses);
-    context.output.report(&Given { user: user.as_str(), code: &code.grouped(), until, uses })
-}
-
-#[derive(Serialize)]
-struct Given<'a> {
-    user: &'a str,
-    code: &'a str,
-    until: String,
-    uses: u32,
-}
-
-impl Report for Given<'_> {
-    fn text(&self, to: &mut String) {
-        let times = if self.uses == 1 { "once".to_owned() } else { format!("{} times", self.uses) };
-        let _ = writeln!(
-            to,
-            "Bypass code of {}, good {times} until {} at the prompt for a code. It is not shown again:\n\n    {}",
-            self.user, self.until, self.code
-        );
-    }
+    context.output.report(&BypassCode { user: user.as_str(), code: &code.grouped(), until, uses })
 }

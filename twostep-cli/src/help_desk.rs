@@ -9,7 +9,7 @@ use serde::Serialize;
 use std::fmt::Write;
 use twostep_core::protocol::own::{self, Aid, Done};
 use twostep_core::protocol::{FromBroker, ToBroker};
-use twostep_terminal::{Report, counted, time};
+use twostep_terminal::{BypassCode, Report, counted, time};
 
 /// Carries it out.
 pub(crate) fn run(
@@ -34,7 +34,7 @@ pub(crate) fn run(
         }
         FromBroker::Done { done: Done::Bypass { code, until, uses } } => {
             let code = text(&code)?;
-            output.report(&Given { user: &case.user, code: &code, until: time(until), uses })
+            output.report(&BypassCode { user: &case.user, code: &code, until: time(until), uses })
         }
         _ => return Err(Failure::Strange),
     }
@@ -50,24 +50,5 @@ struct Unlocked<'a> {
 impl Report for Unlocked<'_> {
     fn text(&self, to: &mut String) {
         let _ = writeln!(to, "{}: {} forgotten", self.user, counted(self.forgotten, "wrong code"));
-    }
-}
-
-#[derive(Serialize)]
-struct Given<'a> {
-    user: &'a str,
-    code: &'a str,
-    until: String,
-    uses: u32,
-}
-
-impl Report for Given<'_> {
-    fn text(&self, to: &mut String) {
-        let times = if self.uses == 1 { "once".to_owned() } else { format!("{} times", self.uses) };
-        let _ = writeln!(
-            to,
-            "Bypass code of {}, good {times} until {} at the prompt for a code. It is not shown again:\n\n    {}",
-            self.user, self.until, self.code
-        );
     }
 }

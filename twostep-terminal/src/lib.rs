@@ -1,8 +1,10 @@
 //! What both commands print, and how: text for people or one JSON document, tables, times, secrets in groups.
 #![forbid(unsafe_code)]
 
+mod bypass;
 mod output;
 mod text;
 
+pub use bypass::BypassCode;
 pub use output::{Format, Output, Report, is_terminal};
 pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};

@@ -1,0 +1,29 @@
+//! A bypass code, as whoever gives it is shown it.
+
+use crate::Report;
+use serde::Serialize;
+use std::fmt::Write;
+
+/// A bypass code that was just given.
+#[derive(Serialize)]
+pub struct BypassCode<'a> {
+    /// To whom.
+    pub user: &'a str,
+    /// It, in groups.
+    pub code: &'a str,
+    /// Until when it is good.
+    pub until: String,
+    /// How often.
+    pub uses: u32,
+}
+
+impl Report for BypassCode<'_> {
+    fn text(&self, to: &mut String) {
+        let times = if self.uses == 1 { "once".to_owned() } else { format!("{} times", self.uses) };
+        let _ = writeln!(
+            to,
+            "Bypass code of {}, good {times} until {} at the prompt for a code. It is not shown again:\n\n    {}",
+            self.user, self.until, self.code
+        );
+    }
+}
