@@ -176,6 +176,7 @@ impl Report for NewPassword<'_> {
 /// Clears the terminal and what can be scrolled back to.
 fn wipe() -> Result<(), Failure> {
     if !io::stdout().is_terminal() || !io::stdin().is_terminal() {
+        eprintln!("Nothing is wiped: this is no terminal.");
         return Ok(());
     }
     eprint!("Press Enter to wipe it from the terminal. ");

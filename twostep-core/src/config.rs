@@ -88,14 +88,14 @@ impl Reader<'_> {
                 }),
                 "interactive" => self.table(value, |reader, key, value| {
                     match key {
-                        "unenrolled" => reader.unenrolled(value, &mut policy.interactive.unenrolled),
+                        "unenrolled" => reader.allowance(key, value, &mut policy.interactive.unenrolled),
                         _ => return Err("\"unenrolled\""),
                     }
                     Ok(())
                 }),
                 "app" => self.table(value, |reader, key, value| {
                     match key {
-                        "unenrolled" => reader.unenrolled(value, &mut policy.app.unenrolled),
+                        "unenrolled" => reader.allowance(key, value, &mut policy.app.unenrolled),
                         "services" => reader.services(value, &mut policy.app.services),
                         "on_create" => policy.app.hooks.on_create = reader.command(value),
                         "on_revoke" => policy.app.hooks.on_revoke = reader.command(value),
@@ -105,7 +105,7 @@ impl Reader<'_> {
                 }),
                 "self_service" => self.table(value, |reader, key, value| {
                     match key {
-                        "enroll" => reader.unenrolled(value, &mut policy.self_service.enroll),
+                        "enroll" => reader.allowance(key, value, &mut policy.self_service.enroll),
                         _ => return Err("\"enroll\""),
                     }
                     Ok(())
@@ -143,18 +143,14 @@ impl Reader<'_> {
         }
     }
 
-    fn unenrolled(&mut self, value: &Value<'_>, setting: &mut Setting<Unenrolled>) {
+    fn allowance(&mut self, key: &str, value: &Value<'_>, setting: &mut Setting<Unenrolled>) {
         let Some(word) = self.string(value) else { return };
         match Unenrolled::WORDS.iter().find(|(known, _)| *known == word) {
             Some((_, new)) => *setting = Setting { value: *new, origin: self.origin(value) },
             None => {
                 let words: Vec<_> = Unenrolled::WORDS.iter().map(|(word, _)| format!("{word:?}")).collect();
                 let hint = format!("one of {}", words.join(", "));
-                self.mistake(
-                    value.span().start,
-                    format!("unknown value {word:?} for `unenrolled`"),
-                    Some(hint),
-                );
+                self.mistake(value.span().start, format!("unknown value {word:?} for `{key}`"), Some(hint));
             }
         }
     }
@@ -396,6 +392,9 @@ mod tests {
             [
                 "/etc/twostep/config.toml:4:14: unknown value \"optionl\" for `unenrolled`\n  hint: one of \"allow\", \"deny\""
             ]
+        );
+        assert!(
+            mistakes("[self_service]\nenroll = \"no\"\n")[0].contains("unknown value \"no\" for `enroll`")
         );
     }
 
