@@ -13,7 +13,7 @@ const PASSWORD: &str = "correct horse";
 enum Way {
     /// Real, effective and saved uid 0, as sshd has them.
     Here,
-    /// Run by a user, as su is: the real uid is another.
+    /// With root's real uid, so that what it says of where it comes from is taken for true; but not wholly root.
     Broker,
 }
 
@@ -45,7 +45,7 @@ impl Login {
         let run = || {
             let stacks = stacks();
             if way == Way::Broker {
-                child::become_ids(0, 1234, 0, 0);
+                child::become_ids(0, 0, 0, 1234);
             }
             let mut pam = stacks.start_answering(self.service, &self.user, self.reply.clone());
             if let Some(rhost) = &self.rhost {

@@ -111,7 +111,7 @@ fn many_uids_are_one_party() {
                 })
             })
             .collect();
-        eventually("them to be there", || (broker.threads() > 100).then_some(()));
+        eventually("them to be there", || (broker.threads() > 30).then_some(()));
         let mut console = su(host, "alice", "carol");
         console.answer("Password: ", PASSWORD);
         assert_eq!(console.end(), Some(0), "{}", console.shown());

@@ -51,6 +51,13 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
             format!("take {MODULE} out of /etc/pam.d/{SELF_SERVICE}"),
         ));
     }
+    if policy.app.services.value.iter().any(|service| service.as_str() == SELF_SERVICE) {
+        findings.push(Finding::warning(
+            SELF_SERVICE,
+            "is in [app] services: it is the service by which users prove who they are, and no app service",
+            "take it out",
+        ));
+    }
     if let Err(DirectoryFailed(cause)) = names(policy, &mut findings) {
         findings.push(Finding::error(
             "[broker]",

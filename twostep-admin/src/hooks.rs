@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
-use nix::fcntl::{Flock, FlockArg};
+use nix::fcntl::{Flock, FlockArg, OFlag};
 use serde::Serialize;
 use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
@@ -25,7 +25,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs what is due.
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
+    // Whoever else is at it is waited for: a command is run once.
+    let turn = turn(context, FlockArg::LockExclusive)?;
     let done = run_all(context)?;
+    drop(turn);
     context.output.report(&done)
 }
 
@@ -35,7 +38,17 @@ pub(crate) fn run_due(context: &Context) {
     if hooks.on_create.is_none() && hooks.on_revoke.is_none() {
         return;
     }
-    match run_all(context) {
+    let turn = match turn(context, FlockArg::LockExclusiveNonblock) {
+        Ok(turn) => turn,
+        // Somebody is at it: perhaps the very command that has started us. What has become due meanwhile is for the next run.
+        Err(Failure::Store(StoreError::Io(_, error))) if error.kind() == io::ErrorKind::WouldBlock => {
+            return raise_flag(context);
+        }
+        Err(failure) => return eprintln!("{failure}"),
+    };
+    let ran = run_all(context);
+    drop(turn);
+    match ran {
         Ok(Ran { failed: 0, .. }) => {}
         Ok(Ran { failed, .. }) => {
             eprintln!("twostep-admin: warning: {failed} commands of [app] on_create or on_revoke failed");
@@ -46,8 +59,6 @@ pub(crate) fn run_due(context: &Context) {
 }
 
 fn run_all(context: &Context) -> Result<Ran, Failure> {
-    // Whoever else is at it is waited for: a command is run once.
-    let _turn = turn(context)?;
     // Taken away first: what becomes due from now on raises it again.
     match fs::remove_file(context.policy.paths.runtime.join(FLAG)) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => {
@@ -84,12 +95,22 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
 
 /// Keeps others from running commands meanwhile. The lock lies in the store's folder, which has been found to be root's alone by the time
 /// that the store could be opened.
-fn turn(context: &Context) -> Result<Flock<File>, Failure> {
+fn turn(context: &Context, how: FlockArg) -> Result<Flock<File>, Failure> {
     drop(context.session()?);
     let path = context.policy.paths.store.with_file_name(LOCK);
     let failed = |error: io::Error| Failure::Store(StoreError::Io(path.clone(), error));
     let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    Flock::lock(file.map_err(failed)?, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))
+    Flock::lock(file.map_err(failed)?, how).map_err(|(_, errno)| failed(errno.into()))
+}
+
+/// Has the commands run by whoever watches for the flag.
+fn raise_flag(context: &Context) {
+    let flag = context.policy.paths.runtime.join(FLAG);
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    if let Err(error) = options.open(flag) {
+        log(Severity::Warning, &format!("{FLAG} cannot be written ({error}): run twostep-admin hooks"));
+    }
 }
 
 fn take(context: &Context, after: i64) -> Result<Option<Due>, Failure> {

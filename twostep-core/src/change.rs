@@ -78,15 +78,12 @@ impl Action {
             | Self::SettleKeep
             | Self::SettleDrop
             | Self::Unenroll
-            | Self::Unlock
             | Self::AuthenticatorAdd
             | Self::AuthenticatorRemove
-            | Self::Bypass => true,
-            Self::AppPasswordAdd
-            | Self::AppPasswordRevoke
-            | Self::AppPasswordRename
+            | Self::AppPasswordAdd
             | Self::BackupCodes
-            | Self::Show => false,
+            | Self::Bypass => true,
+            Self::Unlock | Self::AppPasswordRevoke | Self::AppPasswordRename | Self::Show => false,
         }
     }
 }

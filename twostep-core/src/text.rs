@@ -10,13 +10,18 @@ pub fn disturbs(c: char) -> bool {
             c,
             '\u{ad}'
                 | '\u{61c}'
+                | '\u{115f}'
+                | '\u{1160}'
                 | '\u{180e}'
                 | '\u{200b}'
                 | '\u{200e}'
                 | '\u{200f}'
                 | '\u{2028}'..='\u{202e}'
                 | '\u{2060}'..='\u{206f}'
+                | '\u{2800}'
+                | '\u{3164}'
                 | '\u{feff}'
+                | '\u{ffa0}'
                 | '\u{fff9}'..='\u{fffb}'
                 | '\u{e0000}'..='\u{e007f}'
         )
@@ -37,7 +42,18 @@ mod tests {
         for good in ["old phone", "téléphone à clé", "👩\u{200d}💻", "电话", "x"] {
             assert!(is_plain_line(good, 64), "{good:?}");
         }
-        for bad in ["", " x", "x ", "a\nb", "a\u{202e}b", "a\u{2028}b", "\u{200b}", "a\u{61c}", "\u{1b}[2J"] {
+        for bad in [
+            "",
+            " x",
+            "x ",
+            "a\nb",
+            "a\u{202e}b",
+            "a\u{2028}b",
+            "\u{200b}",
+            "a\u{61c}",
+            "\u{3164}",
+            "\u{1b}[2J",
+        ] {
             assert!(!is_plain_line(bad, 64), "{bad:?}");
         }
         assert!(!is_plain_line(&"x".repeat(65), 64));

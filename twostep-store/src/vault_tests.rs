@@ -522,7 +522,7 @@ fn what_decides_who_can_sign_in_is_not_pushed_out_by_the_rest() {
     let id = enroll(&files, &[]);
     let session = files.session().unwrap();
     let person = Person { name: alice(), uid: 1000 };
-    session.unlock(id, &author(), UnixTime(2)).unwrap();
+    session.replace_backup_codes(id, &[], &author(), UnixTime(2)).unwrap();
     for at in 0..i64::from(admin::HISTORY_KEPT) + 20 {
         session.note_look(&person, &author(), UnixTime(10 + at)).unwrap();
     }
@@ -530,7 +530,7 @@ fn what_decides_who_can_sign_in_is_not_pushed_out_by_the_rest() {
     assert_eq!(told.len(), admin::HISTORY_KEPT as usize + 2);
     assert_eq!(
         (told[told.len() - 1].action.as_str(), told[told.len() - 2].action.as_str()),
-        ("enroll", "unlock")
+        ("enroll", "backup-codes")
     );
 }
 
@@ -540,14 +540,15 @@ fn a_history_does_not_grow_for_ever() {
     let id = enroll(&files, &[]);
     let session = files.session().unwrap();
     let sql = "INSERT INTO history (at, user, uid, action, grave, by) \
-               VALUES (1, 'alice', 1000, 'unlock', 1, 'root'), (1, 'bob', 1001, 'unlock', 1, 'root')";
+               VALUES (1, 'alice', 1000, 'unlock', 0, 'root'), (1, 'bob', 1001, 'unlock', 0, 'root')";
     crate::settings::leave_transaction(&session.connection).unwrap();
     for _ in 0..admin::HISTORY_KEPT + 5 {
         session.connection.execute(sql, []).unwrap();
     }
     session.unlock(id, &author(), UnixTime(2)).unwrap();
     let kept = |name| session.history(Whose::Name(&UserName::parse(name).unwrap()), 10_000).unwrap();
-    assert_eq!(kept("alice").len(), admin::HISTORY_KEPT as usize);
+    // And the enrolling, which is of the other kind.
+    assert_eq!(kept("alice").len(), admin::HISTORY_KEPT as usize + 1);
     assert_eq!(kept("alice")[0].at, UnixTime(2));
     assert_eq!(kept("bob").len(), admin::HISTORY_KEPT as usize + 5);
 }

@@ -1,21 +1,23 @@
 //! What all requests share: the limits, and who is connected.
 
-use crate::budget::{Budget, Kind, Place, Spent};
+use crate::budget::{Budget, Kind, Spent};
 use crate::complaints::{Complaints, Due};
 use crate::connection::Connection;
 use crate::declined::Declined;
 use crate::limits::{DRAIN, THREADS};
-use crate::party::Party;
+use crate::party::{Party, UNKNOWN};
 use crate::{log, request};
 use nix::sys::socket::{Shutdown, shutdown};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
+use twostep_core::name::UserName;
+use twostep_core::ports::Directory;
 use twostep_core::protocol::{FromBroker, Refusal};
 use twostep_host::link::{LinkError, Peer};
-use twostep_host::monotonic;
+use twostep_host::{Nss, configuration, monotonic};
 
 /// The broker.
 #[derive(Debug, Default)]
@@ -31,7 +33,7 @@ pub(crate) struct Broker {
 
 #[derive(Debug, Default)]
 struct Present {
-    connections: HashMap<u64, Arc<Connection>>,
+    connections: HashMap<u64, Weak<Connection>>,
     next: u64,
 }
 
@@ -124,14 +126,33 @@ impl Broker {
         }
         present.next += 1;
         let number = present.next;
-        present.connections.insert(number, Arc::clone(&connection));
+        present.connections.insert(number, Arc::downgrade(&connection));
         drop(present);
-        Some(Guest { broker: Arc::clone(self), connection, number })
+        Some(Guest { connection, listed: Listed { broker: Arc::clone(self), number } })
     }
 
-    fn enter(&self, place: Place) -> Result<Seat<'_>, Spent> {
-        self.budget().connect(place)?;
-        Ok(Seat { broker: self, place })
+    fn arrive(&self, kind: Kind) -> Result<Arrival<'_>, Spent> {
+        self.budget().arrive(kind)?;
+        Ok(Arrival { broker: self, kind })
+    }
+
+    fn seat(&self, party: Party, kind: Kind) -> Result<Seat<'_>, Spent> {
+        let seated = self.budget().sit(party, kind);
+        match seated {
+            // Only now is it looked up whether that user is a server's, who has more places.
+            Err(Spent::Connections) if kind == Kind::Plain && self.is_granted(party) => {
+                self.budget().sit(party, Kind::Granted)?;
+            }
+            seated => seated?,
+        }
+        Ok(Seat { broker: self, party })
+    }
+
+    /// Whether the configuration grants a service to this user.
+    fn is_granted(&self, party: Party) -> bool {
+        let Ok(policy) = configuration::read(self.config.as_deref()) else { return false };
+        let is = |user: &UserName| Nss.find(user.as_str()).ok().flatten().is_some_and(|it| it.uid == party.0);
+        policy.broker.callers.iter().any(|caller| is(&caller.user))
     }
 
     /// One more request of a user for himself.
@@ -161,10 +182,13 @@ impl Broker {
         if self.wait_until_all_are_gone(DRAIN) {
             return;
         }
-        for connection in self.present().connections.values() {
+        // Held by none but us by the time they are closed, perhaps: not under the lock.
+        let left: Vec<_> = self.present().connections.values().filter_map(Weak::upgrade).collect();
+        for connection in &left {
             // Whoever reads from it finds its end, and can still write the verdict.
             let _gone = shutdown(connection.as_fd().as_raw_fd(), Shutdown::Read);
         }
+        drop(left);
         if !self.wait_until_all_are_gone(DRAIN) {
             let left = self.present().connections.len();
             log::warning(&format!("ends with requests={left} unanswered"));
@@ -198,42 +222,66 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// A connection that has a place, until it is dropped: however its thread ends.
+/// A connection that counts, until it is dropped.
+struct Arrival<'b> {
+    broker: &'b Broker,
+    kind: Kind,
+}
+
+impl Drop for Arrival<'_> {
+    fn drop(&mut self) {
+        self.broker.budget().leave(self.kind);
+    }
+}
+
+/// A connection that counts for its party, until it is dropped.
 struct Seat<'b> {
     broker: &'b Broker,
-    place: Place,
+    party: Party,
 }
 
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
-        self.broker.budget().disconnect(self.place, monotonic());
+        self.broker.budget().rise(self.party, monotonic());
     }
 }
 
-/// A connection that is waited for at the end, until it is dropped.
+/// A connection and its thread, however that ends. First it is closed, which can take its time; it is listed as long as that takes.
 struct Guest {
-    broker: Arc<Broker>,
     connection: Arc<Connection>,
+    listed: Listed,
+}
+
+/// That there is a thread for a connection, until it is dropped.
+struct Listed {
+    broker: Arc<Broker>,
     number: u64,
 }
 
 impl Guest {
     fn serve(&self) {
+        let broker = &self.listed.broker;
         // Without credentials there is nobody to serve.
         let Ok(peer) = self.connection.peer() else { return };
-        let party = crate::party::of(peer);
-        let asker = Asker { link: &self.connection, peer, party };
         let kind = if peer.uid == 0 { Kind::Root } else { Kind::Plain };
-        match self.broker.enter(Place { party, kind }) {
-            Ok(_seat) => request::serve(&self.broker, &asker),
-            Err(spent) => {
-                asker.decline(asker.too_much(&self.broker, spent));
-            }
+        let arrival = broker.arrive(kind);
+        if arrival.is_err() {
+            return self.turn_away(peer, UNKNOWN, Spent::Full);
         }
+        let party = crate::party::of(peer);
+        match broker.seat(party, kind) {
+            Ok(_seat) => request::serve(broker, &Asker { link: &self.connection, peer, party }),
+            Err(spent) => self.turn_away(peer, party, spent),
+        }
+    }
+
+    fn turn_away(&self, peer: Peer, party: Party, spent: Spent) {
+        let asker = Asker { link: &self.connection, peer, party };
+        asker.decline(asker.too_much(&self.listed.broker, spent));
     }
 }
 
-impl Drop for Guest {
+impl Drop for Listed {
     fn drop(&mut self) {
         self.broker.present().connections.remove(&self.number);
         self.broker.gone.notify_all();

@@ -1,8 +1,8 @@
 //! How much each party uses of the broker, and where it ends.
 
 use crate::limits::{
-    CONNECTIONS, CONNECTIONS_KEPT, CONNECTIONS_PARTY, CONNECTIONS_PLAIN, CONNECTIONS_ROOT, OWN_BURST,
-    OWN_EVERY, PROOFS, PROOFS_PARTY,
+    CONNECTIONS, CONNECTIONS_KEPT, CONNECTIONS_PARTY, CONNECTIONS_PLAIN, CONNECTIONS_PLAIN_PARTY,
+    CONNECTIONS_ROOT, OWN_BURST, OWN_EVERY, PROOFS, PROOFS_PARTY,
 };
 use crate::party::Party;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     connections: usize,
-    /// Of these, those of [`Kind::Plain`].
+    /// Of these, those that are not of [`Kind::Root`].
     plain: usize,
     proofs: usize,
     parties: HashMap<Party, Account>,
@@ -32,20 +32,13 @@ struct Account {
     paid_at: Duration,
 }
 
-/// A connection that counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place {
-    /// For whom.
-    pub(crate) party: Party,
-    /// Who is at the other end.
-    pub(crate) kind: Kind,
-}
-
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
     /// A process that is root by its effective uid, whoever runs it: su, sudo.
     Root,
+    /// One of a user to whom the configuration grants a service.
+    Granted,
     /// Any other.
     Plain,
 }
@@ -79,30 +72,43 @@ impl Spent {
 }
 
 impl Budget {
-    /// One more connection.
-    pub(crate) fn connect(&mut self, Place { party, kind }: Place) -> Result<(), Spent> {
-        let (limit, all) = match party {
-            Party(0) => (CONNECTIONS_ROOT, CONNECTIONS),
-            _ => (CONNECTIONS_PARTY, CONNECTIONS - CONNECTIONS_KEPT),
+    /// One more connection, of whose party nothing is known yet: to find it out can take its time. Whoever has many uids and connects with
+    /// all of them takes no place from su and sudo.
+    pub(crate) fn arrive(&mut self, kind: Kind) -> Result<(), Spent> {
+        if self.connections >= CONNECTIONS || (kind != Kind::Root && self.plain >= CONNECTIONS_PLAIN) {
+            return Err(Spent::Full);
+        }
+        self.connections += 1;
+        self.plain += usize::from(kind != Kind::Root);
+        Ok(())
+    }
+
+    /// One fewer.
+    pub(crate) fn leave(&mut self, kind: Kind) {
+        self.connections = self.connections.saturating_sub(1);
+        self.plain = self.plain.saturating_sub(usize::from(kind != Kind::Root));
+    }
+
+    /// The party of one that has arrived.
+    pub(crate) fn sit(&mut self, party: Party, kind: Kind) -> Result<(), Spent> {
+        let (limit, all) = match (party, kind) {
+            (Party(0), _) => (CONNECTIONS_ROOT, CONNECTIONS),
+            (_, Kind::Plain) => (CONNECTIONS_PLAIN_PARTY, CONNECTIONS - CONNECTIONS_KEPT),
+            (_, Kind::Root | Kind::Granted) => (CONNECTIONS_PARTY, CONNECTIONS - CONNECTIONS_KEPT),
         };
         let account = self.parties.entry(party).or_default();
         if account.connections >= limit {
             return Err(Spent::Connections);
         }
-        // Whoever has many uids and connects with all of them takes no place from su and sudo.
-        if self.connections >= all || (kind == Kind::Plain && self.plain >= CONNECTIONS_PLAIN) {
+        if self.connections > all {
             return Err(Spent::Full);
         }
         account.connections += 1;
-        self.connections += 1;
-        self.plain += usize::from(kind == Kind::Plain);
         Ok(())
     }
 
-    /// One fewer.
-    pub(crate) fn disconnect(&mut self, Place { party, kind }: Place, now: Duration) {
-        self.connections = self.connections.saturating_sub(1);
-        self.plain = self.plain.saturating_sub(usize::from(kind == Kind::Plain));
+    /// One fewer of that party's.
+    pub(crate) fn rise(&mut self, party: Party, now: Duration) {
         if let Some(account) = self.parties.get_mut(&party) {
             account.connections = account.connections.saturating_sub(1);
         }
@@ -161,20 +167,31 @@ mod tests {
         Duration::from_secs(1_000_000 + seconds)
     }
 
-    fn su(party: Party) -> Place {
-        Place { party, kind: Kind::Root }
+    /// A whole connection, of somebody's su.
+    fn su(budget: &mut Budget, party: Party) -> Result<(), Spent> {
+        connect(budget, party, Kind::Root)
+    }
+
+    fn connect(budget: &mut Budget, party: Party, kind: Kind) -> Result<(), Spent> {
+        budget.arrive(kind)?;
+        budget.sit(party, kind).inspect_err(|_| budget.leave(kind))
+    }
+
+    fn disconnect(budget: &mut Budget, party: Party, kind: Kind, now: Duration) {
+        budget.rise(party, now);
+        budget.leave(kind);
     }
 
     #[test]
     fn one_party_does_not_use_what_is_anothers() {
         let mut budget = Budget::default();
         for _ in 0..CONNECTIONS_PARTY {
-            budget.connect(su(ALICE)).unwrap();
+            su(&mut budget, ALICE).unwrap();
         }
-        assert_eq!(budget.connect(su(ALICE)), Err(Spent::Connections));
-        assert_eq!(budget.connect(su(BOB)), Ok(()));
-        budget.disconnect(su(ALICE), at(0));
-        assert_eq!(budget.connect(su(ALICE)), Ok(()));
+        assert_eq!(su(&mut budget, ALICE), Err(Spent::Connections));
+        assert_eq!(su(&mut budget, BOB), Ok(()));
+        disconnect(&mut budget, ALICE, Kind::Root, at(0));
+        assert_eq!(su(&mut budget, ALICE), Ok(()));
     }
 
     #[test]
@@ -182,15 +199,15 @@ mod tests {
         let mut budget = Budget::default();
         let mut connected = 0;
         for uid in 1..100 {
-            while budget.connect(su(Party(uid))).is_ok() {
+            while su(&mut budget, Party(uid)).is_ok() {
                 connected += 1;
             }
         }
         assert_eq!(connected, CONNECTIONS - CONNECTIONS_KEPT);
         for _ in 0..CONNECTIONS_KEPT {
-            assert_eq!(budget.connect(su(ROOT)), Ok(()));
+            assert_eq!(su(&mut budget, ROOT), Ok(()));
         }
-        assert_eq!(budget.connect(su(ROOT)), Err(Spent::Full));
+        assert_eq!(su(&mut budget, ROOT), Err(Spent::Full));
     }
 
     #[test]
@@ -198,14 +215,24 @@ mod tests {
         let mut budget = Budget::default();
         let mut connected = 0;
         for uid in 100_000..100_100 {
-            while budget.connect(Place { party: Party(uid), kind: Kind::Plain }).is_ok() {
+            while connect(&mut budget, Party(uid), Kind::Plain).is_ok() {
                 connected += 1;
             }
         }
         assert_eq!(connected, CONNECTIONS_PLAIN);
-        assert_eq!(budget.connect(su(ALICE)), Ok(()));
-        budget.disconnect(Place { party: Party(100_000), kind: Kind::Plain }, at(0));
-        assert_eq!(budget.connect(Place { party: BOB, kind: Kind::Plain }), Ok(()));
+        assert_eq!(su(&mut budget, ALICE), Ok(()));
+        disconnect(&mut budget, Party(100_000), Kind::Plain, at(0));
+        assert_eq!(connect(&mut budget, BOB, Kind::Plain), Ok(()));
+    }
+
+    #[test]
+    fn a_user_of_a_server_has_more_places_than_any_other() {
+        let mut budget = Budget::default();
+        let places = |budget: &mut Budget, party, kind| {
+            (0..CONNECTIONS).take_while(|_| connect(budget, party, kind).is_ok()).count()
+        };
+        assert_eq!(places(&mut budget, ALICE, Kind::Plain), CONNECTIONS_PLAIN_PARTY);
+        assert_eq!(places(&mut budget, BOB, Kind::Granted), CONNECTIONS_PARTY);
     }
 
     #[test]
@@ -244,12 +271,12 @@ mod tests {
     #[test]
     fn who_uses_nothing_is_forgotten() {
         let mut budget = Budget::default();
-        budget.connect(su(ALICE)).unwrap();
+        su(&mut budget, ALICE).unwrap();
         budget.own_request(ALICE, at(0)).unwrap();
-        budget.disconnect(su(ALICE), at(1));
+        disconnect(&mut budget, ALICE, Kind::Root, at(1));
         assert_eq!(budget.parties.len(), 1);
-        budget.connect(su(BOB)).unwrap();
-        budget.disconnect(su(BOB), at(10));
+        su(&mut budget, BOB).unwrap();
+        disconnect(&mut budget, BOB, Kind::Root, at(10));
         assert!(budget.parties.is_empty());
     }
 }

@@ -12,7 +12,9 @@ pub(crate) const DESCRIPTORS_SPARE: u64 = 512;
 pub(crate) const CONNECTIONS_ROOT: usize = 512;
 /// Connections at once of any other user's processes, su and sudo run by that user among them.
 pub(crate) const CONNECTIONS_PARTY: usize = 128;
-/// Connections at once of all processes together that are not even root by their effective uid.
+/// Connections at once of a user's processes that are not even root by their effective uid; unless a service was granted to that user.
+pub(crate) const CONNECTIONS_PLAIN_PARTY: usize = 32;
+/// Connections at once of all these together.
 pub(crate) const CONNECTIONS_PLAIN: usize = 1024;
 /// Threads at once: those of connections, and of those who are being turned away.
 pub(crate) const THREADS: usize = 2304;
@@ -82,6 +84,11 @@ mod tests {
                 "CONNECTIONS_PLAIN",
                 "connections at once of all processes that are not root by their effective uid",
                 CONNECTIONS_PLAIN.to_string(),
+            ),
+            (
+                "CONNECTIONS_PLAIN_PARTY",
+                "of these, those of one user, unless `[broker] callers` names that user",
+                CONNECTIONS_PLAIN_PARTY.to_string(),
             ),
             ("THREADS", "threads at once, with those for peers that are turned away", THREADS.to_string()),
             ("OWN_BURST", "requests for oneself at a stretch, unless by uid 0", OWN_BURST.to_string()),

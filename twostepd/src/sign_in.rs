@@ -113,18 +113,16 @@ fn same_configuration(ours: Option<&Path>, lines: Option<&str>) -> Result<(), St
     Err(format!("the module's line uses {}, and twostepd {}", lines.display(), ours.display()))
 }
 
-/// Where the login comes from: as far as the peer can be believed. su and sudo come from whoever runs them, and not from "a terminal of
-/// this host": there everybody would be in one place, the guesser and the owner whose right code lets that place begin anew.
+/// Where the login comes from: as far as the peer can be believed. su and sudo come from whoever runs them, whatever else they say, and not
+/// from "a terminal of this host": there everybody would be in one place, the guesser and the owner whose right code lets that place begin
+/// anew.
 fn source(ground: Ground, asker: &Asker<'_>, sign_in: &SignIn) -> Source {
     let told = || Source::from_items(sign_in.rhost.as_deref(), sign_in.tty.as_deref());
     match (ground, asker.party) {
         (Ground::Own, _) => Source::Caller(asker.peer.uid),
         (Ground::Granted, _) | (Ground::Root, Party(0)) => told(),
-        (Ground::Root, party) => match told() {
-            Source::Local | Source::Unknown if party == UNKNOWN => Source::Unknown,
-            Source::Local | Source::Unknown => Source::Caller(party.0),
-            remote => remote,
-        },
+        (Ground::Root, UNKNOWN) => Source::Unknown,
+        (Ground::Root, Party(uid)) => Source::Caller(uid),
     }
 }
 
