@@ -2,7 +2,7 @@
 
 use twostep_tests::callers::{as_user, su};
 use twostep_tests::own::{done, enroll, last_line, twostep};
-use twostep_tests::{Host, in_box};
+use twostep_tests::{Host, eventually, in_box};
 
 const PASSWORD: &str = "correct horse";
 const BOBS: &str = "battery staple";
@@ -163,5 +163,50 @@ fn a_help_desks_unlock_forgets_wrong_codes_and_nothing_else() {
         console.answer("Verification code: ", &phone.fresh_code());
         assert_eq!(console.end(), Some(0));
         assert!(console.shown().contains("1 wrong code was entered"), "{}", console.shown());
+    });
+}
+
+/// A source for groups that takes its time over those it does not know, as a directory does that is far away, while `/run/slow` is there.
+const SLOW: &str = r#"
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <nss.h>
+#include <unistd.h>
+enum nss_status _nss_slow_getgrnam_r(const char *name, struct group *group, char *room, size_t length, int *error) {
+    for (int i = 0; i < 600 && access("/run/slow", F_OK) == 0; i++) {
+        close(open("/run/slow.asked", O_CREAT | O_WRONLY, 0644));
+        usleep(100000);
+    }
+    *error = ENOENT;
+    return NSS_STATUS_NOTFOUND;
+}
+"#;
+
+/// Groups are asked for one after another, and nobody's login waits for that: the store is closed meanwhile.
+#[test]
+fn a_directory_that_takes_its_time_holds_no_lock() {
+    in_box(|host| {
+        with_a_help_desk(host);
+        host.add_user("alice", PASSWORD);
+        host.enroll("alice");
+        host.write("/tmp/slow.c", SLOW);
+        let folder =
+            host.module_path().parent().and_then(std::path::Path::parent).expect("a folder").to_owned();
+        let library = folder.join("libnss_slow.so.2").display().to_string();
+        host.command("cc", &["-shared", "-fPIC", "-o", &library, "/tmp/slow.c"]).expect_success();
+        host.edit("/etc/nsswitch.conf", |line| {
+            if line.starts_with("group:") { "group: files slow".to_owned() } else { line.to_owned() }
+        });
+        let _broker = host.start_broker();
+        enroll(host, "carol", CAROLS);
+        host.write("/run/slow", "");
+        let shown = ["help-desk", "show", "alice", "--reason", "x"];
+        let mut console = as_user(host, "carol", "/usr/bin/twostep", &shown, &[]);
+        eventually("the directory to be asked", || std::fs::metadata("/run/slow.asked").ok());
+        host.admin(&["unlock", "alice"]).expect_success();
+        assert!(done(host, "alice", &["status"], &[]).contains("Two-step verification is on."));
+        std::fs::remove_file("/run/slow").expect("remove a file");
+        console.wait_for("Password: ");
     });
 }
