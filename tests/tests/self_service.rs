@@ -192,7 +192,7 @@ fn who_has_no_authenticator_is_told_at_once_whom_to_ask() {
         let (status, shown) = twostep(host, "otto", &["app-password", "add", "x"], &[]);
         assert!(status == 1 && shown.contains("ask your administrator"), "{shown}");
         let (status, shown) = twostep(host, "alice", &["--name", "alias", "enroll"], &[]);
-        assert!(status == 1 && shown.contains("another name of yours"), "{shown}");
+        assert!(status == 1 && shown.contains("another name of your uid"), "{shown}");
     });
 }
 

@@ -5,11 +5,14 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
 use serde::Serialize;
 use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use twostep_core::event::Severity;
@@ -134,6 +137,7 @@ fn execute(command: &policy::Command, due: &Due) -> Result<(), String> {
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
+        .process_group(0)
         .spawn()
         .map_err(failed)?;
     let end = monotonic() + PATIENCE;
@@ -142,7 +146,10 @@ fn execute(command: &policy::Command, due: &Due) -> Result<(), String> {
             Some(status) if status.success() => return Ok(()),
             Some(status) => return Err(format!("{program}: {status}")),
             None if monotonic() >= end => {
-                child.kill().and_then(|()| child.wait()).map_err(failed)?;
+                // With all that it has started.
+                let group = Pid::from_raw(child.id().cast_signed());
+                killpg(group, Signal::SIGKILL).map_err(|errno| failed(errno.into()))?;
+                child.wait().map_err(failed)?;
                 return Err(format!("{program}: not done after {} seconds", PATIENCE.as_secs()));
             }
             None => std::thread::sleep(Duration::from_millis(20)),

@@ -5,7 +5,7 @@ use crate::complaints::{Complaints, Due};
 use crate::connection::Connection;
 use crate::declined::Declined;
 use crate::limits::{DRAIN, THREADS};
-use crate::party::{Party, UNKNOWN};
+use crate::party::{Caller, Party, UNKNOWN};
 use crate::{log, request};
 use nix::sys::socket::{Shutdown, shutdown};
 use std::collections::HashMap;
@@ -97,10 +97,15 @@ impl Broker {
         Self { config, ..Self::default() }
     }
 
+    /// Whether there are as many threads as there may be. Then nobody is accepted: whoever waits is told so by the kernel.
+    pub(crate) fn is_crowded(&self) -> bool {
+        self.present().connections.len() >= THREADS
+    }
+
     /// Takes a connection, and serves it in a thread of its own. Even whom to turn away is found out there: whatever takes its time, or
     /// is made to by a peer, holds nobody else up.
     pub(crate) fn admit(self: &Arc<Self>, connection: Connection) {
-        let Some(guest) = self.register(connection) else { return };
+        let guest = self.register(connection);
         let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
         let served = thread.spawn(move || {
             guest.serve();
@@ -112,23 +117,15 @@ impl Broker {
         }
     }
 
-    /// Writes a connection down, unless there are more than there are threads for.
-    fn register(self: &Arc<Self>, connection: Connection) -> Option<Guest> {
+    /// Writes a connection down.
+    fn register(self: &Arc<Self>, connection: Connection) -> Guest {
         let connection = Arc::new(connection);
         let mut present = self.present();
-        if present.connections.len() >= THREADS {
-            drop(present);
-            let line = |more| log::warning(&format!("a connection is closed: too many threads more={more}"));
-            self.complain(Party(0), "threads", line);
-            let Declined { refusal, text } = Spent::Full.into();
-            let _gone = connection.send(&FromBroker::Refused { refusal, text });
-            return None;
-        }
         present.next += 1;
         let number = present.next;
         present.connections.insert(number, Arc::downgrade(&connection));
         drop(present);
-        Some(Guest { connection, listed: Listed { broker: Arc::clone(self), number } })
+        Guest { connection, listed: Listed { broker: Arc::clone(self), number } }
     }
 
     fn arrive(&self, kind: Kind) -> Result<Arrival<'_>, Spent> {
@@ -259,25 +256,25 @@ struct Listed {
 }
 
 impl Guest {
-    fn serve(&self) {
-        let broker = &self.listed.broker;
+    fn serve(self) {
+        let Self { connection: arrived, listed } = self;
+        let broker = Arc::clone(&listed.broker);
         // Without credentials there is nobody to serve.
-        let Ok(peer) = self.connection.peer() else { return };
-        let kind = if peer.uid == 0 { Kind::Root } else { Kind::Plain };
-        let arrival = broker.arrive(kind);
-        if arrival.is_err() {
-            return self.turn_away(peer, UNKNOWN, Spent::Full);
+        let Ok(peer) = arrived.peer() else { return drop(arrived) };
+        let caller = Caller::of(peer);
+        let arrival = broker.arrive(caller.kind());
+        let party = if arrival.is_ok() { caller.party() } else { UNKNOWN };
+        let seat = match &arrival {
+            Ok(_) => broker.seat(party, caller.kind()),
+            Err(spent) => Err(*spent),
+        };
+        // Declared last, and so closed first: it counts as long as that takes.
+        let connection = arrived;
+        let asker = Asker { link: &connection, peer, party };
+        match &seat {
+            Ok(_) => request::serve(&broker, &asker),
+            Err(spent) => asker.decline(asker.too_much(&broker, *spent)),
         }
-        let party = crate::party::of(peer);
-        match broker.seat(party, kind) {
-            Ok(_seat) => request::serve(broker, &Asker { link: &self.connection, peer, party }),
-            Err(spent) => self.turn_away(peer, party, spent),
-        }
-    }
-
-    fn turn_away(&self, peer: Peer, party: Party, spent: Spent) {
-        let asker = Asker { link: &self.connection, peer, party };
-        asker.decline(asker.too_much(&self.listed.broker, spent));
     }
 }
 

@@ -15,7 +15,7 @@ const SWEEP: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(crate) struct Budget {
     connections: usize,
-    /// Of these, those that are not of [`Kind::Root`].
+    /// Of these, those that are not even root by their effective uid.
     plain: usize,
     proofs: usize,
     parties: HashMap<Party, Account>,
@@ -35,8 +35,10 @@ struct Account {
 /// Who is at the other end of a connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A process that is root by its effective uid, whoever runs it: su, sudo.
+    /// A process of root's own.
     Root,
+    /// One that is root by its effective uid, and run by somebody else: su, sudo.
+    SetUid,
     /// One of a user to whom the configuration grants a service.
     Granted,
     /// Any other.
@@ -58,6 +60,13 @@ pub(crate) enum Spent {
     OwnProofs,
 }
 
+impl Kind {
+    /// Whether it is not even root by its effective uid.
+    fn is_plain(self) -> bool {
+        matches!(self, Self::Granted | Self::Plain)
+    }
+}
+
 impl Spent {
     /// For the log.
     pub(crate) fn cause(self) -> &'static str {
@@ -75,33 +84,31 @@ impl Budget {
     /// One more connection, of whose party nothing is known yet: to find it out can take its time. Whoever has many uids and connects with
     /// all of them takes no place from su and sudo.
     pub(crate) fn arrive(&mut self, kind: Kind) -> Result<(), Spent> {
-        if self.connections >= CONNECTIONS || (kind != Kind::Root && self.plain >= CONNECTIONS_PLAIN) {
+        let all = if kind == Kind::Root { CONNECTIONS } else { CONNECTIONS - CONNECTIONS_KEPT };
+        if self.connections >= all || (kind.is_plain() && self.plain >= CONNECTIONS_PLAIN) {
             return Err(Spent::Full);
         }
         self.connections += 1;
-        self.plain += usize::from(kind != Kind::Root);
+        self.plain += usize::from(kind.is_plain());
         Ok(())
     }
 
     /// One fewer.
     pub(crate) fn leave(&mut self, kind: Kind) {
         self.connections = self.connections.saturating_sub(1);
-        self.plain = self.plain.saturating_sub(usize::from(kind != Kind::Root));
+        self.plain = self.plain.saturating_sub(usize::from(kind.is_plain()));
     }
 
     /// The party of one that has arrived.
     pub(crate) fn sit(&mut self, party: Party, kind: Kind) -> Result<(), Spent> {
-        let (limit, all) = match (party, kind) {
-            (Party(0), _) => (CONNECTIONS_ROOT, CONNECTIONS),
-            (_, Kind::Plain) => (CONNECTIONS_PLAIN_PARTY, CONNECTIONS - CONNECTIONS_KEPT),
-            (_, Kind::Root | Kind::Granted) => (CONNECTIONS_PARTY, CONNECTIONS - CONNECTIONS_KEPT),
+        let limit = match kind {
+            Kind::Root => CONNECTIONS_ROOT,
+            Kind::SetUid | Kind::Granted => CONNECTIONS_PARTY,
+            Kind::Plain => CONNECTIONS_PLAIN_PARTY,
         };
         let account = self.parties.entry(party).or_default();
         if account.connections >= limit {
             return Err(Spent::Connections);
-        }
-        if self.connections > all {
-            return Err(Spent::Full);
         }
         account.connections += 1;
         Ok(())
@@ -169,7 +176,7 @@ mod tests {
 
     /// A whole connection, of somebody's su.
     fn su(budget: &mut Budget, party: Party) -> Result<(), Spent> {
-        connect(budget, party, Kind::Root)
+        connect(budget, party, if party == ROOT { Kind::Root } else { Kind::SetUid })
     }
 
     fn connect(budget: &mut Budget, party: Party, kind: Kind) -> Result<(), Spent> {
@@ -190,7 +197,7 @@ mod tests {
         }
         assert_eq!(su(&mut budget, ALICE), Err(Spent::Connections));
         assert_eq!(su(&mut budget, BOB), Ok(()));
-        disconnect(&mut budget, ALICE, Kind::Root, at(0));
+        disconnect(&mut budget, ALICE, Kind::SetUid, at(0));
         assert_eq!(su(&mut budget, ALICE), Ok(()));
     }
 
@@ -273,10 +280,10 @@ mod tests {
         let mut budget = Budget::default();
         su(&mut budget, ALICE).unwrap();
         budget.own_request(ALICE, at(0)).unwrap();
-        disconnect(&mut budget, ALICE, Kind::Root, at(1));
+        disconnect(&mut budget, ALICE, Kind::SetUid, at(1));
         assert_eq!(budget.parties.len(), 1);
         su(&mut budget, BOB).unwrap();
-        disconnect(&mut budget, BOB, Kind::Root, at(10));
+        disconnect(&mut budget, BOB, Kind::SetUid, at(10));
         assert!(budget.parties.is_empty());
     }
 }

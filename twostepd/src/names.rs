@@ -25,8 +25,11 @@ pub(crate) fn of(person: &Person, enrolled: &[UserName]) -> Result<Vec<UserName>
             add(name.clone());
         }
     }
-    // Where it cannot be read NSS does not read it either.
-    let local = std::fs::read(LOCAL).unwrap_or_default();
+    let local = match std::fs::read(LOCAL) {
+        Ok(local) => local,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+        Err(error) => return Err(Declined::unavailable(&format!("{LOCAL}: {error}"))),
+    };
     in_file(&String::from_utf8_lossy(&local), person.uid).for_each(add);
     Ok(names)
 }

@@ -138,6 +138,12 @@ const SHORT_OF: Duration = Duration::from_millis(50);
 
 fn accept(listener: &Listener, broker: &Arc<Broker>) {
     for _ in 0..AT_A_STRETCH {
+        if broker.is_crowded() {
+            let line =
+                |more| log::warning(&format!("nobody is accepted for now: too many threads more={more}"));
+            broker.complain(crate::party::Party(0), "threads", line);
+            return std::thread::sleep(SHORT_OF);
+        }
         match accept4(listener.as_fd().as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
             Ok(raw) => broker.admit(Connection::over(Link::over(ffi::own(raw)))),
             Err(Errno::EAGAIN) => return,

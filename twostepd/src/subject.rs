@@ -116,7 +116,7 @@ impl Subject {
 }
 
 const OTHER_NAME: &str =
-    "Two-step verification is on for another name of yours. Please ask your administrator.";
+    "Two-step verification is on for another name of your uid. Please ask your administrator.";
 const PENDING: &str =
     "Two-step verification has been prepared for you: the first code at a login turns it on.";
 const UNSETTLED: &str = "Your enrollment was made for another account. Please ask your administrator.";
