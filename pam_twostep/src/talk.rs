@@ -34,6 +34,7 @@ impl Conversation for Talk<'_> {
 
     fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
         let answer = self.send(PAM_PROMPT_ECHO_OFF, prompt)?;
+        // No answer at all is an empty one.
         let text = Secret::new(answer.map(|bytes| bytes.as_bytes().to_vec()).unwrap_or_default());
         Ok(Entered::of(text, self.known_password().as_ref()))
     }

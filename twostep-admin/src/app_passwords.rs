@@ -6,11 +6,11 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Report, table, time};
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::app_password::AppPassword;
 use twostep_core::change::Action;
 use twostep_store::admin::AppPasswordInfo;
 use twostep_store::host::Kernel;
+use twostep_terminal::put_line;
 use zeroize::Zeroizing;
 
 /// Makes one and prints it.
@@ -48,11 +48,13 @@ struct Added<'a> {
 
 impl Report for Added<'_> {
     fn text(&self, to: &mut String) {
-        let _ = writeln!(
+        put_line!(
             to,
             "App password \"{}\" of {}, for one program on one device. It is not shown again:\n\n{}\n\n\
              Blanks and case do not matter.",
-            self.name, self.user, self.grouped
+            self.name,
+            self.user,
+            self.grouped
         );
     }
 }
@@ -176,7 +178,7 @@ struct Renamed<'a> {
 
 impl Report for Renamed<'_> {
     fn text(&self, to: &mut String) {
-        let _ = writeln!(to, "renamed \"{}\" of {} to \"{}\"", self.was, self.user, self.name);
+        put_line!(to, "renamed \"{}\" of {} to \"{}\"", self.was, self.user, self.name);
     }
 }
 
@@ -202,10 +204,10 @@ impl<'a> Revoked<'a> {
 impl Report for Revoked<'_> {
     fn text(&self, to: &mut String) {
         if self.revoked.is_empty() {
-            let _ = writeln!(to, "{} has no app passwords: nothing to revoke", self.user);
+            put_line!(to, "{} has no app passwords: nothing to revoke", self.user);
         }
         for one in &self.revoked {
-            let _ = writeln!(to, "revoked \"{}\" of {}", one.name, self.user);
+            put_line!(to, "revoked \"{}\" of {}", one.name, self.user);
         }
     }
 }

@@ -8,10 +8,10 @@ use crate::output::{Format, Report};
 use crate::seeded::{Seeded, Shown};
 use crate::show;
 use serde::Serialize;
-use std::fmt::Write;
 use std::path::Path;
 use twostep_core::change::Action;
 use twostep_store::admin::Refusal;
+use twostep_terminal::put_line;
 
 /// Shows a new one, has it confirmed, and stores it.
 pub(crate) fn add(context: &Context, wanted: &AuthenticatorAdd) -> Result<(), Failure> {
@@ -62,7 +62,7 @@ struct Added<'a> {
 impl Report for Added<'_> {
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
-        let _ = writeln!(to, "added the authenticator \"{}\" of {}", self.name, self.user);
+        put_line!(to, "added the authenticator \"{}\" of {}", self.name, self.user);
     }
 }
 
@@ -112,6 +112,6 @@ struct Removed<'a> {
 
 impl Report for Removed<'_> {
     fn text(&self, to: &mut String) {
-        let _ = writeln!(to, "removed the authenticator \"{}\" of {}", self.name, self.user);
+        put_line!(to, "removed the authenticator \"{}\" of {}", self.name, self.user);
     }
 }

@@ -6,10 +6,11 @@ use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::{broker, health, stacks};
 use serde::Serialize;
-use std::fmt::{Display, Write};
+use std::fmt::Display;
 use std::process::ExitCode;
 use twostep_core::policy::Policy;
 use twostep_store::configuration::ConfigError;
+use twostep_terminal::put_line;
 
 /// Carries it out. Exit status 1 where there is an error; warnings and notes leave it 0.
 pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Failure> {
@@ -121,13 +122,13 @@ impl Report for Checked {
                 Severity::Note => "note",
             };
             let Finding { subject, message, remedy, .. } = finding;
-            let _ = writeln!(to, "{severity}: {subject}: {message}\n  hint: {remedy}");
+            put_line!(to, "{severity}: {subject}: {message}\n  hint: {remedy}");
         }
         let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
-        let _ = match errors {
-            0 => writeln!(to, "no errors"),
-            1 => writeln!(to, "1 error"),
-            n => writeln!(to, "{n} errors"),
-        };
+        match errors {
+            0 => put_line!(to, "no errors"),
+            1 => put_line!(to, "1 error"),
+            n => put_line!(to, "{n} errors"),
+        }
     }
 }

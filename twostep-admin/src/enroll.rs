@@ -7,7 +7,6 @@ use crate::failure::{Failure, Misuse};
 use crate::output::{Format, Report};
 use crate::seeded::{Seeded, Shown};
 use serde::Serialize;
-use std::fmt::Write;
 use std::path::Path;
 use twostep_core::account::State;
 use twostep_core::backup_code::BackupCode;
@@ -15,6 +14,7 @@ use twostep_core::change::Action;
 use twostep_core::ports::Person;
 use twostep_store::admin::NewEnrollment;
 use twostep_store::host;
+use twostep_terminal::put_line;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Enroll) -> Result<(), Failure> {
@@ -103,20 +103,22 @@ struct Enrolled<'a> {
 impl Report for Enrolled<'_> {
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
-        let _ = match (self.state, self.app_only) {
-            (_, true) => writeln!(
+        match (self.state, self.app_only) {
+            (_, true) => put_line!(
                 to,
                 "{user} is enrolled (active, without an authenticator): app passwords only, nothing at a prompt.\n\
                  Next: twostep-admin app-password add {user} NAME",
                 user = self.user
             ),
-            ("pending", _) => writeln!(
-                to,
-                "{} is enrolled (pending): the first right code at a login turns it on.",
-                self.user
-            ),
-            _ => writeln!(to, "{} is enrolled (active).", self.user),
-        };
+            ("pending", _) => {
+                put_line!(
+                    to,
+                    "{} is enrolled (pending): the first right code at a login turns it on.",
+                    self.user
+                )
+            }
+            _ => put_line!(to, "{} is enrolled (active).", self.user),
+        }
         if !self.backup_codes.is_empty() {
             to.push('\n');
             twostep_terminal::backup_codes(to, &self.backup_codes);

@@ -5,7 +5,6 @@ use crate::context::{Context, configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
 use serde::Serialize;
-use std::fmt::Write;
 use std::path::Path;
 use std::process::ExitCode;
 use twostep_core::attempt::{Attempt, ServiceClass, Source};
@@ -14,6 +13,7 @@ use twostep_core::event::{Ending, Reason};
 use twostep_core::login::{Request, demand};
 use twostep_core::policy::{Origin, Policy};
 use twostep_store::host::Nss;
+use twostep_terminal::put_line;
 
 /// Carries it out. What cannot be told is told as the refusal it is, with exit status 3.
 pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, Failure> {
@@ -188,7 +188,7 @@ fn origin_words(origin: Origin, path: &Path) -> String {
 impl Report for Explained {
     fn text(&self, to: &mut String) {
         let mut put = |what: &str, value: &str| {
-            let _ = writeln!(to, "{what:<9} {value}");
+            put_line!(to, "{what:<9} {value}");
         };
         put("user", &self.user);
         match (self.class, &self.class_origin) {
@@ -203,9 +203,9 @@ impl Report for Explained {
         put("demand", self.demand);
         put("reason", &self.reason);
         put("decided", &self.origin);
-        let _ = writeln!(to, "\n{}", self.sentence);
+        put_line!(to, "\n{}", self.sentence);
         if self.class == Some("interactive") {
-            let _ = writeln!(
+            put_line!(
                 to,
                 "The word \"app\" on the service's pam_twostep.so line would make it an app service."
             );

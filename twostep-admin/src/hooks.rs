@@ -8,7 +8,6 @@ use nix::fcntl::{Flock, FlockArg, OFlag};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::Serialize;
-use std::fmt::Write;
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -20,6 +19,7 @@ use twostep_core::policy;
 use twostep_store::StoreError;
 use twostep_store::admin::{Due, FLAG, Occasion, TRIES};
 use twostep_store::host::{Syslog, monotonic};
+use twostep_terminal::put_line;
 
 /// The file whose lock says that somebody is running commands.
 const LOCK: &str = "hooks.lock";
@@ -169,10 +169,10 @@ struct Ran {
 
 impl Report for Ran {
     fn text(&self, to: &mut String) {
-        let _ = match (self.done, self.failed) {
-            (0, 0) => writeln!(to, "nothing is due"),
-            (done, 0) => writeln!(to, "{done} commands run"),
-            (done, failed) => writeln!(to, "{done} commands run, {failed} failed: see the log"),
-        };
+        match (self.done, self.failed) {
+            (0, 0) => put_line!(to, "nothing is due"),
+            (done, 0) => put_line!(to, "{done} commands run"),
+            (done, failed) => put_line!(to, "{done} commands run, {failed} failed: see the log"),
+        }
     }
 }

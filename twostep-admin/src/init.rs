@@ -6,7 +6,6 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
-use std::fmt::Write;
 use std::fs::{DirBuilder, Permissions, set_permissions};
 use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
 use std::path::Path;
@@ -14,6 +13,7 @@ use twostep_core::change::Action;
 use twostep_store::StoreError;
 use twostep_store::admin::{self, BesideKey};
 use twostep_store::files::{self, Want};
+use twostep_terminal::put_line;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
@@ -64,21 +64,20 @@ struct Part {
 impl Report for Initialised {
     fn text(&self, to: &mut String) {
         for folder in &self.folders {
-            let _ = writeln!(to, "made    folder {folder}");
+            put_line!(to, "made    folder {folder}");
         }
         for (what, part) in [("key", &self.key), ("store", &self.store)] {
             let did = if part.made { "made" } else { "found" };
-            let _ = writeln!(to, "{did:<7} {what} {}", part.path);
+            put_line!(to, "{did:<7} {what} {}", part.path);
         }
         if let Some(from) = self.upgraded_from {
-            let _ = writeln!(to, "brought the store up to date from schema {from}");
+            put_line!(to, "brought the store up to date from schema {from}");
         }
         if self.store.made && !self.key.made {
             to.push_str("The key was there already: nobody is enrolled in this new store.\n");
         }
         if self.key.made {
-            let _ =
-                writeln!(to, "Back the key up apart from the store: without it every enrollment is lost.");
+            to.push_str("Back the key up apart from the store: without it every enrollment is lost.\n");
         }
     }
 }

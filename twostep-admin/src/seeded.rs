@@ -6,13 +6,13 @@ use crate::failure::Failure;
 use crate::output::is_terminal;
 use crate::{confirm, seed};
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::app_password::Label;
 use twostep_core::key_uri;
 use twostep_core::ports::Person;
 use twostep_core::totp::{self, Authenticator, AuthenticatorId, Parameters};
 use twostep_store::admin::NewAuthenticator;
 use twostep_store::host::{Kernel, issuer};
+use twostep_terminal::put_line;
 use zeroize::Zeroizing;
 
 /// The authenticator, and how it is shown.
@@ -97,12 +97,12 @@ pub(crate) struct Shown<'a> {
 
 fn shown(wanted: &Seed, label: &Label, person: &Person, base32: &str, uri: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(32 << 10));
-    let _ = writeln!(*text, "Authenticator \"{label}\" of {}:\n", person.name);
+    put_line!(*text, "Authenticator \"{label}\" of {}:\n", person.name);
     let qr = if wanted.no_qr || !is_terminal() { None } else { key_uri::qr(uri) };
     if let Some(qr) = qr {
         text.push_str(&qr);
         text.push('\n');
     }
-    let _ = writeln!(*text, "secret  {}\nURI     {uri}\n", *twostep_terminal::grouped(base32));
+    put_line!(*text, "secret  {}\nURI     {uri}\n", *twostep_terminal::grouped(base32));
     text
 }

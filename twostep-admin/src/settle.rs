@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::change::Action;
+use twostep_terminal::put_line;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
@@ -56,14 +56,14 @@ struct Settled<'a> {
 impl Report for Settled<'_> {
     fn text(&self, to: &mut String) {
         let Self { user, was, .. } = self;
-        let _ = match (self.settled, self.is) {
+        match (self.settled, self.is) {
             (Outcome::Nothing, _) => {
-                writeln!(to, "nothing to settle: {user} is enrolled as uid {was}, and that is the account's")
+                put_line!(to, "nothing to settle: {user} is enrolled as uid {was}, and that is the account's")
             }
             (Outcome::Kept, Some(is)) => {
-                writeln!(to, "kept: {user}'s enrollment was made for uid {was} and holds for uid {is} now")
+                put_line!(to, "kept: {user}'s enrollment was made for uid {was} and holds for uid {is} now")
             }
-            _ => writeln!(to, "dropped: {user}'s enrollment, made for uid {was}, is deleted"),
-        };
+            _ => put_line!(to, "dropped: {user}'s enrollment, made for uid {was}, is deleted"),
+        }
     }
 }

@@ -8,10 +8,10 @@ use crate::nss;
 use crate::output::{Report, table, time, time_or_none};
 use serde::Serialize;
 use std::collections::HashSet;
-use std::fmt::Write;
 use twostep_core::account::State;
 use twostep_core::ports::Person;
 use twostep_store::admin::{AuthenticatorInfo, Summary};
+use twostep_terminal::put_line;
 
 /// Shows one user.
 pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
@@ -178,7 +178,7 @@ impl Report for Shown {
     fn text(&self, to: &mut String) {
         let line = &self.line;
         let mut put = |what: &str, value: &str| {
-            let _ = writeln!(to, "{what:<14} {value}");
+            put_line!(to, "{what:<14} {value}");
         };
         put("user", &line.user);
         put("state", &line.state_words());

@@ -83,6 +83,7 @@ impl Stack<'_> {
             };
             self.error(line.number, "with this control a refusal does not refuse", remedy);
         }
+        // A file whose name can be no service's is in no list.
         let service = ServiceName::parse(self.name).ok();
         let listed = |policy: &Policy| service.is_some_and(|name| policy.app.services.value.contains(&name));
         let mut mode = if self.policy.is_some_and(listed) { Mode::App } else { Mode::Interactive };

@@ -6,8 +6,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::change::Action;
+use twostep_terminal::put_line;
 
 /// Carries it out; for an account that is gone, too.
 pub(crate) fn run(context: &Context, wanted: &Confirmed) -> Result<(), Failure> {
@@ -34,6 +34,6 @@ struct Unenrolled<'a> {
 
 impl Report for Unenrolled<'_> {
     fn text(&self, to: &mut String) {
-        let _ = writeln!(to, "{} is not enrolled any more.", self.user);
+        put_line!(to, "{} is not enrolled any more.", self.user);
     }
 }

@@ -5,8 +5,8 @@ use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::change::Action;
+use twostep_terminal::put_line;
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &User) -> Result<(), Failure> {
@@ -29,6 +29,6 @@ struct Unlocked<'a> {
 impl Report for Unlocked<'_> {
     fn text(&self, to: &mut String) {
         let forgotten = twostep_terminal::counted(self.failures_forgotten, "wrong code");
-        let _ = writeln!(to, "{}: {forgotten} forgotten", self.user);
+        put_line!(to, "{}: {forgotten} forgotten", self.user);
     }
 }

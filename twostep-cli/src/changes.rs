@@ -5,13 +5,13 @@ use crate::conversation::Conversation;
 use crate::failure::Failure;
 use crate::status;
 use serde::Serialize;
-use std::fmt::Write as _;
 use std::io::{self, BufRead, IsTerminal, Write};
 use twostep_core::key_uri;
 use twostep_core::protocol::own::{Change, Done, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::secret::Secret;
 use twostep_core::totp::{Algorithm, Parameters};
+use twostep_terminal::put_line;
 use twostep_terminal::{Format, Report, grouped, printable};
 use zeroize::Zeroizing;
 
@@ -145,7 +145,7 @@ struct Renamed {
 impl Report for Changed {
     fn text(&self, to: &mut String) {
         let mut put = |what: &str, name: &str| {
-            let _ = writeln!(to, "{what} \"{}\"", printable(name));
+            put_line!(to, "{what} \"{}\"", printable(name));
         };
         self.added.iter().for_each(|name| put("added", name));
         self.removed.iter().for_each(|name| put("removed", name));
@@ -169,7 +169,7 @@ struct NewPassword<'a> {
 impl Report for NewPassword<'_> {
     /// By itself on its line, and nothing else on standard output.
     fn text(&self, to: &mut String) {
-        let _ = writeln!(to, "{}", self.password);
+        put_line!(to, "{}", self.password);
     }
 }
 
@@ -207,7 +207,7 @@ fn show(new: &NewSecret, no_qr: bool) -> Result<(), Failure> {
         shown.push_str(&qr);
         shown.push('\n');
     }
-    let _ = writeln!(*shown, "secret  {}\nURI     {}\n", *grouped(&base32), *uri);
+    put_line!(*shown, "secret  {}\nURI     {}\n", *grouped(&base32), *uri);
     io::stderr().write_all(shown.as_bytes()).map_err(Failure::Output)
 }
 

@@ -6,9 +6,9 @@ use crate::conversation::Conversation;
 use crate::failure::Failure;
 use crate::status::Status;
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::protocol::own::{self, Aid, Done};
 use twostep_core::protocol::{FromBroker, ToBroker};
+use twostep_terminal::put_line;
 use twostep_terminal::{BypassCode, Report, counted, time};
 
 /// Carries it out.
@@ -49,6 +49,6 @@ struct Unlocked<'a> {
 
 impl Report for Unlocked<'_> {
     fn text(&self, to: &mut String) {
-        let _ = writeln!(to, "{}: {} forgotten", self.user, counted(self.forgotten, "wrong code"));
+        put_line!(to, "{}: {} forgotten", self.user, counted(self.forgotten, "wrong code"));
     }
 }

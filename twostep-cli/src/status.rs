@@ -4,11 +4,11 @@ use crate::cli::Arguments;
 use crate::conversation::Conversation;
 use crate::failure::Failure;
 use serde::Serialize;
-use std::fmt::Write;
 use twostep_core::protocol::own::{self, Enrollment, Past};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::time::UnixTime;
 use twostep_host::now;
+use twostep_terminal::put_line;
 use twostep_terminal::{Report, ago, counted, printable, table, time, time_or_none};
 
 /// Shows how the user stands.
@@ -154,7 +154,7 @@ impl AppPassword {
 impl Report for Status {
     fn text(&self, to: &mut String) {
         let mut put = |text: &str| {
-            let _ = writeln!(to, "{text}");
+            put_line!(to, "{text}");
         };
         match (self.state, self.app_only, self.may_enroll) {
             ("none", _, true) => put("Two-step verification is off. To turn it on: twostep enroll"),

@@ -29,6 +29,7 @@ pub fn read(path: &Path) -> Result<MasterKey, StoreError> {
             Err(error) => return Err(StoreError::Io(path.to_owned(), error)),
         }
     }
+    // It ends within the room there is; an empty line would be no key.
     let line = text.get(..length).unwrap_or_default();
     let digits = line.strip_suffix(b"\n").unwrap_or(line);
     MasterKey::from_hex(digits).ok_or_else(|| StoreError::BadKey(path.to_owned()))

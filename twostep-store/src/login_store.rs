@@ -138,6 +138,7 @@ fn tally(session: &Session, of: EnrollmentId, source: &Source) -> Result<(Tally,
     let sql = "SELECT failures, codes, failed_at, failed_since_boot, failed_boot, last_success FROM source \
                WHERE enrollment = ? AND source = ?";
     let values = params![of.0, source.key()];
+    // Whence nothing has come yet, nothing has failed yet.
     let here = connection.query_row(sql, values, rows::record).optional()?.unwrap_or_default();
     let sql = "SELECT coalesce(sum(codes), 0), coalesce(sum(untold), 0), (SELECT latest_time FROM meta) FROM source \
                WHERE enrollment = ?";

@@ -1,8 +1,7 @@
 //! A bypass code, as whoever gives it is shown it.
 
-use crate::Report;
+use crate::{Report, put_line};
 use serde::Serialize;
-use std::fmt::Write;
 
 /// A bypass code that was just given.
 #[derive(Serialize)]
@@ -20,10 +19,12 @@ pub struct BypassCode<'a> {
 impl Report for BypassCode<'_> {
     fn text(&self, to: &mut String) {
         let times = if self.uses == 1 { "once".to_owned() } else { format!("{} times", self.uses) };
-        let _ = writeln!(
+        put_line!(
             to,
             "Bypass code of {}, good {times} until {} at the prompt for a code. It is not shown again:\n\n    {}",
-            self.user, self.until, self.code
+            self.user,
+            self.until,
+            self.code
         );
     }
 }

@@ -6,6 +6,15 @@ use twostep_core::text::disturbs;
 use twostep_core::time::UnixTime;
 use zeroize::Zeroizing;
 
+/// Writes a line to a `String`, which takes whatever is written: there is no error to look at.
+#[macro_export]
+macro_rules! put_line {
+    ($to:expr, $($what:tt)*) => {{
+        use std::fmt::Write as _;
+        let _a_string_takes_all = writeln!($to, $($what)*);
+    }};
+}
+
 /// Fewer columns than this are not reckoned with.
 const NARROW: u16 = 40;
 
@@ -99,7 +108,7 @@ pub fn backup_codes(to: &mut String, codes: &[&str]) {
         "Backup codes, each good for one login without the authenticator. They are not shown again:\n\n",
     );
     for pair in codes.chunks(2) {
-        let _ = writeln!(to, "    {}", pair.join("    "));
+        put_line!(to, "    {}", pair.join("    "));
     }
 }
 

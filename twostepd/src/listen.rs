@@ -117,6 +117,7 @@ impl Drop for Listener {
 /// How many descriptors the supervisor has handed to this process. (sd_listen_fds(3))
 #[allow(clippy::disallowed_methods)] // That is how it is said; whoever starts a broker as root could start anything.
 fn handed_count() -> Option<u32> {
+    // What is missing, or no number, was not said for us.
     let number = |name: &str| std::env::var(name).ok()?.parse::<u32>().ok();
     (number("LISTEN_PID") == Some(std::process::id())).then(|| number("LISTEN_FDS").unwrap_or(0))
 }

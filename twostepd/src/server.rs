@@ -176,6 +176,7 @@ impl Signals {
         match self.0.read_signal() {
             Ok(None) | Err(Errno::EINTR) => Ok(None),
             Ok(Some(info)) => {
+                // What is no signal of ours, which cannot be, ends the broker.
                 let number = i32::try_from(info.ssi_signo).unwrap_or_default();
                 Ok(Some(Signal::try_from(number).unwrap_or(Signal::SIGTERM)))
             }
