@@ -56,7 +56,10 @@ pub(crate) enum Unproven {
 /// Has the peer prove that it is `subject`.
 pub(crate) fn prove(broker: &Broker, asker: &Asker<'_>, subject: &Subject) -> Result<Proven, Unproven> {
     password::stack_is_there().map_err(Unproven::Stack)?;
-    let permit = broker.proof(asker.party).map_err(Unproven::Busy)?;
+    let permit = broker.proof(asker.party).map_err(|spent| {
+        asker.complain(broker, spent.cause());
+        Unproven::Busy(spent)
+    })?;
     let given = password::ask(asker, &subject.person.name)?;
     drop(permit);
     code(asker, subject, &given)
