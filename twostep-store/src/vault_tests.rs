@@ -652,7 +652,8 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     let id = enroll(&files, std::slice::from_ref(&code));
     let old = rusqlite::Connection::open(&files.paths.store).unwrap();
     old.execute_batch(
-        "DROP TABLE history; DROP TABLE due; ALTER TABLE backup_code DROP COLUMN lifetime; \
+        "DROP TABLE trusted_device; ALTER TABLE authenticator DROP COLUMN kind; ALTER TABLE authenticator DROP COLUMN off_by; \
+         ALTER TABLE authenticator DROP COLUMN used; DROP TABLE history; DROP TABLE due; ALTER TABLE backup_code DROP COLUMN lifetime; \
          ALTER TABLE backup_code DROP COLUMN uses; ALTER TABLE backup_code DROP COLUMN given; \
          ALTER TABLE backup_code DROP COLUMN given_since_boot; ALTER TABLE backup_code DROP COLUMN given_boot; \
          PRAGMA user_version = 1",
