@@ -2,7 +2,7 @@
 
 use std::ffi::CStr;
 use std::path::{Path, PathBuf};
-use twostep_core::protocol::Mode;
+use twostep_core::protocol::{Echo, Mode};
 
 /// What the words say.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub(crate) struct Arguments {
     pub(crate) mode: Mode,
     /// `prompt=TEXT`; in brackets where it has blanks: `[prompt=Code, please: ]`.
     pub(crate) prompt: Option<String>,
+    /// `echo`
+    pub(crate) echo: Echo,
     /// `config=PATH`
     pub(crate) config: Option<PathBuf>,
     /// `debug`
@@ -35,6 +37,8 @@ impl Arguments {
             match text.split_once('=') {
                 None if text == "app" && mode.is_none() => mode = Some(Mode::App),
                 None if text == "after-key" && mode.is_none() => mode = Some(Mode::AfterKey),
+                None if text == "one-prompt" && mode.is_none() => mode = Some(Mode::OnePrompt),
+                None if text == "echo" => arguments.echo = Echo::Shown,
                 None if text == "debug" => arguments.debug = true,
                 Some(("prompt", prompt)) if is_prompt(prompt) => arguments.prompt = Some(prompt.to_owned()),
                 Some(("config", path)) if Path::new(path).is_absolute() => {
@@ -75,7 +79,10 @@ mod tests {
         assert_eq!(arguments.prompt.as_deref(), Some("Your app password: "));
         assert_eq!(arguments.config.as_deref(), Some(Path::new("/srv/c.toml")));
         assert!(arguments.debug);
+        assert_eq!(arguments.echo, Echo::Hidden);
         assert_eq!(parse(&[c"after-key"]).unwrap().mode, Mode::AfterKey);
+        assert_eq!(parse(&[c"one-prompt", c"echo"]).unwrap().mode, Mode::OnePrompt);
+        assert_eq!(parse(&[c"echo"]).unwrap().echo, Echo::Shown);
     }
 
     #[test]
@@ -90,12 +97,15 @@ mod tests {
             c"prompt=",
             c"",
             c"nullok",
+            c"echo=1",
+            c"one_prompt",
             c"\xff",
         ] {
             assert!(parse(&[word]).is_err(), "{word:?}");
         }
         assert_eq!(parse(&[c"debug", c"bogus"]), Err("bogus".into()));
         assert_eq!(parse(&[c"app", c"after-key"]), Err("after-key".into()));
+        assert_eq!(parse(&[c"one-prompt", c"app"]), Err("app".into()));
         assert!(parse(&[c"prompt=x\ny"]).is_err());
     }
 }

@@ -1,6 +1,7 @@
 //! Logins that the broker judges, this process being not wholly root. Here somebody is asked and told, and nothing is decided.
 
 use crate::arguments::Arguments;
+use crate::guard::LOG;
 use crate::phases::{Kept, Login, stopped};
 use crate::service;
 use crate::talk::Talk;
@@ -8,15 +9,16 @@ use pam::constants::PamFlag;
 use pam::module::PamHandle;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-use twostep_core::attempt::ServiceClass;
+use twostep_core::attempt::{ServiceClass, Source};
 use twostep_core::event::Reason;
-use twostep_core::login::UNAVAILABLE_TEXT;
-use twostep_core::ports::{Conversation, Entered};
+use twostep_core::login::{self, Ports, Request, Settled, UNAVAILABLE_TEXT, Word};
+use twostep_core::ports::{Conversation, Entered, Store, Unavailable, Vault};
 use twostep_core::protocol::{
-    Answer, Ask, FromBroker, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict, bounded,
+    Answer, Ask, Echo, FromBroker, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict, bounded,
 };
 use twostep_core::secret::Secret;
 use twostep_host::link::{Link, LinkError, SOCKET};
+use twostep_host::{Nss, now};
 
 /// Who must own the socket and the process behind it.
 const ROOT: u32 = 0;
@@ -30,15 +32,10 @@ pub(crate) fn authenticate(
     arguments: &Arguments,
     login: &Login,
 ) -> (Verdict, Option<Kept>) {
-    let (verdict, link) = begin(Phase::Auth, handle, flags, arguments, login);
+    let Begun { verdict, class, link } = begin(Phase::Auth, handle, flags, arguments, login);
     let kept = match verdict {
-        Verdict::Accepted | Verdict::Ignored => link.map(|link| {
-            let course = Mutex::new(Course::Open(link));
-            Kept::AtBroker(Arc::new(Sitting {
-                class: arguments.mode.class(&login.service, &login.policy),
-                course,
-            }))
-        }),
+        Verdict::Accepted | Verdict::Ignored => link
+            .map(|link| Kept::AtBroker(Arc::new(Sitting { class, course: Mutex::new(Course::Open(link)) }))),
         _ => None,
     };
     (verdict, kept)
@@ -51,7 +48,15 @@ pub(crate) fn account_after_key(
     arguments: &Arguments,
     login: &Login,
 ) -> Verdict {
-    begin(Phase::AccountAfterKey, handle, flags, arguments, login).0
+    begin(Phase::AccountAfterKey, handle, flags, arguments, login).verdict
+}
+
+/// A phase that has begun, and has its verdict.
+struct Begun {
+    verdict: Verdict,
+    class: ServiceClass,
+    /// The broker, where it waits for the account phase.
+    link: Option<Link>,
 }
 
 fn begin(
@@ -60,25 +65,85 @@ fn begin(
     flags: PamFlag,
     arguments: &Arguments,
     login: &Login,
-) -> (Verdict, Option<Link>) {
+) -> Begun {
+    let (rhost, tty) = (service::rhost(handle), service::tty(handle));
+    let class = match settle(handle, flags, arguments, login, tty.as_deref()) {
+        Settled::Open(class) => class,
+        Settled::Ended(ending) => {
+            return Begun { verdict: Verdict::from(&*ending), class: ServiceClass::Interactive, link: None };
+        }
+    };
     let sign_in = SignIn {
         phase,
         user: bounded(&login.user),
         service: login.service.clone(),
-        rhost: service::rhost(handle).as_deref().map(bounded),
-        tty: service::tty(handle).as_deref().map(bounded),
+        rhost: rhost.as_deref().map(bounded),
+        tty: tty.as_deref().map(bounded),
         mode: arguments.mode,
         prompt: arguments.prompt.clone(),
+        echo: arguments.echo,
         config: arguments.config.as_ref().map(|path| path.to_string_lossy().into_owned()),
     };
-    let class = arguments.mode.class(&login.service, &login.policy);
     let mut talk = Talk { handle, flags };
     let begun = Link::connect(&login.policy.paths.runtime.join(SOCKET), ROOT)
         .map_err(Broken::Link)
         .and_then(|link| Ok((converse(&link, &ToBroker::SignIn { sign_in }, &mut talk)?, link)));
     match begun {
-        Ok((verdict, link)) => (verdict, Some(link)),
-        Err(broken) => (broken.end(&mut talk, class), None),
+        Ok((verdict, link)) => Begun { verdict, class, link: Some(link) },
+        Err(broken) => Begun { verdict: broken.end(&mut talk, class), class, link: None },
+    }
+}
+
+/// What the configuration decides by itself: the broker need not be there for that.
+fn settle(
+    handle: &mut PamHandle,
+    flags: PamFlag,
+    arguments: &Arguments,
+    login: &Login,
+    tty: Option<&str>,
+) -> Settled {
+    let request = Request {
+        user: &login.user,
+        service: login.service.clone(),
+        mode: arguments.mode,
+        source: source(handle),
+        tty,
+        prompt: None,
+        echo: arguments.echo,
+        key: None,
+        word: Word::Doubted,
+    };
+    let mut talk = Talk { handle, flags };
+    let issuer = String::new;
+    let mut ports = Ports {
+        directory: &Nss,
+        vault: &mut OutOfReach,
+        talk: &mut talk,
+        audit: &LOG,
+        clock: &now,
+        issuer: &issuer,
+    };
+    login::settle(&mut ports, &login.policy, &request)
+}
+
+/// Where the login comes from, as the broker sees it: su and sudo, which have become root, come from whoever runs them.
+fn source(handle: &PamHandle) -> Source {
+    let (real, effective) = (nix::unistd::getuid(), nix::unistd::geteuid());
+    if effective.is_root() && !real.is_root() {
+        return Source::Caller(real.as_raw());
+    }
+    Source::from_items(service::rhost(handle).as_deref(), service::tty(handle).as_deref())
+}
+
+/// The store, for whoever cannot read it.
+struct OutOfReach;
+
+impl Vault for OutOfReach {
+    fn open(&mut self) -> Result<Box<dyn Store + '_>, Unavailable> {
+        Err(Unavailable {
+            cause: "the store was wanted where only the broker has it".to_owned(),
+            remedy: "please report this".to_owned(),
+        })
     }
 }
 
@@ -130,7 +195,7 @@ fn converse(link: &Link, first: &ToBroker, talk: &mut Talk<'_>) -> Result<Verdic
     let mut sent = link.send(first);
     loop {
         // What the broker has said before it went away says more than that it is gone.
-        let answer = match (link.receive(REPLY), sent) {
+        let ask = match (link.receive(REPLY), sent) {
             (Ok(FromBroker::Verdict { verdict }), _) => return Ok(verdict),
             (Ok(FromBroker::Refused { refusal, text }), _) => return Err(Broken::Refused(refusal, text)),
             (_, Err(error)) | (Err(error), _) => return Err(Broken::Link(error)),
@@ -139,18 +204,29 @@ fn converse(link: &Link, first: &ToBroker, talk: &mut Talk<'_>) -> Result<Verdic
                 sent = Ok(());
                 continue;
             }
-            (Ok(FromBroker::Ask { ask: Ask::Password { prompt } }), Ok(())) => match talk.password(&prompt) {
-                Ok(password) => Answer::Text { text: cut(password) },
-                Err(_) => Answer::Failed,
-            },
-            (Ok(FromBroker::Ask { ask: Ask::Hidden { prompt } }), Ok(())) => match talk.ask(&prompt) {
-                Ok(Entered::Text(text)) => Answer::Text { text: cut(text) },
-                Ok(Entered::PasswordAgain) => Answer::PasswordAgain,
-                Err(_) => Answer::Failed,
-            },
+            (Ok(FromBroker::HandOn { length }), Ok(())) => {
+                // A password that is not cut is a wrong one for the modules after us.
+                let _uncut = usize::try_from(length).map(|length| talk.hand_on(length));
+                sent = Ok(());
+                continue;
+            }
+            (Ok(FromBroker::Ask { ask }), Ok(())) => ask,
             (Ok(_), Ok(())) => return Err(Broken::Strange),
         };
-        sent = link.send(&ToBroker::Answer { answer });
+        sent = link.send(&ToBroker::Answer { answer: answer(&ask, talk) });
+    }
+}
+
+fn answer(ask: &Ask, talk: &mut Talk<'_>) -> Answer {
+    let entered = match ask {
+        Ask::Password { prompt } => talk.password(prompt).map(Entered::Text),
+        Ask::Hidden { prompt } => talk.ask(prompt, Echo::Hidden),
+        Ask::Shown { prompt } => talk.ask(prompt, Echo::Shown),
+    };
+    match entered {
+        Ok(Entered::Text(text)) => Answer::Text { text: cut(text) },
+        Ok(Entered::PasswordAgain) => Answer::PasswordAgain,
+        Err(_) => Answer::Failed,
     }
 }
 

@@ -4,10 +4,11 @@
 
 use crate::Twostep;
 use crate::phases::Kept;
-use libc::{c_char, c_int};
+use libc::{c_char, c_int, c_void};
 use pam::module::PamHandle;
 use std::ffi::{CStr, CString};
 use twostep_core::secret::Secret;
+use zeroize::Zeroizing;
 
 // Defines pam_sm_authenticate and its five sisters, which check their arguments and hand over to `impl PamHooks for Twostep`.
 pam::pam_hooks!(Twostep);
@@ -23,6 +24,7 @@ unsafe extern "C" {
         token: *mut *const c_char,
         prompt: *const c_char,
     ) -> c_int;
+    fn pam_set_item(handle: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
     fn pam_getenv(handle: *mut PamHandle, name: *const c_char) -> *const c_char;
 }
 
@@ -39,6 +41,17 @@ pub(crate) fn password(handle: &mut PamHandle, prompt: &str) -> Option<Secret> {
     // SAFETY: on success libpam has set it to its own NUL-terminated copy, which lives until the item is set anew; it is copied here.
     let bytes = unsafe { CStr::from_ptr(token) }.to_bytes();
     Some(Secret::new(bytes.to_vec()))
+}
+
+/// Sets PAM_AUTHTOK, for the modules after us.
+#[must_use]
+pub(crate) fn set_password(handle: &mut PamHandle, password: &Secret) -> bool {
+    let mut bytes = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
+    bytes.extend_from_slice(password.expose());
+    bytes.push(0);
+    let Ok(text) = CStr::from_bytes_with_nul(&bytes) else { return false };
+    // SAFETY: the handle is the one that libpam gave this call; the value ends with NUL, and libpam copies it.
+    unsafe { pam_set_item(handle, PAM_AUTHTOK, text.as_ptr().cast()) == PAM_SUCCESS }
 }
 
 /// A variable of the PAM environment, which is not the process's.

@@ -3,12 +3,14 @@
 use crate::arguments::Arguments;
 use crate::guard::LOG;
 use crate::phases::{Kept, Login};
-use crate::service;
 use crate::talk::Talk;
+use crate::{ffi, service};
 use pam::constants::PamFlag;
 use pam::module::PamHandle;
-use twostep_core::login::{self, Ending, Ports, Record, Request};
-use twostep_core::protocol::{Mode, Verdict};
+use twostep_core::attempt::Source;
+use twostep_core::device::Fingerprint;
+use twostep_core::login::{self, Ending, Ports, Record, Request, Word};
+use twostep_core::protocol::Verdict;
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
 
@@ -19,9 +21,8 @@ pub(crate) fn authenticate(
     arguments: &Arguments,
     login: &Login,
 ) -> (Verdict, Option<Kept>) {
-    let mut request = request(handle, arguments, login);
-    request.prompt = arguments.prompt.as_deref();
-    request.key_seen = arguments.mode == Mode::AfterKey;
+    let (source, tty) = (service::source(handle), service::tty(handle));
+    let request = request(handle, arguments, login, source, tty.as_deref());
     let ending =
         with_ports(handle, flags, login, |ports| login::authenticate(ports, &login.policy, &request));
     let verdict = Verdict::from(&ending);
@@ -39,7 +40,8 @@ pub(crate) fn account(
     login: &Login,
     record: Option<&Record>,
 ) -> Verdict {
-    let request = request(handle, arguments, login);
+    let (source, tty) = (service::source(handle), service::tty(handle));
+    let request = request(handle, arguments, login, source, tty.as_deref());
     let ending = with_ports(handle, flags, login, |ports| match record {
         Some(record) => login::account_with_record(ports, &login.policy, &request, record),
         None => login::account_after_key(ports, &login.policy, &request),
@@ -47,14 +49,23 @@ pub(crate) fn account(
     Verdict::from(&ending)
 }
 
-fn request<'l>(handle: &PamHandle, arguments: &Arguments, login: &'l Login) -> Request<'l> {
+fn request<'l>(
+    handle: &PamHandle,
+    arguments: &'l Arguments,
+    login: &'l Login,
+    source: Source,
+    tty: Option<&'l str>,
+) -> Request<'l> {
     Request {
         user: &login.user,
         service: login.service.clone(),
-        class: arguments.mode.class(&login.service, &login.policy),
-        source: service::source(handle),
-        prompt: None,
-        key_seen: false,
+        mode: arguments.mode,
+        source,
+        tty,
+        prompt: arguments.prompt.as_deref(),
+        echo: arguments.echo,
+        key: ffi::environment(handle, c"SSH_AUTH_INFO_0").and_then(|info| Fingerprint::of_auth_info(&info)),
+        word: Word::Counts,
     }
 }
 
@@ -67,5 +78,13 @@ fn with_ports<T>(
 ) -> T {
     let mut vault = Files::of(&login.policy);
     let mut talk = Talk { handle, flags };
-    run(&mut Ports { directory: &Nss, vault: &mut vault, talk: &mut talk, audit: &LOG, clock: &now })
+    let issuer = || twostep_host::issuer(&login.policy);
+    run(&mut Ports {
+        directory: &Nss,
+        vault: &mut vault,
+        talk: &mut talk,
+        audit: &LOG,
+        clock: &now,
+        issuer: &issuer,
+    })
 }

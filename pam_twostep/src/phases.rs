@@ -88,7 +88,7 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
             let verdict = here::account(handle, flags, &arguments, &login, Some(&record));
             // Whoever calls a second time is told the same, and nothing is written or said again.
             if matches!(verdict, Verdict::Accepted | Verdict::Ignored)
-                && !ffi::keep(handle, Kept::Here(Record { rest: None, ..record }))
+                && !ffi::keep(handle, Kept::Here(Record { todo: None, ..record }))
             {
                 return stopped(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
             }

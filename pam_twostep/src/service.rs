@@ -1,7 +1,9 @@
 //! What the service says of a login: its name, the user's name, where from.
 
+use crate::ffi;
 use pam::items;
 use pam::module::PamHandle;
+use std::net::IpAddr;
 use twostep_core::attempt::Source;
 use twostep_core::event::Reason;
 use twostep_core::name::ServiceName;
@@ -24,9 +26,19 @@ pub(crate) fn tty(handle: &PamHandle) -> Option<String> {
     item.and_then(|tty| tty.to_str().ok().map(str::to_owned))
 }
 
-/// Where the login comes from.
+/// Where the login comes from. With `UseDNS`, sshd puts a name into PAM_RHOST; the address is in a variable that it sets itself, which no
+/// user has had a hand in by then.
 pub(crate) fn source(handle: &PamHandle) -> Source {
-    Source::from_items(rhost(handle).as_deref(), tty(handle).as_deref())
+    match Source::from_items(rhost(handle).as_deref(), tty(handle).as_deref()) {
+        Source::Name(name) => ssh_address(handle).map_or(Source::Name(name), Source::Address),
+        source => source,
+    }
+}
+
+fn ssh_address(handle: &PamHandle) -> Option<IpAddr> {
+    let connection = ffi::environment(handle, c"SSH_CONNECTION")?;
+    let first = std::str::from_utf8(&connection).ok()?.split(' ').next()?;
+    first.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 /// The user's name as PAM has it; the service asks for it if it has not yet.

@@ -1,12 +1,15 @@
 //! The service's conversation, as the login of twostep-core wants it.
 
 use crate::ffi;
-use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_SILENT, PAM_TEXT_INFO, PamFlag, PamMessageStyle};
+use pam::constants::{
+    PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TEXT_INFO, PamFlag, PamMessageStyle,
+};
 use pam::conv::Conv;
 use pam::items::AuthTok;
 use pam::module::PamHandle;
 use pam::secret::SecretBytes;
 use twostep_core::ports::{Conversation, Entered, TalkFailed};
+use twostep_core::protocol::Echo;
 use twostep_core::secret::Secret;
 
 /// The conversation on a handle.
@@ -32,11 +35,21 @@ impl Conversation for Talk<'_> {
         ffi::password(self.handle, prompt).ok_or(TalkFailed)
     }
 
-    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
-        let answer = self.send(PAM_PROMPT_ECHO_OFF, prompt)?;
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed> {
+        let style = match echo {
+            Echo::Hidden => PAM_PROMPT_ECHO_OFF,
+            Echo::Shown => PAM_PROMPT_ECHO_ON,
+        };
+        let answer = self.send(style, prompt)?;
         // No answer at all is an empty one.
         let text = Secret::new(answer.map(|bytes| bytes.as_bytes().to_vec()).unwrap_or_default());
         Ok(Entered::of(text, self.known_password().as_ref()))
+    }
+
+    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
+        let password = self.known_password().ok_or(TalkFailed)?;
+        let kept = password.expose().get(..length).ok_or(TalkFailed)?;
+        if ffi::set_password(self.handle, &Secret::new(kept.to_vec())) { Ok(()) } else { Err(TalkFailed) }
     }
 
     fn tell(&mut self, text: &str) {

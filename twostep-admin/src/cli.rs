@@ -281,6 +281,9 @@ pub(crate) struct Explain {
     /// Address the client would come from
     #[arg(long, value_name = "ADDR")]
     pub(crate) from: Option<IpAddr>,
+    /// Terminal, as PAM_TTY has it: tty1, pts/3, ssh
+    #[arg(long, value_name = "TTY")]
+    pub(crate) tty: Option<String>,
 }
 
 #[derive(Debug, Args)]

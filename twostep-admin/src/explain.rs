@@ -7,11 +7,14 @@ use crate::output::{Output, Report};
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
-use twostep_core::attempt::{Attempt, ServiceClass, Source};
-use twostep_core::decide::{Demand, Otherwise, Wanted, unenrolled};
+use twostep_core::attempt::{ServiceClass, Source};
+use twostep_core::decide::{Demand, Otherwise, Unless, Wanted};
 use twostep_core::event::{Ending, Reason};
-use twostep_core::login::{Request, demand};
+use twostep_core::login::{Judged, Request, Word, demand};
 use twostep_core::policy::{Origin, Policy};
+use twostep_core::protocol::{Echo, Mode};
+use twostep_core::rule::{Demanded, Rule};
+use twostep_core::time::UnixTime;
 use twostep_store::host::Nss;
 use twostep_terminal::put_line;
 
@@ -28,30 +31,24 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
         }
     };
     let mut context = Context::with(policy, arguments);
-    let class = class(&context.policy, wanted);
     let request = Request {
         user: &wanted.user,
         service: wanted.service.clone(),
-        class,
+        mode: Mode::ByService,
         source: wanted.from.map_or(Source::Unknown, |address| Source::Address(address.to_canonical())),
+        tty: wanted.tty.as_deref(),
         prompt: None,
-        key_seen: false,
+        echo: Echo::Hidden,
+        key: None,
+        word: Word::Counts,
     };
-    let report = match demand(&Nss, &mut context.files, &context.policy, &request) {
-        Ok((attempt, demand)) => Explained::of(wanted, &context.policy, &path, &attempt, &demand),
-        Err(reason) => Explained::unavailable(wanted, Some((&context.policy, &path, class)), &reason),
+    let now = context.now.wall;
+    let report = match demand(&Nss, &mut context.files, &context.policy, &request, now) {
+        Ok(judged) => Explained::of(wanted, &context.policy, &path, &judged),
+        Err(reason) => Explained::unavailable(wanted, Some(&path), &reason),
     };
     context.output.report(&report)?;
     Ok(ExitCode::from(if report.available { 0 } else { 3 }))
-}
-
-/// The class by the configuration's list. The word `app` on the module's line would decide before that.
-fn class(policy: &Policy, wanted: &Explain) -> ServiceClass {
-    if policy.app.services.value.contains(&wanted.service) {
-        ServiceClass::App
-    } else {
-        ServiceClass::Interactive
-    }
 }
 
 #[derive(Serialize)]
@@ -62,44 +59,81 @@ struct Explained {
     class: Option<&'static str>,
     class_origin: Option<String>,
     from: Option<String>,
+    tty: Option<String>,
+    /// `FILE:LINE` of the rule that matches.
+    rule: Option<String>,
     demand: &'static str,
     reason: String,
     /// `FILE:LINE`, `default`, or `always` where no setting is involved.
     origin: String,
     /// What becomes of the wrong kind of answer: `refused`, or what is demanded of the unenrolled.
     otherwise: Option<&'static str>,
+    /// From this day on it is another demand.
+    until: Option<String>,
+    /// What can be trusted not to need a code.
+    trust: Vec<&'static str>,
     sentence: String,
     #[serde(skip)]
     available: bool,
 }
 
 impl Explained {
-    fn new(wanted: &Explain, by: Option<(&Policy, &Path, ServiceClass)>) -> Self {
+    fn new(wanted: &Explain) -> Self {
         Self {
             user: wanted.user.clone(),
             service: wanted.service.to_string(),
-            class: by.map(|(_, _, class)| class_word(class)),
-            class_origin: by.map(|(policy, path, _)| origin_words(policy.app.services.origin, path)),
+            class: None,
+            class_origin: None,
             from: wanted.from.map(|address| address.to_string()),
+            tty: wanted.tty.clone(),
+            rule: None,
             demand: "deny",
             reason: String::new(),
             origin: "always".to_owned(),
             otherwise: None,
+            until: None,
+            trust: Vec::new(),
             sentence: String::new(),
             available: true,
         }
     }
 
-    fn of(wanted: &Explain, policy: &Policy, path: &Path, attempt: &Attempt, demand: &Demand) -> Self {
-        let mut told = Self::new(wanted, Some((policy, path, attempt.class)));
-        if let Some(user) = &attempt.user {
+    fn of(wanted: &Explain, policy: &Policy, path: &Path, judged: &Judged<'_>) -> Self {
+        let mut told = Self::new(wanted);
+        told.class = Some(class_word(judged.class));
+        told.rule = judged.rule.map(|rule| origin_words(rule.origin, path));
+        let by_rule = judged
+            .rule
+            .and_then(|rule| rule.demand.as_ref())
+            .filter(|demand| matches!(demand.value, Demanded::Code | Demanded::AppPassword));
+        let class_origin = by_rule.map_or(policy.app.services.origin, |demand| demand.origin);
+        told.class_origin = Some(origin_words(class_origin, path));
+        if let Some(user) = &judged.user {
             told.user = user.to_string();
         }
-        match demand {
-            Demand::Nothing(why) => {
+        match &judged.demand {
+            Demand::Nothing(aside) => {
                 told.demand = "nothing";
-                told.decided(&why.reason, why.origin, path);
-                told.sentence = "not enrolled, and the policy allows that: the password is enough".to_owned();
+                told.decided(&aside.why.reason, aside.why.origin, path);
+                told.until = aside.denied_from.map(UnixTime::date);
+                told.sentence = match (&aside.why.reason, &told.until) {
+                    (Reason::Exempt { .. }, _) => exempt(judged.rule),
+                    (_, Some(day)) => format!(
+                        "not enrolled, and the policy allows that until {day}: the password is enough"
+                    ),
+                    _ => "not enrolled, and the policy allows that: the password is enough".to_owned(),
+                };
+            }
+            Demand::Enroll(enroll) => {
+                told.demand = "enroll";
+                told.decided(&Reason::ToEnroll { by: enroll.by }, enroll.origin, path);
+                told.until = enroll.by.map(UnixTime::date);
+                told.sentence = match &told.until {
+                    Some(day) => format!(
+                        "not enrolled: asked after the password to set two-step up, and let in without until {day}"
+                    ),
+                    None => "not enrolled: sets two-step up after the password, or is refused".to_owned(),
+                };
             }
             Demand::Deny(why) => {
                 told.decided(&why.reason, why.origin, path);
@@ -117,15 +151,19 @@ impl Explained {
         told
     }
 
-    fn unavailable(wanted: &Explain, by: Option<(&Policy, &Path, ServiceClass)>, reason: &Reason) -> Self {
-        let mut told = Self::new(wanted, by);
+    fn unavailable(wanted: &Explain, path: Option<&Path>, reason: &Reason) -> Self {
+        let mut told = Self::new(wanted);
         told.reason = reason.word().to_owned();
         told.available = reason.ending() != Ending::Unavailable;
         told.sentence = match reason {
             Reason::Store { cause, remedy } => format!("refused: {cause}\n  hint: {remedy}"),
             Reason::Nss { cause } => format!("refused: {cause}\n  hint: getent passwd USER must work"),
             Reason::Configuration { .. } => "refused: the configuration cannot be used".to_owned(),
-            other => format!("refused: {}", other.word()),
+            Reason::AtOdds { rule } => {
+                let place = path.map_or_else(|| rule.to_string(), |path| origin_words(*rule, path));
+                format!("refused: the rule at {place} demands what the module's line cannot ask for")
+            }
+            other => denied(other),
         };
         told
     }
@@ -136,24 +174,39 @@ impl Explained {
     }
 
     fn enrolled(&mut self, how: &Wanted, path: &Path, what: &str, else_: &str) {
+        self.trust = how.trust.iter().flat_map(|trust| &trust.kinds).map(|kind| kind.word()).collect();
         match &how.otherwise {
             Otherwise::Refuse => {
                 self.reason = "enrolled".to_owned();
                 self.otherwise = Some("refused");
                 self.sentence = format!("enrolled: {what} is asked for, and anything else refused");
             }
-            Otherwise::AsUnenrolled(rule) => {
+            Otherwise::AsUnenrolled(unless) => {
                 self.reason = "pending".to_owned();
-                self.origin = origin_words(rule.origin, path);
-                let (word, fate) = match unenrolled(rule) {
-                    Demand::Nothing(_) => ("nothing", "goes on as if not enrolled"),
-                    _ => ("deny", "is refused, as for everybody who is not enrolled"),
+                let (word, fate, origin) = match unless {
+                    Unless::GoOn(origin) => ("nothing", "goes on as if not enrolled", *origin),
+                    Unless::Refuse(origin) => {
+                        ("deny", "is refused, as for everybody who is not enrolled", *origin)
+                    }
                 };
+                self.origin = origin_words(origin, path);
                 self.otherwise = Some(word);
                 self.sentence = format!("enrollment pending: {what} is taken; {else_} {fate}");
             }
         }
     }
+}
+
+fn exempt(rule: Option<&Rule>) -> String {
+    let mut text = "a rule exempts: the password is enough, or whatever else the stack asks for".to_owned();
+    let Some(rule) = rule else { return text };
+    let facts = [("reason", rule.reason.clone()), ("owner", rule.owner.clone()), ("until", rule.last_day())];
+    for (what, value) in facts {
+        if let Some(value) = value {
+            text.push_str(&format!("\n{what}: {value}"));
+        }
+    }
+    text
 }
 
 fn denied(reason: &Reason) -> String {
@@ -165,6 +218,7 @@ fn denied(reason: &Reason) -> String {
             format!("enrolled as uid {was}, the account has uid {is} now: twostep-admin settle USER")
         }
         Reason::AppOnly => "app-only: no authenticator, so no prompt".to_owned(),
+        Reason::DeniedByRule { .. } => "a rule refuses everybody here".to_owned(),
         other => other.word().to_owned(),
     };
     format!("refused: {why}")
@@ -193,16 +247,25 @@ impl Report for Explained {
         put("user", &self.user);
         match (self.class, &self.class_origin) {
             (Some(class), Some(origin)) => {
-                put("service", &format!("{} ({class}; app.services: {origin})", self.service));
+                put("service", &format!("{} ({class}: {origin})", self.service));
             }
             _ => put("service", &self.service),
         }
         if let Some(from) = &self.from {
             put("from", from);
         }
+        if let Some(tty) = &self.tty {
+            put("tty", tty);
+        }
+        if let Some(rule) = &self.rule {
+            put("rule", rule);
+        }
         put("demand", self.demand);
         put("reason", &self.reason);
         put("decided", &self.origin);
+        if !self.trust.is_empty() {
+            put("trust", &self.trust.join(", "));
+        }
         put_line!(to, "\n{}", self.sentence);
         if self.class == Some("interactive") {
             put_line!(

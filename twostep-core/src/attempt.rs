@@ -2,20 +2,21 @@
 
 use crate::name::{ServiceName, UserName};
 use crate::throttle::Standing;
+use crate::time::UnixTime;
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
 
-/// One attempt to sign in. When it happens is a [`crate::time::Now`] beside it.
+/// One attempt to sign in.
 #[derive(Clone, Debug)]
 pub struct Attempt {
     /// The canonical name of who signs in; none where NSS does not know the name as it stands.
     pub user: Option<UserName>,
     /// Where she signs in to.
     pub service: ServiceName,
-    /// What kind of service that is.
-    pub class: ServiceClass,
     /// Where she comes from.
     pub source: Source,
+    /// When.
+    pub at: UnixTime,
 }
 
 /// What kind of service asks.

@@ -8,7 +8,7 @@ use crate::account::EnrollmentId;
 use crate::crypto::{Subkey, Tag};
 use crate::memory_hard::Hash;
 use crate::random::{Entropy, NoEntropy, characters};
-use crate::time::{Now, Stamp, UnixTime};
+use crate::time::{Lease, Now};
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -43,10 +43,8 @@ pub struct Stored {
 /// What makes a backup code a *bypass code*: somebody else has given it to the user, for a while, for a day without the phone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bypass {
-    /// When it was given, by both clocks.
-    pub given: Stamp,
-    /// How long it is good for.
-    pub lifetime: Duration,
+    /// When it was given, and for how long.
+    pub lease: Lease,
     /// How often it can still be used.
     pub uses: u32,
 }
@@ -58,17 +56,10 @@ pub const BYPASS_LIFETIME: RangeInclusive<Duration> =
 pub const BYPASS_USES: RangeInclusive<u32> = 1..=10;
 
 impl Bypass {
-    /// Whether it is good no more. Within one boot nobody can set the clock that decides; across boots, a clock that stands before the
-    /// time it was given ends it.
+    /// Whether it is good no more.
     #[must_use]
     pub fn is_over(&self, now: &Now) -> bool {
-        self.uses == 0 || now.since_at_most(&self.given) >= self.lifetime
-    }
-
-    /// Until when it is good, by the wall clock.
-    #[must_use]
-    pub fn until(&self) -> UnixTime {
-        UnixTime(self.given.wall.0.saturating_add_unsigned(self.lifetime.as_secs()))
+        self.uses == 0 || self.lease.is_over(now)
     }
 }
 
@@ -139,6 +130,7 @@ impl fmt::Debug for BackupCode {
 mod tests {
     use super::*;
     use crate::random::fake::Counting;
+    use crate::time::UnixTime;
 
     #[test]
     fn what_is_shown_is_read_back() {
@@ -155,7 +147,7 @@ mod tests {
             boot: Some(crate::time::BootId([boot; 16])),
         };
         let given = now(1_000_000, 100, 1).stamp();
-        let bypass = Bypass { given, lifetime: Duration::from_secs(3600), uses: 1 };
+        let bypass = Bypass { lease: Lease { given, lifetime: Duration::from_secs(3600) }, uses: 1 };
         assert!(!bypass.is_over(&now(1_000_010, 110, 1)));
         // The wall clock was set back, or forward: within the boot that changes nothing.
         assert!(bypass.is_over(&now(999_000, 3700, 1)));
@@ -164,7 +156,7 @@ mod tests {
         assert!(!bypass.is_over(&now(1_003_500, 5, 2)));
         assert!(bypass.is_over(&now(999_999, 5, 2)), "the clock of this boot is behind");
         assert!(Bypass { uses: 0, ..bypass }.is_over(&now(1_000_010, 110, 1)));
-        assert_eq!(bypass.until(), UnixTime(1_003_600));
+        assert_eq!(bypass.lease.until(), UnixTime(1_003_600));
     }
 
     #[test]

@@ -22,11 +22,13 @@ pub enum Action {
     BackupCodes,
     Bypass,
     Show,
+    TrustedDeviceAdd,
+    TrustedDeviceForget,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::Init,
         Self::Enroll,
         Self::Activated,
@@ -42,6 +44,8 @@ impl Action {
         Self::BackupCodes,
         Self::Bypass,
         Self::Show,
+        Self::TrustedDeviceAdd,
+        Self::TrustedDeviceForget,
     ];
 
     /// The word.
@@ -63,6 +67,8 @@ impl Action {
             Self::BackupCodes => "backup-codes",
             Self::Bypass => "bypass",
             Self::Show => "show",
+            Self::TrustedDeviceAdd => "trusted-device-add",
+            Self::TrustedDeviceForget => "trusted-device-forget",
         }
     }
 }
@@ -83,7 +89,12 @@ impl Action {
             | Self::AppPasswordAdd
             | Self::BackupCodes
             | Self::Bypass => true,
-            Self::Unlock | Self::AppPasswordRevoke | Self::AppPasswordRename | Self::Show => false,
+            Self::Unlock
+            | Self::AppPasswordRevoke
+            | Self::AppPasswordRename
+            | Self::Show
+            | Self::TrustedDeviceAdd
+            | Self::TrustedDeviceForget => false,
         }
     }
 }

@@ -96,6 +96,8 @@ pub enum Purpose {
     BackupCodeTags,
     /// Boot tags, under the key of this boot.
     BootTags,
+    /// Secrets that are shown to whoever is to enroll while signing in.
+    LoginSecrets,
 }
 
 impl Purpose {
@@ -105,6 +107,7 @@ impl Purpose {
             Self::AppPasswordTags => b"app password tags",
             Self::BackupCodeTags => b"backup code tags",
             Self::BootTags => b"boot tags",
+            Self::LoginSecrets => b"login secrets",
         }
     }
 }

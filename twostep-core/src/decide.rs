@@ -1,20 +1,29 @@
-//! What is demanded of whoever signs in: one pure, total function.
+//! What is demanded of whoever signs in: pure, total functions.
 
 use crate::account::{Account, Enrollment, EnrollmentId, State, Unlisted};
 use crate::attempt::{Attempt, ServiceClass};
+use crate::device::DeviceKind;
 use crate::event::Reason;
-use crate::policy::{Origin, Policy, SELF_SERVICE, Setting, Unenrolled};
+use crate::name::ServiceName;
+use crate::policy::{Origin, Policy, SELF_SERVICE, Setting};
+use crate::protocol::Mode;
+use crate::rule::{Demanded, Rule};
+use crate::schedule::{Schedule, Unenrolled};
+use crate::time::UnixTime;
+use std::time::Duration;
 
 /// What is demanded, and why.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Demand {
     /// Nothing: the other modules of the stack decide.
-    Nothing(Why),
+    Nothing(Aside),
     /// A code.
     Code(Wanted),
     /// An app password.
     AppPassword(Wanted),
+    /// That two-step be set up, when the login is otherwise complete.
+    Enroll(Enroll),
     /// No answer would do.
     Deny(Why),
 }
@@ -28,6 +37,15 @@ pub struct Why {
     pub origin: Origin,
 }
 
+/// Why nothing is demanded, and how long that holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Aside {
+    /// Why.
+    pub why: Why,
+    /// From when on nobody gets in who is not enrolled, where that is known already.
+    pub denied_from: Option<UnixTime>,
+}
+
 /// A demand that an answer can meet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -35,6 +53,8 @@ pub struct Wanted {
     pub enrollment: EnrollmentId,
     /// What an answer other than the one demanded is: nothing entered at a prompt, an account password on an app service.
     pub otherwise: Otherwise,
+    /// What need not give a code, if it was trusted before.
+    pub trust: Option<Trust>,
 }
 
 /// What becomes of the wrong kind of answer.
@@ -42,24 +62,162 @@ pub struct Wanted {
 pub enum Otherwise {
     /// It is refused.
     Refuse,
-    /// The enrollment is pending: it is judged by the rule for the unenrolled.
-    AsUnenrolled(Setting<Unenrolled>),
+    /// The enrollment is pending: it is judged as that of somebody who is not enrolled.
+    AsUnenrolled(Unless),
 }
 
-/// Decides. Every combination of arguments has an answer, and none that NSS or the store do not positively support is
-/// [`Demand::Nothing`].
-pub fn decide(policy: &Policy, attempt: &Attempt, account: &Account) -> Demand {
-    let rule = match attempt.class {
-        ServiceClass::Interactive if attempt.service.as_str() == SELF_SERVICE => &policy.self_service.enroll,
-        ServiceClass::Interactive => &policy.interactive.unenrolled,
-        ServiceClass::App => &policy.app.unenrolled,
-    };
-    match (account, attempt.class) {
+/// What somebody who is pending may do without.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unless {
+    /// Go on without a code.
+    GoOn(Origin),
+    /// Nothing.
+    Refuse(Origin),
+}
+
+/// What can be trusted, and for how long.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trust {
+    /// What. Never empty.
+    pub kinds: Vec<DeviceKind>,
+    /// How long.
+    pub lifetime: Duration,
+}
+
+/// That somebody is to set two-step up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enroll {
+    /// Until when she gets in without; none where she does not.
+    pub by: Option<UnixTime>,
+    /// Where that was decided.
+    pub origin: Origin,
+}
+
+/// What holds for a login before anything is known of who signs in but what a rule has asked: the rule that matches, and behind it the
+/// rest of the configuration.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// What kind of service it is.
+    pub class: ServiceClass,
+    /// What happens to the unenrolled.
+    pub unenrolled: Setting<Schedule>,
+    /// What can be trusted. An app service trusts nothing.
+    pub trust: Option<Trust>,
+    /// What the rule has decided by itself.
+    settled: Option<Demand>,
+}
+
+impl Terms {
+    /// Brings rule and configuration together with the word on the module's line.
+    ///
+    /// # Errors
+    /// [`Reason::AtOdds`] where the rule demands what that line cannot ask for: behind the word `app` success is enough, so that a code
+    /// taken there would stand for the password.
+    pub fn of(
+        policy: &Policy,
+        rule: Option<&Rule>,
+        mode: Mode,
+        service: &ServiceName,
+    ) -> Result<Self, Reason> {
+        if service.as_str() == SELF_SERVICE {
+            let (class, unenrolled) = (ServiceClass::Interactive, policy.self_service.enroll.clone());
+            return Ok(Self { class, unenrolled, trust: None, settled: None });
+        }
+        let demand = rule.and_then(|rule| rule.demand.as_ref());
+        let by_rule = match demand.map(|demand| demand.value) {
+            Some(Demanded::Code) => Some(ServiceClass::Interactive),
+            Some(Demanded::AppPassword) => Some(ServiceClass::App),
+            Some(Demanded::Nothing | Demanded::Deny) | None => None,
+        };
+        let class = match (mode.class(), by_rule) {
+            (Some(line), Some(wanted)) if line != wanted => {
+                return Err(Reason::AtOdds { rule: demand.map_or(Origin::Always, |demand| demand.origin) });
+            }
+            (Some(class), _) | (None, Some(class)) => class,
+            (None, None) if policy.app.services.value.contains(service) => ServiceClass::App,
+            (None, None) => ServiceClass::Interactive,
+        };
+        let (unenrolled, trust) = match class {
+            ServiceClass::Interactive => (&policy.interactive.unenrolled, Some(&policy.interactive.trust)),
+            ServiceClass::App => (&policy.app.unenrolled, None),
+        };
+        let unenrolled = rule.and_then(|rule| rule.unenrolled.as_ref()).unwrap_or(unenrolled).clone();
+        let trust = trust
+            .map(|trust| rule.and_then(|rule| rule.trust.as_ref()).unwrap_or(trust).value.clone())
+            // With password and code in one string nobody could tell whether the code was left out.
+            .filter(|kinds| !kinds.is_empty() && mode != Mode::OnePrompt)
+            .map(|kinds| Trust { kinds, lifetime: policy.interactive.trust_for });
+        let settled = demand.and_then(|demand| match demand.value {
+            Demanded::Nothing => {
+                let why = Why { reason: Reason::Exempt { rule: demand.origin }, origin: demand.origin };
+                Some(Demand::Nothing(Aside { why, denied_from: None }))
+            }
+            Demanded::Deny => Some(Demand::Deny(Why {
+                reason: Reason::DeniedByRule { rule: demand.origin },
+                origin: demand.origin,
+            })),
+            Demanded::Code | Demanded::AppPassword => None,
+        });
+        Ok(Self { class, unenrolled, trust, settled })
+    }
+
+    /// What is decided already, whoever signs in and whatever the store says: it need not be opened.
+    #[must_use]
+    pub fn settled(&self) -> Option<&Demand> {
+        self.settled.as_ref()
+    }
+
+    /// What becomes of somebody who is not enrolled.
+    fn unenrolled(&self, at: UnixTime) -> Demand {
+        let Setting { value: schedule, origin } = &self.unenrolled;
+        let origin = *origin;
+        let next = schedule.next(at);
+        match (schedule.at(at), self.class) {
+            (Unenrolled::Allow, class) => {
+                if let (Some((by, Unenrolled::Enroll)), ServiceClass::Interactive) = (next, class) {
+                    return Demand::Enroll(Enroll { by: Some(by), origin });
+                }
+                let denied_from = next.filter(|(_, value)| *value == Unenrolled::Deny).map(|(from, _)| from);
+                Demand::Nothing(Aside { why: Why { reason: Reason::NotEnrolled, origin }, denied_from })
+            }
+            (Unenrolled::Enroll, ServiceClass::Interactive) => Demand::Enroll(Enroll { by: None, origin }),
+            // A program cannot be shown a QR code.
+            (Unenrolled::Enroll | Unenrolled::Deny, _) => {
+                Demand::Deny(Why { reason: Reason::NotEnrolledDenied, origin })
+            }
+        }
+    }
+
+    /// What becomes of somebody who is pending and gives something else than what is demanded.
+    fn unless(&self, at: UnixTime) -> Unless {
+        let origin = self.unenrolled.origin;
+        match self.unenrolled.value.at(at) {
+            Unenrolled::Allow => Unless::GoOn(origin),
+            Unenrolled::Enroll | Unenrolled::Deny => Unless::Refuse(origin),
+        }
+    }
+
+    fn wanted(&self, enrollment: &Enrollment, at: UnixTime) -> Wanted {
+        let (otherwise, trust) = match enrollment.state {
+            State::Active => (Otherwise::Refuse, self.trust.clone()),
+            State::Pending => (Otherwise::AsUnenrolled(self.unless(at)), None),
+        };
+        Wanted { enrollment: enrollment.id, otherwise, trust }
+    }
+}
+
+/// Decides. Every combination of arguments has an answer, and none that the configuration, NSS or the store do not positively support
+/// is [`Demand::Nothing`].
+pub fn decide(terms: &Terms, attempt: &Attempt, account: &Account) -> Demand {
+    if let Some(settled) = terms.settled() {
+        return settled.clone();
+    }
+    match (account, terms.class) {
         (Account::NotInNss(Unlisted::OtherSpelling), _) => deny(Reason::NameSpelling),
         (Account::NotInNss(Unlisted::Unusable), _) => deny(Reason::UserUnknown),
         (Account::NotInNss(Unlisted::Stranger), ServiceClass::Interactive) => deny(Reason::UserUnknown),
         (Account::NotInNss(Unlisted::Stranger), ServiceClass::App) | (Account::NotEnrolled, _) => {
-            unenrolled(rule)
+            terms.unenrolled(attempt.at)
         }
         (Account::UidChanged { enrollment, now }, _) => {
             deny(Reason::UidChanged { was: enrollment.uid, is: *now })
@@ -67,25 +225,13 @@ pub fn decide(policy: &Policy, attempt: &Attempt, account: &Account) -> Demand {
         (Account::Enrolled(enrollment), ServiceClass::Interactive) if enrollment.is_app_only() => {
             deny(Reason::AppOnly)
         }
-        (Account::Enrolled(enrollment), ServiceClass::Interactive) => Demand::Code(wanted(enrollment, rule)),
-        (Account::Enrolled(enrollment), ServiceClass::App) => Demand::AppPassword(wanted(enrollment, rule)),
+        (Account::Enrolled(enrollment), ServiceClass::Interactive) => {
+            Demand::Code(terms.wanted(enrollment, attempt.at))
+        }
+        (Account::Enrolled(enrollment), ServiceClass::App) => {
+            Demand::AppPassword(terms.wanted(enrollment, attempt.at))
+        }
     }
-}
-
-/// What becomes of somebody who is not enrolled, or is treated so.
-pub fn unenrolled(rule: &Setting<Unenrolled>) -> Demand {
-    match rule.value {
-        Unenrolled::Allow => Demand::Nothing(Why { reason: Reason::NotEnrolled, origin: rule.origin }),
-        Unenrolled::Deny => Demand::Deny(Why { reason: Reason::NotEnrolledDenied, origin: rule.origin }),
-    }
-}
-
-fn wanted(enrollment: &Enrollment, rule: &Setting<Unenrolled>) -> Wanted {
-    let otherwise = match enrollment.state {
-        State::Active => Otherwise::Refuse,
-        State::Pending => Otherwise::AsUnenrolled(rule.clone()),
-    };
-    Wanted { enrollment: enrollment.id, otherwise }
 }
 
 fn deny(reason: Reason) -> Demand {
@@ -93,122 +239,5 @@ fn deny(reason: Reason) -> Demand {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::attempt::Source;
-    use crate::name::{ServiceName, UserName};
-
-    const CLASSES: [ServiceClass; 2] = [ServiceClass::Interactive, ServiceClass::App];
-    const RULES: [Unenrolled; 2] = [Unenrolled::Allow, Unenrolled::Deny];
-
-    fn policy(interactive: Unenrolled, app: Unenrolled) -> Policy {
-        let mut policy = Policy::defaults();
-        policy.interactive.unenrolled = Setting { value: interactive, origin: Origin::Line(2) };
-        policy.app.unenrolled = Setting { value: app, origin: Origin::Line(4) };
-        policy
-    }
-
-    fn attempt(class: ServiceClass) -> Attempt {
-        Attempt {
-            user: UserName::parse("alice").ok(),
-            service: ServiceName::parse("sshd").unwrap(),
-            class,
-            source: Source::Local,
-        }
-    }
-
-    fn enrollment(state: State, authenticators: u32) -> Enrollment {
-        Enrollment {
-            id: EnrollmentId(7),
-            user: UserName::parse("alice").unwrap(),
-            uid: 1000,
-            state,
-            authenticators,
-        }
-    }
-
-    fn accounts() -> Vec<Account> {
-        vec![
-            Account::NotEnrolled,
-            Account::Enrolled(enrollment(State::Pending, 1)),
-            Account::Enrolled(enrollment(State::Active, 1)),
-            Account::Enrolled(enrollment(State::Active, 0)),
-            Account::UidChanged { enrollment: enrollment(State::Active, 1), now: 1001 },
-            Account::NotInNss(Unlisted::Unusable),
-            Account::NotInNss(Unlisted::OtherSpelling),
-            Account::NotInNss(Unlisted::Stranger),
-        ]
-    }
-
-    /// The whole finite product of the inputs.
-    #[test]
-    fn nothing_is_demanded_only_where_the_policy_allows_and_nobody_is_enrolled() {
-        for class in CLASSES {
-            for interactive in RULES {
-                for app in RULES {
-                    let policy = policy(interactive, app);
-                    for account in accounts() {
-                        let demand = decide(&policy, &attempt(class), &account);
-                        let rule = if class == ServiceClass::App { app } else { interactive };
-                        let stranger = account == Account::NotEnrolled
-                            || (class == ServiceClass::App
-                                && account == Account::NotInNss(Unlisted::Stranger));
-                        assert_eq!(
-                            matches!(demand, Demand::Nothing(_)),
-                            stranger && rule == Unenrolled::Allow,
-                            "{class:?} {interactive:?} {app:?} {account:?} gave {demand:?}"
-                        );
-                    }
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn a_stricter_policy_never_loosens() {
-        let strictness = |demand: &Demand| match demand {
-            Demand::Nothing(_) => 0,
-            Demand::Code(w) | Demand::AppPassword(w) => match &w.otherwise {
-                Otherwise::AsUnenrolled(rule) if rule.value == Unenrolled::Allow => 1,
-                _ => 2,
-            },
-            Demand::Deny(_) => 3,
-        };
-        for class in CLASSES {
-            for account in accounts() {
-                let loose = decide(&policy(Unenrolled::Allow, Unenrolled::Allow), &attempt(class), &account);
-                let strict = decide(&policy(Unenrolled::Deny, Unenrolled::Deny), &attempt(class), &account);
-                assert!(strictness(&strict) >= strictness(&loose), "{class:?} {account:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_enrolled_give_a_code_at_prompts_and_an_app_password_elsewhere() {
-        let policy = policy(Unenrolled::Allow, Unenrolled::Allow);
-        let account = Account::Enrolled(enrollment(State::Active, 1));
-        let wanted = Wanted { enrollment: EnrollmentId(7), otherwise: Otherwise::Refuse };
-        assert_eq!(
-            decide(&policy, &attempt(ServiceClass::Interactive), &account),
-            Demand::Code(wanted.clone())
-        );
-        assert_eq!(decide(&policy, &attempt(ServiceClass::App), &account), Demand::AppPassword(wanted));
-    }
-
-    #[test]
-    fn who_has_no_authenticator_is_refused_at_prompts() {
-        let account = Account::Enrolled(enrollment(State::Active, 0));
-        let demand = decide(&Policy::defaults(), &attempt(ServiceClass::Interactive), &account);
-        assert_eq!(demand, deny(Reason::AppOnly));
-    }
-
-    #[test]
-    fn the_setting_that_decided_is_named() {
-        let demand = decide(
-            &policy(Unenrolled::Deny, Unenrolled::Allow),
-            &attempt(ServiceClass::Interactive),
-            &Account::NotEnrolled,
-        );
-        assert_eq!(demand, Demand::Deny(Why { reason: Reason::NotEnrolledDenied, origin: Origin::Line(2) }));
-    }
-}
+#[path = "decide_tests.rs"]
+mod tests;

@@ -5,6 +5,8 @@
 use crate::attempt::Source;
 use crate::change::{Action, Author};
 use crate::name::{ServiceName, UserName};
+use crate::policy::Origin;
+use crate::time::UnixTime;
 use std::fmt::{self, Write};
 use std::time::Duration;
 
@@ -73,14 +75,39 @@ pub enum Reason {
     },
     /// A key, from somebody who is not enrolled or still pending, where the policy allows that.
     Key,
+    /// A device that was trusted not to need a code.
+    TrustedDevice {
+        /// The key's fingerprint, or the address.
+        device: String,
+    },
 
     // ignored
     /// Not enrolled, and the policy allows that.
     NotEnrolled,
     /// Pending, and nothing was entered.
     PendingSkipped,
+    /// Not enrolled, and to be enrolled before the login ends.
+    ToEnroll {
+        /// Until when that can wait; none where it cannot.
+        by: Option<UnixTime>,
+    },
+    /// A rule exempts.
+    Exempt {
+        /// Its line.
+        rule: Origin,
+    },
 
     // refused
+    /// A rule refuses.
+    DeniedByRule {
+        /// Its line.
+        rule: Origin,
+    },
+    /// Not enrolled, to be enrolled, and was not.
+    NotSetUp {
+        /// Why not.
+        cause: &'static str,
+    },
     /// Not enrolled, and the policy does not allow that.
     NotEnrolledDenied,
     /// No code of any authenticator, no backup code.
@@ -166,6 +193,11 @@ pub enum Reason {
         /// The first mistake.
         cause: String,
     },
+    /// A rule demands what the module's line cannot ask for.
+    AtOdds {
+        /// Its line in the configuration.
+        rule: Origin,
+    },
     /// The module's line in the PAM stack has a word it does not know.
     Argument {
         /// The word.
@@ -231,9 +263,14 @@ impl Reason {
             Self::BypassCode { .. } => (Accepted, "bypass-code"),
             Self::AppPassword { .. } => (Accepted, "app-password"),
             Self::Key => (Accepted, "key"),
+            Self::TrustedDevice { .. } => (Accepted, "trusted-device"),
             Self::NotEnrolled => (Ignored, "not-enrolled"),
             Self::PendingSkipped => (Ignored, "pending-skipped"),
+            Self::ToEnroll { .. } => (Ignored, "to-enroll"),
+            Self::Exempt { .. } => (Ignored, "exempt"),
             Self::NotEnrolledDenied => (Refused, "not-enrolled"),
+            Self::DeniedByRule { .. } => (Refused, "denied-by-rule"),
+            Self::NotSetUp { .. } => (Refused, "not-set-up"),
             Self::CodeWrong => (Refused, "code-wrong"),
             Self::BypassOver => (Refused, "bypass-over"),
             Self::CodeReplayed => (Refused, "code-replayed"),
@@ -260,6 +297,7 @@ impl Reason {
             Self::Store { .. } => (Unavailable, "store"),
             Self::Configuration { .. } => (Unavailable, "configuration"),
             Self::Argument { .. } => (Unavailable, "argument"),
+            Self::AtOdds { .. } => (Unavailable, "rule-at-odds"),
             Self::Broker { .. } => (Unavailable, "broker"),
             Self::Nss { .. } => (Unavailable, "nss"),
             Self::Service => (Unavailable, "service"),
@@ -276,6 +314,14 @@ impl Reason {
             Self::BackupCode { left } => vec![("left", left.to_string())],
             Self::BypassCode { left } => vec![("left", left.to_string())],
             Self::AppPassword { name } | Self::AppPasswordRevoked { name } => vec![("name", name.clone())],
+            Self::TrustedDevice { device } => vec![("device", device.clone())],
+            Self::ToEnroll { by } => by.map(|by| ("by", by.date())).into_iter().collect(),
+            Self::Exempt { rule } | Self::DeniedByRule { rule } => vec![("rule", line_of(*rule))],
+            Self::NotSetUp { cause } => vec![("cause", (*cause).to_owned())],
+            Self::AtOdds { rule } => vec![
+                ("rule", line_of(*rule)),
+                ("remedy", "give the rule, or the pam_twostep.so line, other services".to_owned()),
+            ],
             Self::Throttled { wait } => vec![("wait", format!("{}s", wait.as_secs().max(1)))],
             Self::NotAllowed { uid, more } => {
                 let remedy = "if it should: [broker] callers in the configuration".to_owned();
@@ -317,6 +363,14 @@ impl Reason {
             }
             _ => Vec::new(),
         }
+    }
+}
+
+/// Where a rule stands.
+fn line_of(rule: Origin) -> String {
+    match rule {
+        Origin::Line(line) => line.to_string(),
+        other => other.to_string(),
     }
 }
 
@@ -451,6 +505,8 @@ mod tests {
             Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
             Change { .. } => {}
             BypassCode { .. } | BypassOver => {}
+            TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
+            DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } => {}
         }
         vec![
             Code { authenticator: 1 },
@@ -458,6 +514,12 @@ mod tests {
             BypassCode { left: 1 },
             BypassOver,
             AppPassword { name: text() },
+            TrustedDevice { device: text() },
+            ToEnroll { by: Some(UnixTime(0)) },
+            Exempt { rule: Origin::Line(7) },
+            DeniedByRule { rule: Origin::Line(7) },
+            NotSetUp { cause: "nothing was entered" },
+            AtOdds { rule: Origin::Line(7) },
             Key,
             NotEnrolled,
             PendingSkipped,

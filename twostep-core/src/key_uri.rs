@@ -42,6 +42,16 @@ pub fn qr(uri: &str) -> Option<Zeroizing<String>> {
     Some(text)
 }
 
+/// The same without colours, which ssh shows as escapes: the light modules are drawn, so that it is right on a dark terminal. On a light
+/// one it is the other way round, which most phones read as well.
+#[must_use]
+pub fn qr_without_colours(uri: &str) -> Option<Zeroizing<String>> {
+    let code = QrCode::with_error_correction_level(uri, EcLevel::L).ok()?;
+    let mut drawing = code.render::<Dense1x2>();
+    drawing.dark_color(Dense1x2::Light).light_color(Dense1x2::Dark).quiet_zone(true);
+    Some(Zeroizing::new(drawing.build()))
+}
+
 /// RFC 3986 §2.3: all but the unreserved characters are escaped.
 fn percent_encoded(to: &mut String, text: &str) {
     for byte in text.bytes() {

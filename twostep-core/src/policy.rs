@@ -1,8 +1,13 @@
 //! What the administrator has configured, ready for use. [`crate::config`] makes it from text.
 
+use crate::device::DeviceKind;
 use crate::name::{ServiceName, UserName};
+use crate::rule::Rule;
+use crate::schedule::{Schedule, Unenrolled};
+use crate::time::UnixTime;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 /// The whole configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +24,10 @@ pub struct Policy {
     pub self_service: SelfService,
     /// Who may ask the broker.
     pub broker: Broker,
+    /// The rules, in order. They do not hold for [`SELF_SERVICE`].
+    pub rules: Vec<Rule>,
+    /// When all this was written, as far as that is known: it is no earlier now, whatever the clock says.
+    pub written: UnixTime,
 }
 
 /// `[paths]`
@@ -38,14 +47,20 @@ pub struct Paths {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Interactive {
     /// What happens to users who are not enrolled.
-    pub unenrolled: Setting<Unenrolled>,
+    pub unenrolled: Setting<Schedule>,
+    /// What can be trusted not to need a code for a while, after a login with one.
+    pub trust: Setting<Vec<DeviceKind>>,
+    /// How long.
+    pub trust_for: Duration,
+    /// Whether a code is asked for whoever signs in, so that strangers do not see who is enrolled, or exists.
+    pub ask_everyone: bool,
 }
 
 /// `[app]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct App {
     /// What happens to users who are not enrolled.
-    pub unenrolled: Setting<Unenrolled>,
+    pub unenrolled: Setting<Schedule>,
     /// The PAM services that are app services wherever the module's line does not say so itself.
     pub services: Setting<Vec<ServiceName>>,
     /// Commands after changes.
@@ -100,7 +115,7 @@ impl Command {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelfService {
     /// Whether who is not enrolled can enroll herself with the account password alone.
-    pub enroll: Setting<Unenrolled>,
+    pub enroll: Setting<Schedule>,
 }
 
 /// `[broker]`
@@ -132,15 +147,6 @@ pub struct Caller {
 /// The PAM service through which the broker has users prove who they are before it changes something for them.
 pub const SELF_SERVICE: &str = "twostep";
 
-/// What happens to users who are not enrolled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Unenrolled {
-    /// The module stands aside: the other modules of the stack decide.
-    Allow,
-    /// They are refused.
-    Deny,
-}
-
 /// A value and where it comes from.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setting<T> {
@@ -165,6 +171,7 @@ impl Policy {
     /// The policy of an empty configuration.
     #[must_use]
     pub fn defaults() -> Self {
+        let allow = Setting::default(Schedule::always(Unenrolled::Allow));
         let services = ["dovecot", "imap", "pop3", "sieve", "smtp", "submission", "xmpp"];
         Self {
             paths: Paths {
@@ -174,20 +181,27 @@ impl Policy {
                 runtime: "/run/twostep".into(),
             },
             issuer: None,
-            interactive: Interactive { unenrolled: Setting::default(Unenrolled::Allow) },
+            interactive: Interactive {
+                unenrolled: allow.clone(),
+                trust: Setting::default(Vec::new()),
+                trust_for: Duration::from_secs(30 * 24 * 60 * 60),
+                ask_everyone: false,
+            },
             app: App {
-                unenrolled: Setting::default(Unenrolled::Allow),
+                unenrolled: allow.clone(),
                 services: Setting::default(
                     services.iter().filter_map(|name| ServiceName::parse(name).ok()).collect(),
                 ),
                 hooks: Hooks::default(),
             },
-            self_service: SelfService { enroll: Setting::default(Unenrolled::Allow) },
+            self_service: SelfService { enroll: allow },
             broker: Broker {
                 callers: Vec::new(),
                 help_desk: None,
                 protected: Setting::default(PROTECTED.map(str::to_owned).to_vec()),
             },
+            rules: Vec::new(),
+            written: UnixTime(0),
         }
     }
 }
@@ -196,11 +210,6 @@ impl<T> Setting<T> {
     fn default(value: T) -> Self {
         Self { value, origin: Origin::Default }
     }
-}
-
-impl Unenrolled {
-    /// Every value with its word.
-    pub const WORDS: [(&'static str, Self); 2] = [("allow", Self::Allow), ("deny", Self::Deny)];
 }
 
 impl fmt::Display for Origin {

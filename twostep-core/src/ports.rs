@@ -4,12 +4,16 @@
 use crate::account::{Enrollment, EnrollmentId};
 use crate::app_password::{AppPassword, AppPasswordId};
 use crate::attempt::Source;
+use crate::backup_code::BackupCode;
+use crate::device::Device;
 use crate::event::{Event, Reason};
-use crate::name::UserName;
+use crate::name::{ServiceName, UserName};
+use crate::protocol::Echo;
 use crate::secret::Secret;
 use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
 use crate::verify::{AppCandidates, CodeCredentials, CodeOutcome};
+use std::time::Duration;
 
 /// The user database of the host: NSS.
 pub trait Directory {
@@ -18,6 +22,12 @@ pub trait Directory {
     /// # Errors
     /// When the look-up itself failed, which is something else than finding no such user.
     fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed>;
+
+    /// Whether somebody is a member of one of these groups. A group that does not exist has nobody.
+    ///
+    /// # Errors
+    /// When a look-up itself failed.
+    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<bool, DirectoryFailed>;
 }
 
 /// Somebody NSS knows.
@@ -102,11 +112,89 @@ pub trait Store {
     /// When that cannot be written, or it was revoked meanwhile.
     fn record_use(&mut self, id: AppPasswordId, used: &Use<'_>) -> Result<(), Unavailable>;
 
-    /// Writes down what remains of a login that has succeeded as a whole.
+    /// Whether a device is trusted at a service: given not longer ago than it was to be trusted for, nor than `at_most`.
+    ///
+    /// # Errors
+    /// See [`Self::by_name`].
+    fn trusted(
+        &mut self,
+        enrollment: EnrollmentId,
+        at: &Trusting<'_>,
+        now: &Now,
+    ) -> Result<Option<Trusted>, Unavailable>;
+
+    /// Does the work of judging a wrong answer of this kind, for nobody: what it costs must not tell who is enrolled.
+    ///
+    /// # Errors
+    /// When that would have failed.
+    fn pretend(&mut self, source: &Source, kind: Kind, now: &Now) -> Result<(), Unavailable>;
+
+    /// What somebody who is not enrolled is shown on this day (days since 1970, UTC): always the same until something of hers changes, so
+    /// that whoever runs out of time finds it again, nothing having been stored.
+    ///
+    /// # Errors
+    /// When the store cannot be read, or there is no randomness.
+    fn draft(&mut self, person: &Person, day: i64) -> Result<Draft, Unavailable>;
+
+    /// Enrolls somebody who has confirmed a draft. Returns whether that was done: not where she is enrolled by now.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    fn enroll(&mut self, person: &Person, confirmed: &Confirmed<'_>) -> Result<bool, Unavailable>;
+
+    /// Writes down what remains of a login that has succeeded as a whole, and returns what the owner has not been told of until now: how
+    /// many wrong answers came from where, most of them first.
     ///
     /// # Errors
     /// When that cannot be written, or the enrollment is gone.
-    fn complete(&mut self, completion: &Completion, at: UnixTime) -> Result<(), Unavailable>;
+    fn complete(&mut self, completion: &Completion, now: &Now) -> Result<Vec<Untold>, Unavailable>;
+}
+
+/// A device at a service.
+#[derive(Clone, Copy, Debug)]
+pub struct Trusting<'a> {
+    /// The service.
+    pub service: &'a ServiceName,
+    /// The device.
+    pub device: &'a Device,
+    /// How long it can have been trusted at most, by the configuration of today.
+    pub at_most: Duration,
+}
+
+/// What is to be known of a user whose device is trusted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trusted {
+    /// Wrong answers that the owner has not been told of.
+    pub untold: u32,
+}
+
+/// What a new authenticator and a set of backup codes are made of, before they are anybody's.
+#[derive(Debug)]
+pub struct Draft {
+    /// The secret of a [`crate::totp::Parameters::COMMON`] authenticator.
+    pub secret: Secret,
+    /// The backup codes.
+    pub backup_codes: Vec<BackupCode>,
+}
+
+/// A draft whose secret is in a phone.
+#[derive(Clone, Copy, Debug)]
+pub struct Confirmed<'a> {
+    /// The draft.
+    pub draft: &'a Draft,
+    /// The step whose code was seen, which is used up by that.
+    pub step: u64,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// Wrong answers from one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Untold {
+    /// Where they came from: [`Source::key`].
+    pub source: String,
+    /// How many.
+    pub count: u32,
 }
 
 /// What remains to be written when a login has succeeded as a whole.
@@ -118,8 +206,19 @@ pub struct Completion {
     pub activates: bool,
     /// The source that becomes known.
     pub makes_known: Option<Source>,
-    /// Wrong codes that the owner is told of now.
-    pub untold: u32,
+    /// The device that is trusted from now on, where, and for how long.
+    pub trusts: Option<Trusts>,
+}
+
+/// A device that becomes trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trusts {
+    /// Which.
+    pub device: Device,
+    /// Where.
+    pub service: ServiceName,
+    /// How long.
+    pub lifetime: Duration,
 }
 
 /// One use of an app password.
@@ -143,12 +242,18 @@ pub trait Conversation {
     /// When the service could not ask.
     fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed>;
 
-    /// Asks one question whose answer is not shown. No answer at all is an empty one. The account password (PAM_AUTHTOK) is told
-    /// by [`Entered::of`], where it was typed, and goes no further.
+    /// Asks one question. No answer at all is an empty one. The account password (PAM_AUTHTOK) is told by [`Entered::of`], where it was
+    /// typed, and goes no further.
     ///
     /// # Errors
     /// When the service could not ask.
-    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed>;
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed>;
+
+    /// Leaves only the first `length` bytes of what [`Self::password`] gave to the modules after us: the rest was a code.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed>;
 
     /// Says something, where the service lets us; nothing depends on its being seen.
     fn tell(&mut self, text: &str);

@@ -14,6 +14,67 @@ impl UnixTime {
     }
 }
 
+const DAY: i64 = 24 * 60 * 60;
+
+impl UnixTime {
+    /// This time, `by` later.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add_unsigned(by.as_secs()))
+    }
+
+    /// The beginning of a day, 00:00 UTC. None where the calendar has no such day.
+    #[must_use]
+    pub fn of_date(year: u16, month: u8, day: u8) -> Option<Self> {
+        let (y, m, d) = (i64::from(year), i64::from(month), i64::from(day));
+        let leap = y % 4 == 0 && (y % 100 != 0 || y % 400 == 0);
+        let longest = match month {
+            4 | 6 | 9 | 11 => 30,
+            2 => 28 + i64::from(leap),
+            1..=12 => 31,
+            _ => return None,
+        };
+        if !(1..=longest).contains(&d) {
+            return None;
+        }
+        // Years that begin in March have their odd day at the end: 153 days in five months, 1461 in four years.
+        let (y, m) = if m > 2 { (y, m - 3) } else { (y - 1, m + 9) };
+        let days =
+            365 * y + y.div_euclid(4) - y.div_euclid(100) + y.div_euclid(400) + (153 * m + 2) / 5 + d - 1;
+        Some(Self((days - DAYS_TO_1970) * DAY))
+    }
+
+    /// The day that this time falls in, in days since 1970-01-01, UTC.
+    #[must_use]
+    pub fn day(self) -> i64 {
+        self.0.div_euclid(DAY)
+    }
+
+    /// That day as people write it, by UTC: `2026-12-01`.
+    #[must_use]
+    pub fn date(self) -> String {
+        let days = self.day().saturating_add(DAYS_TO_1970);
+        let (era, day) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+        let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+        let day = day - (365 * year + year / 4 - year / 100);
+        let month = (5 * day + 2) / 153;
+        let (in_month, of_year) =
+            (day - (153 * month + 2) / 5 + 1, era.saturating_mul(400).saturating_add(year));
+        let (year, month) =
+            if month < 10 { (of_year, month + 3) } else { (of_year.saturating_add(1), month - 9) };
+        format!("{year:04}-{month:02}-{in_month:02}")
+    }
+
+    /// How many days are left until `later`, a part of a day counted as one; none after it.
+    #[must_use]
+    pub fn days_until(self, later: Self) -> u64 {
+        u64::try_from(later.0.saturating_sub(self.0)).unwrap_or(0).div_ceil(DAY.unsigned_abs())
+    }
+}
+
+/// From the first of March of the year 0 to 1970-01-01.
+const DAYS_TO_1970: i64 = 719_468;
+
 /// The kernel's name for the running boot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BootId(pub [u8; 16]);
@@ -69,6 +130,30 @@ impl Now {
     }
 }
 
+/// Something that is good for a while from when it was given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    /// When it was given, by both clocks.
+    pub given: Stamp,
+    /// How long it is good for.
+    pub lifetime: Duration,
+}
+
+impl Lease {
+    /// Whether it is good no more. Within one boot nobody can set the clock that decides; across boots, a clock that stands before the
+    /// time it was given ends it.
+    #[must_use]
+    pub fn is_over(&self, now: &Now) -> bool {
+        now.since_at_most(&self.given) >= self.lifetime
+    }
+
+    /// Until when it is good, by the wall clock.
+    #[must_use]
+    pub fn until(&self) -> UnixTime {
+        self.given.wall.plus(self.lifetime)
+    }
+}
+
 /// Reads how long something is to last, as people write it: `90m`, `2h`, `1h30m`, `7d`.
 #[must_use]
 pub fn duration(text: &str) -> Option<Duration> {
@@ -105,6 +190,40 @@ mod tests {
         {
             assert_eq!(seconds(bad), None, "{bad:?}");
         }
+    }
+
+    #[test]
+    fn dates_are_those_of_the_calendar() {
+        // Some that can be looked up: `date -u -d 2026-12-01 +%s`.
+        for ((year, month, day), seconds) in [
+            ((1970, 1, 1), 0),
+            ((2000, 2, 29), 951_782_400),
+            ((2026, 12, 1), 1_796_083_200),
+            ((2100, 3, 1), 4_107_542_400),
+        ] {
+            assert_eq!(UnixTime::of_date(year, month, day), Some(UnixTime(seconds)));
+            assert_eq!(UnixTime(seconds + 86_399).date(), format!("{year}-{month:02}-{day:02}"));
+        }
+        for (year, month, day) in
+            [(2026, 2, 29), (2100, 2, 29), (2026, 4, 31), (2026, 13, 1), (2026, 0, 1), (2026, 1, 0)]
+        {
+            assert_eq!(UnixTime::of_date(year, month, day), None, "{year}-{month}-{day}");
+        }
+        // Every day of eight hundred years, there and back.
+        let mut at = UnixTime::of_date(1601, 1, 1).unwrap();
+        for _ in 0..292_194 {
+            let date = at.date();
+            let part = |range: std::ops::Range<usize>| date[range].parse::<u16>().unwrap();
+            let day = |range| u8::try_from(part(range)).unwrap();
+            assert_eq!(UnixTime::of_date(part(0..4), day(5..7), day(8..10)), Some(at), "{date}");
+            at = at.plus(Duration::from_secs(86_400));
+        }
+    }
+
+    #[test]
+    fn a_part_of_a_day_left_is_a_day() {
+        let left = |from, to| UnixTime(from).days_until(UnixTime(to));
+        assert_eq!((left(0, 1), left(0, 86_400), left(0, 86_401), left(5, 5), left(9, 5)), (1, 1, 2, 0, 0));
     }
 
     fn now(wall: i64, up: u64, boot: u8) -> Now {

@@ -7,6 +7,7 @@ use crate::crypto::Subkey;
 use crate::event::Reason;
 use crate::memory_hard::HashError;
 use crate::ports::Entered;
+use crate::secret::Secret;
 use crate::throttle::{self, Allowance, Kind, Record, Tally};
 use crate::time::{Now, UnixTime};
 use crate::totp::{Authenticator, AuthenticatorId, Match};
@@ -34,6 +35,9 @@ pub enum Answer {
     BackupCode(BackupCode),
     /// Anything else, to be judged as a code.
     Code(Zeroizing<String>),
+    /// The last digits of a password with a code behind it: as many as a code can have at most. How many of them are the code is for each
+    /// authenticator to say.
+    Tail(Zeroizing<String>),
 }
 
 impl Answer {
@@ -44,7 +48,7 @@ impl Answer {
             Self::Empty => Some(Reason::Empty),
             Self::SameAsPassword => Some(Reason::SameAsPassword),
             Self::AppPassword => Some(Reason::AppPasswordAtPrompt),
-            Self::BackupCode(_) | Self::Code(_) => None,
+            Self::BackupCode(_) | Self::Code(_) | Self::Tail(_) => None,
         }
     }
 }
@@ -86,6 +90,15 @@ pub struct CodeOutcome {
     pub changes: Changes,
     /// What remains to be done when the login as a whole has succeeded, if anything.
     pub rest: Option<Rest>,
+    /// How many bytes of a password with a code behind it were that code.
+    pub code_length: usize,
+}
+
+impl CodeOutcome {
+    /// A refusal that changes nothing.
+    pub(crate) fn refused(reason: Reason) -> Self {
+        Self { reason, changes: Changes::default(), rest: None, code_length: 0 }
+    }
 }
 
 /// What a verdict changes in the store.
@@ -147,6 +160,31 @@ pub fn sort(entered: &Entered) -> Answer {
     Answer::Code(code)
 }
 
+/// How a backup code is written, in bytes, where it stands behind a password: `abcd-efgh-jkmnp`.
+const BACKUP_CODE_TAIL: usize = 15;
+/// How many digits codes have.
+const DIGITS: std::ops::RangeInclusive<usize> = 6..=8;
+
+/// Sorts what was entered as password and code in one: the code comes last. Where none can be seen there, it was left out.
+#[must_use]
+pub fn sort_tail(sent: &Secret) -> Answer {
+    let sent = sent.expose();
+    let tail = sent.len().checked_sub(BACKUP_CODE_TAIL).and_then(|at| sent.get(at..));
+    if let Some(tail) = tail
+        && let ([.., b'-', _, _, _, _, _], Some(b'-')) = (tail, tail.get(4))
+        && let Some(code) = BackupCode::parse(tail)
+    {
+        return Answer::BackupCode(code);
+    }
+    let digits = sent.iter().rev().take(*DIGITS.end()).take_while(|byte| byte.is_ascii_digit()).count();
+    if digits < *DIGITS.start() {
+        return Answer::Empty;
+    }
+    let mut tail = Zeroizing::new(String::with_capacity(digits));
+    tail.extend(sent.iter().skip(sent.len() - digits).map(|byte| char::from(*byte)));
+    Answer::Tail(tail)
+}
+
 /// Judges a code or backup code. What [`sort`] has already refused is refused here too, without a change.
 ///
 /// # Errors
@@ -172,31 +210,49 @@ pub fn verify(
     }
     let judged = match answer {
         Answer::BackupCode(code) => judge_backup_code(code, credentials, now)?,
-        Answer::Code(code) => judge_code(code, credentials, now.wall),
+        Answer::Code(code) | Answer::Tail(code) => judge_code(answer, code, credentials, now.wall),
         _ => Err(Reason::CodeWrong),
     };
     Ok(match judged {
         Ok((reason, changes)) => {
+            let code_length = code_length(answer, &reason, credentials);
             let makes_known = throttle::success_is_due(&credentials.tally, now);
             let untold = credentials.untold;
             CodeOutcome {
                 reason,
                 changes,
                 rest: (makes_known || untold > 0).then_some(Rest { untold, makes_known }),
+                code_length,
             }
         }
         Err(reason) => {
             let counts = Counts::Failure(throttle::after_failure(&credentials.tally.here, kind, now));
-            CodeOutcome { reason, changes: Changes { counts, ..Changes::default() }, rest: None }
+            CodeOutcome { changes: Changes { counts, ..Changes::default() }, ..CodeOutcome::refused(reason) }
         }
     })
 }
 
 type Judged = Result<(Reason, Changes), Reason>;
 
-fn judge_code(code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judged {
+/// How much of a password with a code behind it was the code.
+fn code_length(answer: &Answer, reason: &Reason, credentials: &CodeCredentials) -> usize {
+    match (answer, reason) {
+        (Answer::BackupCode(_), _) => BACKUP_CODE_TAIL,
+        (Answer::Tail(_), Reason::Code { authenticator }) => {
+            let matched = credentials.authenticators.iter().find(|one| one.id.0 == *authenticator);
+            matched.map_or(0, |one| usize::from(one.parameters.digits()))
+        }
+        _ => 0,
+    }
+}
+
+fn judge_code(answer: &Answer, code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judged {
     let mut refusal = Reason::CodeWrong;
     for authenticator in &credentials.authenticators {
+        let code = match answer {
+            Answer::Tail(_) => last(code, usize::from(authenticator.parameters.digits())),
+            _ => code,
+        };
         match authenticator.judge(code, now) {
             Match::Step(step) => {
                 let counts = Counts::Success(throttle::after_success(&credentials.tally));
@@ -210,6 +266,11 @@ fn judge_code(code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judge
     // Counted all the same: that the clock is behind does not make it a right code. But the log names the likely cause.
     let behind = credentials.latest_time.minus(CLOCK_TOLERANCE) > now;
     Err(if behind && refusal == Reason::CodeWrong { Reason::ClockBehind } else { refusal })
+}
+
+/// The last so many of some digits, or all there are.
+fn last(digits: &str, count: usize) -> &str {
+    digits.get(digits.len().saturating_sub(count)..).unwrap_or(digits)
 }
 
 fn judge_backup_code(
@@ -240,7 +301,7 @@ fn judge_backup_code(
 }
 
 fn unchanged(reason: Reason) -> CodeOutcome {
-    CodeOutcome { reason, changes: Changes::default(), rest: None }
+    CodeOutcome::refused(reason)
 }
 
 /// What an app password is judged against.
@@ -330,6 +391,7 @@ mod tests {
     use crate::random::fake::Counting;
     use crate::secret::Secret;
     use crate::throttle::Standing;
+    use crate::time::Lease;
     use crate::totp::Parameters;
 
     const CHEAP: Cost = Cost { memory: 32, passes: 1, lanes: 1 };
@@ -372,7 +434,7 @@ mod tests {
     fn a_bypass_code_works_as_often_and_as_long_as_it_was_given_for() {
         let mut credentials = credentials();
         let lifetime = Duration::from_secs(3600);
-        let mut bypass = backup_code::Bypass { given: now().stamp(), lifetime, uses: 2 };
+        let mut bypass = backup_code::Bypass { lease: Lease { given: now().stamp(), lifetime }, uses: 2 };
         let mut judge_with = |bypass| {
             credentials.backup_codes[0].bypass = Some(bypass);
             judge("abcd-efgh-jkmnp", &credentials)
@@ -381,7 +443,7 @@ mod tests {
         assert_eq!(outcome.reason, Reason::BypassCode { left: 1 });
         assert_eq!(outcome.changes.bypass, Some((BackupCodeId(9), 1)));
         assert_eq!(outcome.changes.backup_code, None);
-        bypass.given.wall = now().wall.minus(lifetime);
+        bypass.lease.given.wall = now().wall.minus(lifetime);
         let outcome = judge_with(bypass);
         assert_eq!(outcome.reason, Reason::BypassOver);
         assert!(matches!(outcome.changes.counts, Counts::Failure(_)));

@@ -4,9 +4,11 @@ use crate::files::{self, Fault, Untrusted, Want};
 use std::fmt;
 use std::fs;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twostep_core::config::{self, Diagnostic};
 use twostep_core::policy::Policy;
+use twostep_core::time::UnixTime;
 
 /// Where the configuration lies unless somebody says otherwise.
 pub const DEFAULT_PATH: &str = "/etc/twostep/config.toml";
@@ -45,7 +47,10 @@ pub fn read(named: Option<&Path>) -> Result<Policy, ConfigError> {
     // Only root writes it: what was measured is what is read.
     let bytes = fs::read(path).map_err(|error| ConfigError::Io(path.to_owned(), error))?;
     let text = String::from_utf8(bytes).map_err(|_| ConfigError::NotText(path.to_owned()))?;
-    config::parse(&text).map_err(|mistakes| ConfigError::Mistakes(path.to_owned(), mistakes))
+    let mut policy =
+        config::parse(&text).map_err(|mistakes| ConfigError::Mistakes(path.to_owned(), mistakes))?;
+    policy.written = UnixTime(checked.metadata.mtime());
+    Ok(policy)
 }
 
 impl ConfigError {

@@ -15,6 +15,15 @@ impl Directory for Nss {
     fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed> {
         User::from_name(name).map_err(failed("getpwnam_r"))?.as_ref().map(person).transpose()
     }
+
+    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<bool, DirectoryFailed> {
+        for group in groups {
+            if self.membership(user, group)? == Membership::Member {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
 }
 
 impl Nss {

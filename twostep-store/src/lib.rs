@@ -9,6 +9,7 @@
 )]
 
 pub mod admin;
+mod at_login;
 pub mod boot_key;
 mod database;
 pub mod error;
@@ -16,6 +17,7 @@ pub mod key_file;
 mod login_store;
 mod rows;
 pub mod settings;
+pub mod trusted;
 pub mod vault;
 mod verdicts;
 

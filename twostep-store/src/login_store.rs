@@ -2,14 +2,16 @@
 
 use crate::rows::{self, ENROLLMENT, exclusively, one_row};
 use crate::vault::Session;
-use crate::{StoreError, boot_key, verdicts};
+use crate::{StoreError, at_login, boot_key, trusted, verdicts};
 use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId};
 use twostep_core::app_password::{self, AppPassword, AppPasswordId};
 use twostep_core::attempt::Source;
 use twostep_core::backup_code::{self, BackupCodeId};
 use twostep_core::name::UserName;
-use twostep_core::ports::{Completion, Store, Unavailable, Use};
+use twostep_core::ports::{
+    Completion, Confirmed, Draft, Person, Store, Trusted, Trusting, Unavailable, Untold, Use,
+};
 use twostep_core::throttle::{self, Allowance, Kind, Tally};
 use twostep_core::time::{Now, UnixTime};
 use twostep_core::verify::{AppCandidates, Changes, CodeCredentials, CodeOutcome};
@@ -68,8 +70,29 @@ impl Store for Session {
         })?)
     }
 
-    fn complete(&mut self, completion: &Completion, at: UnixTime) -> Result<(), Unavailable> {
-        Ok(exclusively(&self.connection, || verdicts::complete(self, completion, at))?)
+    fn trusted(
+        &mut self,
+        enrollment: EnrollmentId,
+        at: &Trusting<'_>,
+        now: &Now,
+    ) -> Result<Option<Trusted>, Unavailable> {
+        Ok(trusted::trusted(self, enrollment, at, now)?)
+    }
+
+    fn pretend(&mut self, source: &Source, kind: Kind, now: &Now) -> Result<(), Unavailable> {
+        Ok(exclusively(&self.connection, || verdicts::pretend(self, source, kind, now))?)
+    }
+
+    fn draft(&mut self, person: &Person, day: i64) -> Result<Draft, Unavailable> {
+        Ok(at_login::draft(self, person, day)?)
+    }
+
+    fn enroll(&mut self, person: &Person, confirmed: &Confirmed<'_>) -> Result<bool, Unavailable> {
+        at_login::enroll(self, person, confirmed)
+    }
+
+    fn complete(&mut self, completion: &Completion, now: &Now) -> Result<Vec<Untold>, Unavailable> {
+        Ok(exclusively(&self.connection, || verdicts::complete(self, completion, now))?)
     }
 }
 

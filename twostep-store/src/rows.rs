@@ -12,7 +12,7 @@ use twostep_core::crypto::Tag;
 use twostep_core::memory_hard::{Cost, Hash};
 use twostep_core::name::UserName;
 use twostep_core::throttle::Record;
-use twostep_core::time::{BootId, Stamp, UnixTime};
+use twostep_core::time::{BootId, Lease, Stamp, UnixTime};
 use twostep_core::totp::{Algorithm, Authenticator, AuthenticatorId, Parameters};
 
 /// The columns that [`enrollment`] reads.
@@ -82,12 +82,23 @@ pub(crate) fn hash(row: &Row<'_>, at: usize) -> rusqlite::Result<Hash> {
 /// `lifetime, uses, given, given_since_boot, given_boot` from column `at` on: none for a plain backup code.
 pub(crate) fn bypass(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<Bypass>> {
     let Some(lifetime) = row.get::<_, Option<i64>>(at)? else { return Ok(None) };
-    let given = Stamp {
-        wall: UnixTime(row.get(at + 2)?),
-        since_boot: Duration::from_secs(whole(at + 3, row.get(at + 3)?)?),
-        boot: row.get::<_, Option<[u8; 16]>>(at + 4)?.map(BootId),
-    };
-    Ok(Some(Bypass { given, lifetime: Duration::from_secs(whole(at, lifetime)?), uses: row.get(at + 1)? }))
+    let lifetime = Duration::from_secs(whole(at, lifetime)?);
+    Ok(Some(Bypass { lease: Lease { given: stamp(row, at + 2)?, lifetime }, uses: row.get(at + 1)? }))
+}
+
+/// `lifetime, given, given_since_boot, given_boot` from column `at` on.
+pub(crate) fn lease(row: &Row<'_>, at: usize) -> rusqlite::Result<Lease> {
+    let lifetime = Duration::from_secs(whole(at, row.get(at)?)?);
+    Ok(Lease { given: stamp(row, at + 1)?, lifetime })
+}
+
+/// A time by both clocks, and the boot, from column `at` on.
+fn stamp(row: &Row<'_>, at: usize) -> rusqlite::Result<Stamp> {
+    Ok(Stamp {
+        wall: UnixTime(row.get(at)?),
+        since_boot: Duration::from_secs(whole(at + 1, row.get(at + 1)?)?),
+        boot: row.get::<_, Option<[u8; 16]>>(at + 2)?.map(BootId),
+    })
 }
 
 pub(crate) fn tag(row: &Row<'_>, at: usize) -> rusqlite::Result<Tag> {
@@ -100,14 +111,8 @@ pub(crate) fn label(row: &Row<'_>, at: usize) -> rusqlite::Result<Label> {
 
 /// `failures, codes, failed_at, failed_since_boot, failed_boot, last_success` from column 0 on.
 pub(crate) fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let last_failure = match row.get::<_, Option<i64>>(2)? {
-        Some(wall) => Some(Stamp {
-            wall: UnixTime(wall),
-            since_boot: Duration::from_secs(whole(3, row.get(3)?)?),
-            boot: row.get::<_, Option<[u8; 16]>>(4)?.map(BootId),
-        }),
-        None => None,
-    };
+    let failed: Option<i64> = row.get(2)?;
+    let last_failure = failed.map(|_| stamp(row, 2)).transpose()?;
     Ok(Record {
         failures: row.get(0)?,
         codes: row.get(1)?,

@@ -35,6 +35,7 @@ pub(crate) struct Keys {
     pub(crate) authenticators: Subkey,
     pub(crate) app_passwords: Subkey,
     pub(crate) backup_codes: Subkey,
+    pub(crate) login_secrets: Subkey,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -63,6 +64,7 @@ impl Files {
             authenticators: key.subkey(Purpose::Authenticators),
             app_passwords: key.subkey(Purpose::AppPasswordTags),
             backup_codes: key.subkey(Purpose::BackupCodeTags),
+            login_secrets: key.subkey(Purpose::LoginSecrets),
         };
         let runtime = self.paths.runtime.clone();
         let hooks = self.hooks.clone();

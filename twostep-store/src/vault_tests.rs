@@ -16,7 +16,7 @@ use twostep_core::change::{Action, Author, By, Why};
 use twostep_core::event::Reason;
 use twostep_core::name::UserName;
 use twostep_core::policy::{Command, Hooks};
-use twostep_core::ports::{Completion, Person, Use};
+use twostep_core::ports::{Completion, Person, Untold, Use};
 use twostep_core::secret::Secret;
 use twostep_core::throttle::Kind;
 use twostep_core::time::{Now, UnixTime};
@@ -199,8 +199,10 @@ fn failures_are_counted_and_told() {
     assert_eq!(outcome.rest, Some(Rest { untold: 3, makes_known: true }));
     assert_eq!(session.summaries(None).unwrap()[0].failures, 3);
     let completion =
-        Completion { enrollment: id, activates: false, makes_known: Some(elsewhere.clone()), untold: 3 };
-    session.complete(&completion, now.wall).unwrap();
+        Completion { enrollment: id, activates: false, makes_known: Some(elsewhere.clone()), trusts: None };
+    let untold = Untold { source: "203.0.113.9".to_owned(), count: 3 };
+    assert_eq!(session.complete(&completion, &now).unwrap(), [untold]);
+    assert_eq!(session.complete(&completion, &now).unwrap(), []);
     let later = Now { wall: UnixTime(now.wall.0 + 60), ..now };
     let mut judge = |credentials: Option<&_>| verify(&code_of(&later), credentials, &later).unwrap();
     let outcome = session.judge(id, &elsewhere, Kind::Code, &later, &mut judge).unwrap();

@@ -7,10 +7,10 @@ use crate::limits::HISTORY;
 use crate::subject::{Standing, Subject};
 use twostep_core::account::EnrollmentId;
 use twostep_core::name::UserName;
-use twostep_core::policy::Unenrolled;
 use twostep_core::protocol::own::{AppPassword, Authenticator, Enrollment, LastUse, Past, Status};
 use twostep_core::protocol::wire::LIST_MAX;
 use twostep_core::protocol::{FromBroker, Message};
+use twostep_core::schedule::Unenrolled;
 use twostep_host::now;
 use twostep_store::admin::Whose;
 use twostep_store::vault::Session;
@@ -27,8 +27,8 @@ pub(crate) fn status(
     let standing = subject.standing(&session)?;
     let mut status = report(&session, &subject.person.name, &standing)?;
     drop(session);
-    status.may_enroll =
-        standing == Standing::NotEnrolled && subject.policy.self_service.enroll.value == Unenrolled::Allow;
+    status.may_enroll = standing == Standing::NotEnrolled
+        && subject.policy.self_service.enroll.value.at(now().wall) == Unenrolled::Allow;
     status.help_desk = help_desk;
     Ok(FromBroker::Status { status })
 }

@@ -16,12 +16,13 @@ use crate::log::LOGINS;
 use crate::subject::Subject;
 use crate::talk::Remote;
 use password::{Given, StackFault};
-use twostep_core::attempt::{ServiceClass, Source};
+use twostep_core::attempt::Source;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::{self, Ending, Ports, Proof, Request};
+use twostep_core::login::{self, Ending, Ports, Proof, Request, Word};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::SELF_SERVICE;
 use twostep_core::ports::{Audit, Conversation, Entered, TalkFailed};
+use twostep_core::protocol::{Echo, Mode};
 use twostep_core::secret::Secret;
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
@@ -72,15 +73,25 @@ fn code(asker: &Asker<'_>, subject: &Subject, given: &Given) -> Result<Proven, U
     let request = Request {
         user: person.name.as_str(),
         service,
-        class: ServiceClass::Interactive,
+        mode: Mode::ByService,
         source: Source::Caller(asker.peer.uid),
+        tty: None,
         prompt: None,
-        key_seen: false,
+        echo: Echo::Hidden,
+        key: None,
+        word: Word::Doubted,
     };
     let mut vault = Files::of(policy);
     let mut talk = Prover { remote: Remote::over(asker.link), given };
-    let mut ports =
-        Ports { directory: &Nss, vault: &mut vault, talk: &mut talk, audit: &LOGINS, clock: &now };
+    let issuer = || twostep_host::issuer(policy);
+    let mut ports = Ports {
+        directory: &Nss,
+        vault: &mut vault,
+        talk: &mut talk,
+        audit: &LOGINS,
+        clock: &now,
+        issuer: &issuer,
+    };
     match login::authenticate(&mut ports, policy, &request) {
         Ending::Accept(record) if record.proof == Proof::Code => {
             // The password is proven too: nothing more can refuse it, and the owner is told what she is to be told.
@@ -113,11 +124,15 @@ impl Conversation for Prover<'_> {
         self.remote.password(prompt)
     }
 
-    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
-        Ok(match self.remote.ask(prompt)? {
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed> {
+        Ok(match self.remote.ask(prompt, echo)? {
             Entered::Text(text) if self.given.has(&text) => Entered::PasswordAgain,
             entered => entered,
         })
+    }
+
+    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
+        self.remote.hand_on(length)
     }
 
     fn tell(&mut self, text: &str) {

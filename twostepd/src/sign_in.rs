@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use twostep_core::access::{self, Ground};
 use twostep_core::attempt::Source;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::{self, Ending, Ports, Record, Request};
+use twostep_core::login::{self, Ending, Ports, Record, Request, Word};
 use twostep_core::name::UserName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
@@ -158,19 +158,32 @@ impl Course<'_> {
         policy: &Policy,
         run: impl FnOnce(&mut Ports<'_>, &Request<'_>) -> Ending,
     ) -> Ending {
-        let SignIn { service, mode, prompt, .. } = self.sign_in;
+        let SignIn { service, mode, prompt, tty, echo, .. } = self.sign_in;
         let request = Request {
             user,
             service: service.clone(),
-            class: mode.class(service, policy),
+            mode: *mode,
             source: self.source.clone(),
+            // As with the source: whoever asks for himself says of his terminal what he likes.
+            tty: tty.as_deref().filter(|_| self.ground != Ground::Own),
             prompt: prompt.as_deref(),
-            key_seen: *mode == Mode::AfterKey,
+            echo: *echo,
+            // sshd, which knows of keys, is root.
+            key: None,
+            word: if self.ground == Ground::Root { Word::Counts } else { Word::Doubted },
         };
         let mut vault = Files::of(policy);
         let mut talk = Remote::over(self.asker.link);
         let directory = &Nss;
-        let mut ports = Ports { directory, vault: &mut vault, talk: &mut talk, audit: &LOGINS, clock: &now };
+        let issuer = || twostep_host::issuer(policy);
+        let mut ports = Ports {
+            directory,
+            vault: &mut vault,
+            talk: &mut talk,
+            audit: &LOGINS,
+            clock: &now,
+            issuer: &issuer,
+        };
         run(&mut ports, &request)
     }
 

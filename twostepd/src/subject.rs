@@ -5,7 +5,8 @@ use crate::declined::Declined;
 use twostep_core::account::{Enrollment, EnrollmentId, State};
 use twostep_core::policy::Policy;
 use twostep_core::ports::{Directory, Person};
-use twostep_host::{Nss, configuration};
+use twostep_core::schedule::Unenrolled;
+use twostep_host::{Nss, configuration, now};
 use twostep_store::vault::{Files, Session};
 
 /// The peer's own user, and the policy of the moment.
@@ -102,7 +103,7 @@ impl Subject {
 
     /// That the subject can enroll herself, by the configuration and by the store.
     pub(crate) fn can_enroll(&self, session: &Session) -> Result<(), Declined> {
-        if self.policy.self_service.enroll.value == twostep_core::policy::Unenrolled::Deny {
+        if self.policy.self_service.enroll.value.at(now().wall) == Unenrolled::Deny {
             return Err(Declined::policy("Here an administrator turns two-step verification on for you."));
         }
         Err(Declined::conflict(match self.standing(session)? {

@@ -3,7 +3,7 @@
 use crate::connection::Connection;
 use crate::limits::ANSWER;
 use twostep_core::ports::{Conversation, Entered, TalkFailed};
-use twostep_core::protocol::{Answer, Ask, FromBroker, ToBroker};
+use twostep_core::protocol::{Answer, Ask, Echo, FromBroker, ToBroker};
 use twostep_core::secret::Secret;
 
 /// The conversation over a connection.
@@ -33,12 +33,22 @@ impl Conversation for Remote<'_> {
         }
     }
 
-    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
-        match self.answer(Ask::Hidden { prompt: prompt.to_owned() })? {
+    fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed> {
+        let prompt = prompt.to_owned();
+        let ask = match echo {
+            Echo::Hidden => Ask::Hidden { prompt },
+            Echo::Shown => Ask::Shown { prompt },
+        };
+        match self.answer(ask)? {
             Answer::Text { text } => Ok(Entered::Text(text)),
             Answer::PasswordAgain => Ok(Entered::PasswordAgain),
             Answer::Failed => Err(TalkFailed),
         }
+    }
+
+    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
+        let length = u32::try_from(length).map_err(|_| TalkFailed)?;
+        self.link.send(&FromBroker::HandOn { length }).map_err(|_| TalkFailed)
     }
 
     fn tell(&mut self, text: &str) {

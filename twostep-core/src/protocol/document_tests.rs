@@ -14,11 +14,12 @@ pub(super) type Named = (&'static str, &'static str);
 pub(super) type Choice = (u8, &'static str, &'static [Named]);
 
 /// The tables of choices, each under a heading of its name.
-const CHOICES: [(&str, &[Choice]); 12] = [
+const CHOICES: [(&str, &[Choice]); 13] = [
     ("ToBroker", ToBroker::CHOICES),
     ("FromBroker", FromBroker::CHOICES),
     ("Phase", Phase::CHOICES),
     ("Mode", Mode::CHOICES),
+    ("Echo", Echo::CHOICES),
     ("Ask", Ask::CHOICES),
     ("Answer", Answer::CHOICES),
     ("Verdict", Verdict::CHOICES),

@@ -5,7 +5,6 @@ use super::wire::{choices, fields};
 use crate::attempt::ServiceClass;
 use crate::login::Ending;
 use crate::name::ServiceName;
-use crate::policy::Policy;
 use crate::secret::Secret;
 
 choices! {
@@ -110,6 +109,11 @@ choices! {
             /// What came of it.
             done: Done,
         } = 9,
+        /// Of the password that was asked for, this much is the password; the rest was a code. No answer.
+        HandOn {
+            /// In bytes.
+            length: u32,
+        } = 10,
     }
 }
 
@@ -131,6 +135,8 @@ fields! {
         pub mode: Mode,
         /// `prompt=` of the module's line.
         pub prompt: Option<String>,
+        /// `echo` of the module's line.
+        pub echo: Echo,
         /// `config=` of the module's line: it must be the broker's own.
         pub config: Option<String>,
     }
@@ -158,18 +164,32 @@ choices! {
         App = 2,
         /// `after-key`
         AfterKey = 3,
+        /// `one-prompt`
+        OnePrompt = 4,
     }
 }
 
 impl Mode {
-    /// The class of a service on a line that works so: what the line says, else what the configuration lists.
+    /// The class of every service on a line that works so. None where that is left to the configuration.
     #[must_use]
-    pub fn class(self, service: &ServiceName, policy: &Policy) -> ServiceClass {
+    pub fn class(self) -> Option<ServiceClass> {
         match self {
-            Self::App => ServiceClass::App,
-            Self::ByService if policy.app.services.value.contains(service) => ServiceClass::App,
-            Self::ByService | Self::AfterKey => ServiceClass::Interactive,
+            Self::App => Some(ServiceClass::App),
+            Self::AfterKey | Self::OnePrompt => Some(ServiceClass::Interactive),
+            Self::ByService => None,
         }
+    }
+}
+
+choices! {
+    /// Whether an answer is shown while it is typed.
+    #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+    pub enum Echo {
+        /// It is not.
+        #[default]
+        Hidden = 1,
+        /// It is.
+        Shown = 2,
     }
 }
 

@@ -8,14 +8,14 @@ pub mod messages;
 pub mod own;
 pub mod wire;
 
-pub use messages::{Answer, Ask, FromBroker, Mode, Phase, Refusal, SignIn, ToBroker, Verdict};
+pub use messages::{Answer, Ask, Echo, FromBroker, Mode, Phase, Refusal, SignIn, ToBroker, Verdict};
 pub use wire::Malformed;
 
 use wire::{Field, Reader, Writer};
 use zeroize::Zeroizing;
 
 /// The version of the protocol. A peer of another version is refused; the version of the refusal tells it why.
-pub const VERSION: u8 = 1;
+pub const VERSION: u8 = 2;
 /// The longest message that the broker reads, in bytes.
 pub const REQUEST_MAX: usize = 8 * 1024;
 /// The longest message that the broker writes, in bytes. Only reports come near it.

@@ -24,6 +24,7 @@ fn sign_in() -> SignIn {
         tty: Some(text("/dev/pts/3")),
         mode: Mode::ByService,
         prompt: None,
+        echo: Echo::Hidden,
         config: None,
     }
 }
@@ -158,9 +159,9 @@ fn every_message_is_read_as_it_was_written() {
 #[test]
 fn the_first_bytes_are_those_of_the_document() {
     let bytes = ToBroker::Commit { user: text("bob") }.encode().unwrap();
-    assert_eq!(*bytes, [1, 3, 0, 3, b'b', b'o', b'b']);
+    assert_eq!(*bytes, [2, 3, 0, 3, b'b', b'o', b'b']);
     let bytes = FromBroker::Verdict { verdict: Verdict::Refused }.encode().unwrap();
-    assert_eq!(*bytes, [1, 3, 3]);
+    assert_eq!(*bytes, [2, 3, 3]);
 }
 
 #[test]
@@ -177,8 +178,8 @@ fn a_message_cut_short_or_with_more_behind_is_none() {
 
 #[test]
 fn another_version_is_told_as_such() {
-    assert_eq!(ToBroker::decode(&[2, 3, 0, 0]), Err(Malformed::Version(2)));
-    assert_eq!(ToBroker::decode(&[1, 99]), Err(Malformed::Choice(99)));
+    assert_eq!(ToBroker::decode(&[3, 3, 0, 0]), Err(Malformed::Version(3)));
+    assert_eq!(ToBroker::decode(&[2, 99]), Err(Malformed::Choice(99)));
     assert_eq!(ToBroker::decode(&[]), Err(Malformed::Short));
 }
 

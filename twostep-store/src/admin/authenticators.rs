@@ -5,6 +5,7 @@ use super::{NewAuthenticator, Refusal, in_transaction};
 use crate::StoreError;
 use crate::host::Kernel;
 use crate::rows::{self, one_row};
+use crate::trusted;
 use crate::vault::Session;
 use rusqlite::{OptionalExtension, params};
 use twostep_core::account::EnrollmentId;
@@ -44,6 +45,7 @@ impl Session {
                 return Err(Refusal::LabelTaken(new.label.clone()));
             }
             let id = self.put_authenticator(of, new, at)?;
+            trusted::forget_all(self, of)?;
             let target = Some(new.label.as_str());
             remember_of(self, of, &Deed { action: Action::AuthenticatorAdd, target, author, at })?;
             Ok(id)
@@ -69,6 +71,7 @@ impl Session {
             }
             let sql = "DELETE FROM authenticator WHERE id = ? AND enrollment = ?";
             one_row(self.connection.execute(sql, [id.0, of.0])?)?;
+            trusted::forget_all(self, of)?;
             let target = Some(one.label.as_str());
             remember_of(self, of, &Deed { action: Action::AuthenticatorRemove, target, author, at })?;
             Ok(())

@@ -12,7 +12,7 @@ use twostep_core::account::EnrollmentId;
 use twostep_core::backup_code::{BYPASS_LIFETIME, BYPASS_USES, BackupCode, Bypass};
 use twostep_core::change::{Action, Author};
 use twostep_core::memory_hard::{DEFAULT_COST, Hash};
-use twostep_core::time::{Now, UnixTime};
+use twostep_core::time::{Lease, Now, UnixTime};
 
 impl Session {
     /// Gives a bypass code; one that was given before is dead. Returns until when it is good.
@@ -38,7 +38,7 @@ impl Session {
         self.let_others_write()?;
         let Hash { cost, salt, hash } =
             Hash::make(code.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash)?;
-        let bypass = Bypass { given: now.stamp(), lifetime, uses };
+        let bypass = Bypass { lease: Lease { given: now.stamp(), lifetime }, uses };
         in_transaction(self, || {
             self.still_there(of)?;
             let sql = "SELECT count(*) FROM authenticator WHERE enrollment = ?";
@@ -60,13 +60,13 @@ impl Session {
                 hash,
                 seconds(lifetime),
                 uses,
-                bypass.given.wall.0,
-                seconds(bypass.given.since_boot),
-                bypass.given.boot.map(|boot| boot.0),
+                bypass.lease.given.wall.0,
+                seconds(bypass.lease.given.since_boot),
+                bypass.lease.given.boot.map(|boot| boot.0),
             ];
             self.connection.execute(sql, values)?;
             remember_of(self, of, &Deed { action: Action::Bypass, target: None, author, at: now.wall })?;
-            Ok(bypass.until())
+            Ok(bypass.lease.until())
         })
     }
 
@@ -79,7 +79,7 @@ impl Session {
                    WHERE enrollment = ? AND lifetime IS NOT NULL ORDER BY id DESC LIMIT 1";
         let read = |row: &Row<'_>| rows::bypass(row, 0);
         let found = self.connection.query_row(sql, [of.0], read).optional()?.flatten();
-        Ok(found.filter(|bypass| !bypass.is_over(now)).map(|bypass| (bypass.until(), bypass.uses)))
+        Ok(found.filter(|bypass| !bypass.is_over(now)).map(|bypass| (bypass.lease.until(), bypass.uses)))
     }
 
     fn drop_bypass_code(&self, of: EnrollmentId) -> Result<usize, StoreError> {

@@ -90,7 +90,7 @@ impl Session {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
             // Another name of hers may have been enrolled since she was asked for the password alone.
-            if author.by == By::User
+            if matches!(author.by, By::User | By::Login)
                 && let Some(found) = enrollments_by_uid(self, new.uid)?.first()
             {
                 return Err(Refusal::AlreadyEnrolled(found.state));

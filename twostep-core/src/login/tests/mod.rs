@@ -1,15 +1,22 @@
 //! Whole logins, played over plain values. The conversation is a queue that must be used up.
 
 use super::*;
+use crate::account::EnrollmentId;
 use crate::account::{Enrollment, State};
+use crate::app_password::AppPassword;
 use crate::app_password::{self, AppPasswordId, Label};
 use crate::attempt::Source;
+use crate::backup_code::BackupCode;
 use crate::crypto::{MasterKey, Purpose};
+use crate::device::Device;
 use crate::memory_hard::{Cost, Hash};
-use crate::policy::{Origin, Setting, Unenrolled};
-use crate::ports::Entered;
-use crate::ports::{DirectoryFailed, Person, Store, TalkFailed};
+use crate::policy::{Origin, Setting};
+use crate::ports::{
+    Confirmed, DirectoryFailed, Draft, Entered, Person, Store, TalkFailed, Trusted, Trusting, Untold, Use,
+};
 use crate::random::fake::Counting;
+use crate::schedule::{Schedule, Unenrolled};
+use crate::secret::Secret;
 use crate::throttle::{self, Kind, Standing, Tally};
 use crate::time::UnixTime;
 use crate::totp::{Authenticator, AuthenticatorId, Parameters};
@@ -32,6 +39,14 @@ impl Directory for People {
         let found = self.0.iter().find(|(known, _)| *known == name);
         Ok(found.map(|(name, uid)| Person { name: UserName::parse(name).unwrap(), uid: *uid }))
     }
+
+    /// Everybody is of a group of her own name.
+    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<bool, DirectoryFailed> {
+        if groups.iter().any(|group| group == "nss-is-down") {
+            return Err(DirectoryFailed("ENOENT".into()));
+        }
+        Ok(groups.iter().any(|group| group == user.as_str()))
+    }
 }
 
 #[derive(Default)]
@@ -40,6 +55,9 @@ struct Shelf {
     last_step: Option<u64>,
     failures: u32,
     completed: Vec<Completion>,
+    trusted: Vec<(ServiceName, Device)>,
+    pretended: usize,
+    drafted: Vec<i64>,
     lost_name: bool,
     opened: usize,
     broken: bool,
@@ -111,9 +129,49 @@ impl Store for Open<'_> {
         if self.0.read_only { Err(unavailable()) } else { Ok(()) }
     }
 
-    fn complete(&mut self, completion: &Completion, _: UnixTime) -> Result<(), Unavailable> {
-        self.0.completed.push(completion.clone());
+    fn trusted(
+        &mut self,
+        _: EnrollmentId,
+        at: &Trusting<'_>,
+        _: &Now,
+    ) -> Result<Option<Trusted>, Unavailable> {
+        let known =
+            self.0.trusted.iter().any(|(service, device)| (service, device) == (at.service, at.device));
+        Ok(known.then_some(Trusted { untold: self.0.failures }))
+    }
+
+    fn pretend(&mut self, _: &Source, _: Kind, _: &Now) -> Result<(), Unavailable> {
+        if self.0.read_only {
+            return Err(unavailable());
+        }
+        self.0.pretended += 1;
         Ok(())
+    }
+
+    fn draft(&mut self, _: &Person, day: i64) -> Result<Draft, Unavailable> {
+        self.0.drafted.push(day);
+        let backup_codes = vec![BackupCode::generate(&mut Counting(0)).unwrap()];
+        Ok(Draft { secret: phone().secret, backup_codes })
+    }
+
+    fn enroll(&mut self, person: &Person, confirmed: &Confirmed<'_>) -> Result<bool, Unavailable> {
+        if self.0.enrollments.iter().any(|one| one.user == person.name) {
+            return Ok(false);
+        }
+        let (user, uid) = (person.name.clone(), person.uid);
+        self.0.enrollments.push(Enrollment { id: EnrollmentId(8), user, uid, ..enrolled(State::Active) });
+        self.0.last_step = Some(confirmed.step);
+        Ok(true)
+    }
+
+    fn complete(&mut self, completion: &Completion, _: &Now) -> Result<Vec<Untold>, Unavailable> {
+        self.0.completed.push(completion.clone());
+        if let Some(new) = &completion.trusts {
+            self.0.trusted.push((new.service.clone(), new.device.clone()));
+        }
+        let untold =
+            Untold { source: "198.51.100.7".to_owned(), count: std::mem::take(&mut self.0.failures) };
+        Ok(Some(untold).filter(|untold| untold.count > 0).into_iter().collect())
     }
 }
 
@@ -121,10 +179,12 @@ impl Store for Open<'_> {
 struct Script {
     steps: VecDeque<Step>,
     password: Option<Secret>,
+    handed_on: Option<usize>,
 }
 
 #[derive(Debug)]
 enum Step {
+    /// The prompt as a whole, or its beginning where it ends in `…`.
     Ask(&'static str, Result<String, TalkFailed>),
     Tell(&'static str),
 }
@@ -137,9 +197,14 @@ impl Conversation for Script {
         }
     }
 
-    fn ask(&mut self, prompt: &str) -> Result<Entered, TalkFailed> {
+    fn ask(&mut self, prompt: &str, _: Echo) -> Result<Entered, TalkFailed> {
         let text = self.answer(prompt)?;
         Ok(Entered::of(text, self.password.as_ref()))
+    }
+
+    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
+        self.handed_on = Some(length);
+        Ok(())
     }
 
     fn tell(&mut self, text: &str) {
@@ -153,7 +218,10 @@ impl Conversation for Script {
 impl Script {
     fn answer(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
         match self.steps.pop_front() {
-            Some(Step::Ask(expected, answer)) if prompt == expected => {
+            Some(Step::Ask(expected, answer))
+                if prompt == expected
+                    || expected.strip_suffix('…').is_some_and(|part| prompt.contains(part)) =>
+            {
                 answer.map(|a| Secret::new(a.into_bytes()))
             }
             other => panic!("asked {prompt:?}, expected {other:?}"),
@@ -199,19 +267,38 @@ struct Host {
     shelf: Shelf,
     policy: Policy,
     lines: Lines,
+    /// How much of the password the last login has left to the modules after us.
+    handed_on: Option<usize>,
 }
 
 impl Host {
     fn with(state: State) -> Self {
         let shelf = Shelf { enrollments: vec![enrolled(state)], ..Shelf::default() };
         let people = People(vec![("alice", 1000), ("al", 1000), ("bob", 1001)]);
-        Self { people, shelf, policy: Policy::defaults(), lines: Lines::default() }
+        Self { people, shelf, policy: Policy::defaults(), lines: Lines::default(), handed_on: None }
     }
 
     fn request(user: &str, class: ServiceClass) -> Request<'_> {
-        let service = ServiceName::parse(if class == ServiceClass::App { "imap" } else { "sshd" }).unwrap();
-        let source = Source::from_items(Some("203.0.113.9"), None);
-        Request { user, service, class, source, prompt: None, key_seen: false }
+        let (service, mode) = match class {
+            ServiceClass::App => ("imap", Mode::App),
+            ServiceClass::Interactive => ("sshd", Mode::ByService),
+        };
+        Request {
+            user,
+            service: ServiceName::parse(service).unwrap(),
+            mode,
+            source: Source::from_items(Some("203.0.113.9"), None),
+            tty: Some("ssh"),
+            prompt: None,
+            echo: Echo::Hidden,
+            key: None,
+            word: Word::Counts,
+        }
+    }
+
+    /// Sets what the configuration says.
+    fn configure(&mut self, text: &str) {
+        self.policy = crate::config::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     }
 
     fn play<R>(
@@ -223,6 +310,7 @@ impl Host {
         let mut talk = Script {
             steps: steps.into(),
             password: password.map(|text| Secret::new(text.as_bytes().to_vec())),
+            handed_on: None,
         };
         let clock = || Now { wall: NOW, since_boot: Duration::from_secs(9), boot: None };
         let mut ports = Ports {
@@ -231,9 +319,11 @@ impl Host {
             talk: &mut talk,
             audit: &self.lines,
             clock: &clock,
+            issuer: &|| "host".to_owned(),
         };
         let result = act(&mut ports, &self.policy);
         assert!(talk.steps.is_empty(), "not used up: {:?}", talk.steps);
+        self.handed_on = talk.handed_on;
         result
     }
 
@@ -291,7 +381,11 @@ fn the_owner_is_told_of_wrong_codes_when_she_is_in() {
     let ending = host.at_prompt("alice", vec![ask(&code())]);
     let Ending::Accept(record) = ending else { panic!("{ending:?}") };
     assert!(host.shelf.completed.is_empty(), "a code without the password has told or settled something");
-    assert!(accepted(&host.account("alice", &record, vec![Step::Tell("1 wrong code was entered")])));
+    assert!(accepted(&host.account(
+        "alice",
+        &record,
+        vec![Step::Tell("1 wrong code was entered since your last sign-in, from 198.51.100.7.")]
+    )));
     assert_eq!(host.shelf.completed[0].makes_known, Some(Source::from_items(Some("203.0.113.9"), None)));
 }
 
@@ -309,7 +403,8 @@ fn who_is_not_enrolled_is_left_to_the_other_modules() {
     let mut host = Host::with(State::Active);
     assert!(matches!(host.at_prompt("bob", vec![]), Ending::Ignore(Some(_))));
     assert_eq!(host.last_line(), "result=ignored reason=not-enrolled user=bob service=sshd from=203.0.113.9");
-    host.policy.interactive.unenrolled = Setting { value: Unenrolled::Deny, origin: Origin::Line(1) };
+    host.policy.interactive.unenrolled =
+        Setting { value: Schedule::always(Unenrolled::Deny), origin: Origin::Line(1) };
     assert_eq!(host.at_prompt("bob", vec![Step::Tell("not set up")]), Ending::Refuse);
 }
 
@@ -423,7 +518,8 @@ fn a_pending_user_who_enters_nothing_is_as_if_unenrolled() {
     let mut host = Host::with(State::Pending);
     let steps = || vec![Step::Tell("being set up"), ask("")];
     assert!(matches!(host.at_prompt("alice", steps()), Ending::Ignore(Some(_))));
-    host.policy.interactive.unenrolled = Setting { value: Unenrolled::Deny, origin: Origin::Line(1) };
+    host.policy.interactive.unenrolled =
+        Setting { value: Schedule::always(Unenrolled::Deny), origin: Origin::Line(1) };
     let mut denied = steps();
     denied.push(Step::Tell("not set up"));
     assert_eq!(host.at_prompt("alice", denied), Ending::Refuse);
@@ -467,7 +563,8 @@ fn a_pending_users_account_password_follows_the_rule_for_the_unenrolled() {
     assert!(matches!(host.by_imap("alice", "abcdefghijklmnop"), Ending::Accept(_)));
     assert!(matches!(host.by_imap("alice", "hunter2"), Ending::Ignore(_)));
     assert_eq!(host.by_imap("alice", ""), Ending::Refuse);
-    host.policy.app.unenrolled = Setting { value: Unenrolled::Deny, origin: Origin::Line(1) };
+    host.policy.app.unenrolled =
+        Setting { value: Schedule::always(Unenrolled::Deny), origin: Origin::Line(1) };
     assert_eq!(host.by_imap("alice", "hunter2"), Ending::Refuse);
 }
 
@@ -487,10 +584,10 @@ fn a_key_alone_is_refused_to_the_enrolled_only() {
 #[test]
 fn after_a_key_the_unenrolled_need_no_password() {
     let mut host = Host::with(State::Active);
-    let request = Request { key_seen: true, ..Host::request("bob", ServiceClass::Interactive) };
+    let request = Request { mode: Mode::AfterKey, ..Host::request("bob", ServiceClass::Interactive) };
     let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
     assert!(matches!(ending, Ending::Accept(Record { proof: Proof::Key, .. })));
-    let request = Request { key_seen: true, ..Host::request("alice", ServiceClass::Interactive) };
+    let request = Request { mode: Mode::AfterKey, ..Host::request("alice", ServiceClass::Interactive) };
     let ending = host.play(vec![ask(&code())], None, |ports, policy| authenticate(ports, policy, &request));
     assert!(accepted(&ending));
 }
@@ -498,8 +595,13 @@ fn after_a_key_the_unenrolled_need_no_password() {
 #[test]
 fn a_record_is_good_for_its_user_only() {
     let mut host = Host::with(State::Active);
-    let record =
-        Record { user: UserName::parse("alice").ok(), raw: "alice".into(), proof: Proof::Code, rest: None };
+    let record = Record {
+        user: UserName::parse("alice").ok(),
+        raw: "alice".into(),
+        class: ServiceClass::Interactive,
+        proof: Proof::Code,
+        todo: None,
+    };
     assert_eq!(record.settles("bob"), None);
     assert!(accepted(&record.settles("alice").unwrap()));
     let request = Host::request("bob", ServiceClass::Interactive);
@@ -508,3 +610,9 @@ fn a_record_is_good_for_its_user_only() {
     assert_eq!(ending, Ending::Refuse);
     assert!(host.last_line().contains("reason=user-switched"));
 }
+
+mod devices;
+mod enrolling;
+mod one_prompt;
+mod rules;
+mod veiled;

@@ -1,0 +1,128 @@
+//! The account phase: what was left to it, and logins that came without an auth phase of ours.
+
+use super::terms::{Asked, Read, choose};
+use super::{Complete, Ending, Login, Record, Stop, Todo, Verdict, texts};
+use crate::change::{Action, Author, By};
+use crate::decide::{Demand, Otherwise, Unless, Wanted};
+use crate::device::{Device, DeviceKind};
+use crate::event::Reason;
+use crate::ports::{Entered, Trusts};
+use crate::protocol::Echo;
+use crate::secret::Secret;
+use crate::who::resolve;
+
+impl Login<'_, '_, '_> {
+    pub(super) fn account_with_record(&mut self, record: &Record) -> Result<Ending, Stop> {
+        let resolved = resolve(self.ports.directory, self.request.user)?;
+        if resolved.user() != record.user.as_ref() {
+            return Err(Stop(Reason::UserSwitched));
+        }
+        match &record.todo {
+            None => {}
+            Some(Todo::Complete(complete)) => self.complete(complete)?,
+            Some(Todo::Announce(from)) => {
+                let when = texts::deadline(*from, self.now());
+                self.ports.talk.tell(&format!(
+                    "Two-step verification will be needed here {when}. Set it up before that: twostep enroll, or ask your administrator."
+                ));
+            }
+            Some(Todo::Enroll(enroll)) => return self.enroll(resolved, record, enroll),
+        }
+        Ok(record.ending())
+    }
+
+    fn complete(&mut self, complete: &Complete) -> Result<(), Stop> {
+        let mut completion = complete.completion.clone();
+        if let Some((device, lifetime)) = &complete.offer {
+            let days = lifetime.as_secs() / (24 * 60 * 60);
+            if self.yes(&trust_question(device, days)) {
+                completion.trusts = Some(Trusts {
+                    device: device.clone(),
+                    service: self.request.service.clone(),
+                    lifetime: *lifetime,
+                });
+            }
+        }
+        let now = (self.ports.clock)();
+        let untold = self.ports.vault.open()?.complete(&completion, &now)?;
+        if completion.activates {
+            self.log(Reason::Activated);
+        }
+        if let Some(Trusts { device, .. }) = &completion.trusts {
+            self.changed(Action::TrustedDeviceAdd, Some(device.to_string()));
+        }
+        if let Some(left) = complete.backup_codes_left {
+            self.ports.talk.tell(&texts::backup_code_used(left));
+        }
+        if let Some(text) = texts::untold(&untold) {
+            self.ports.talk.tell(&text);
+        }
+        Ok(())
+    }
+
+    /// Asks a question that can be answered with yes. Whoever cannot be asked has not said so.
+    pub(super) fn yes(&mut self, question: &str) -> bool {
+        let answer = self.ports.talk.ask(question, Echo::Shown);
+        matches!(answer, Ok(Entered::Text(text)) if is_yes(&text))
+    }
+
+    /// Logs what was changed by signing in.
+    pub(super) fn changed(&self, action: Action, target: Option<String>) {
+        self.log(Reason::Change { action, author: Author { by: By::Login, why: None }, target });
+    }
+
+    pub(super) fn account_after_key(&mut self) -> Verdict {
+        let now = self.now();
+        let mut asked = Asked::new(self.ports.directory, self.request.user);
+        let chosen = choose(self.policy, self.request, &mut asked, now);
+        self.user = asked.user();
+        let terms = chosen?.0;
+        self.class = terms.class;
+        let demand = match terms.settled() {
+            Some(settled) => settled.clone(),
+            None => {
+                let read = Read::of(&terms, self.request, now);
+                let (user, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
+                self.user = user;
+                demand
+            }
+        };
+        match demand {
+            Demand::Nothing(aside) => Ok((aside.why.reason, Ending::Ignore(None))),
+            Demand::Deny(why) => Ok(self.refuse(why.reason)),
+            // Nobody can be asked anything here: sshd only keeps what is told for later.
+            Demand::Enroll(enroll) => Ok(match enroll.by {
+                Some(by) => {
+                    let when = texts::deadline(by, now);
+                    self.ports.talk.tell(&format!(
+                        "Two-step verification will be needed here {when}. To set it up, sign in with your password \
+                         (ssh -o PubkeyAuthentication=no)."
+                    ));
+                    (Reason::ToEnroll { by: Some(by) }, Ending::Ignore(None))
+                }
+                None => self.refuse(Reason::NotSetUp { cause: "a key alone" }),
+            }),
+            Demand::Code(Wanted { otherwise: Otherwise::AsUnenrolled(Unless::GoOn(_)), .. }) => {
+                Ok((Reason::PendingSkipped, Ending::Ignore(None)))
+            }
+            Demand::Code(Wanted { otherwise: Otherwise::AsUnenrolled(Unless::Refuse(_)), .. }) => {
+                Ok(self.refuse(Reason::NotEnrolledDenied))
+            }
+            Demand::Code(_) | Demand::AppPassword(_) => Ok(self.refuse(Reason::KeyAlone)),
+        }
+    }
+}
+
+fn trust_question(device: &Device, days: u64) -> String {
+    let days = if days == 1 { "1 day".to_owned() } else { format!("{days} days") };
+    let what = match device.kind() {
+        DeviceKind::Key => "whoever has this ssh key",
+        DeviceKind::Address => "whoever comes from this address",
+    };
+    format!("Trust {what} ({device}) for {days}, so that no code is asked for here? [y/N] ")
+}
+
+fn is_yes(text: &Secret) -> bool {
+    let text = text.expose().trim_ascii();
+    text.eq_ignore_ascii_case(b"y") || text.eq_ignore_ascii_case(b"yes")
+}

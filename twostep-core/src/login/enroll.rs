@@ -1,0 +1,194 @@
+//! Setting two-step up while signing in: in the account phase, when the password is known to be right, and as its very last step. Until
+//! then nothing is stored.
+//!
+//! All that must be seen stands in a prompt: some services show nothing else.
+
+use super::terms::{Asked, Read, choose};
+use super::{Ending, Login, Record, Stop, Word, texts};
+use crate::change::Action;
+use crate::decide::{Demand, Enroll};
+use crate::event::Reason;
+use crate::key_uri;
+use crate::ports::{Confirmed, Draft, Entered, Person};
+use crate::protocol::Echo;
+use crate::secret::Secret;
+use crate::totp::{self, Authenticator, AuthenticatorId, Match, Parameters};
+use crate::who::Resolved;
+use std::fmt::Write;
+use zeroize::Zeroizing;
+
+/// How often a first code can be tried.
+const TRIES: u32 = 3;
+
+impl Login<'_, '_, '_> {
+    pub(super) fn enroll(
+        &mut self,
+        resolved: Resolved,
+        record: &Record,
+        before: &Enroll,
+    ) -> Result<Ending, Stop> {
+        let Resolved::Known(person) = resolved else { return Err(super::internal("nobody to enroll")) };
+        let enroll = match self.still_to_enroll()? {
+            Some(enroll) => enroll,
+            None => {
+                return Ok(self.not_set_up(
+                    "it was set up meanwhile, or need not be any more",
+                    "Please sign in again.",
+                ));
+            }
+        };
+        // Who was told that there is time has it.
+        let by = enroll.by.or(before.by);
+        if self.request.word == Word::Doubted {
+            return Ok(match by {
+                Some(_) => record.ending(),
+                None => self.not_set_up("the service is not root", HERE_IT_CANNOT),
+            });
+        }
+        if let Some(by) = by {
+            let when = texts::deadline(by, self.now());
+            if !self
+                .yes(&format!("\nTwo-step verification will be needed here {when}. Set it up now? [y/N] "))
+            {
+                return Ok(record.ending());
+            }
+        }
+        let day = self.now().day();
+        let draft = self.ports.vault.open()?.draft(&person, day)?;
+        let step = match self.first_code(&person, &draft) {
+            Ok(step) => step,
+            Err(NoCode::TalkFailed) => return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT)),
+            Err(NoCode::Empty) => {
+                return Ok(self.not_set_up(
+                    "nothing was entered",
+                    "Two-step verification was not set up, and is needed here.",
+                ));
+            }
+            Err(NoCode::Wrong) => {
+                return Ok(self.not_set_up(
+                    "no right code was entered",
+                    "None of these was its code. The phone's clock must be right. Nothing was set up; please try again.",
+                ));
+            }
+        };
+        if self.ports.talk.ask(&backup_codes(&draft), Echo::Hidden).is_err() {
+            return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT));
+        }
+        let at = (self.ports.clock)().wall;
+        let confirmed = Confirmed { draft: &draft, step, at };
+        if !self.ports.vault.open()?.enroll(&person, &confirmed)? {
+            return Ok(self.not_set_up(
+                "it was set up meanwhile",
+                "It was set up for you meanwhile. Please sign in again.",
+            ));
+        }
+        self.changed(Action::Enroll, None);
+        Ok(Ending::Accept(Record { todo: None, ..record.clone() }))
+    }
+
+    /// What was true in the auth phase need not be so any more.
+    fn still_to_enroll(&mut self) -> Result<Option<Enroll>, Stop> {
+        let now = self.now();
+        let mut asked = Asked::new(self.ports.directory, self.request.user);
+        let terms = choose(self.policy, self.request, &mut asked, now)?.0;
+        let (_, demand) =
+            Read::of(&terms, self.request, now).demand(self.ports.directory, self.ports.vault, asked)?;
+        Ok(match demand {
+            Demand::Enroll(enroll) => Some(enroll),
+            _ => None,
+        })
+    }
+
+    /// Shows what goes into the phone, and waits for its first code. It confirms that the secret was read right; whoever guesses it has
+    /// gained nothing that she did not have.
+    fn first_code(&mut self, person: &Person, draft: &Draft) -> Result<u64, NoCode> {
+        let parameters = Parameters::COMMON;
+        let authenticator = Authenticator {
+            id: AuthenticatorId(0),
+            parameters,
+            secret: draft.secret.clone(),
+            last_step: None,
+        };
+        let mut prompt = what_to_scan(&(self.ports.issuer)(), person, &draft.secret);
+        for _ in 0..TRIES {
+            let entered = self.ports.talk.ask(&prompt, self.request.echo).map_err(|_| NoCode::TalkFailed)?;
+            let code = match &entered {
+                Entered::Text(text) if text.is_empty() => return Err(NoCode::Empty),
+                // A service that gives the password to every question.
+                Entered::PasswordAgain => return Err(NoCode::TalkFailed),
+                Entered::Text(text) => digits(text),
+            };
+            if let Match::Step(step) = authenticator.judge(&code, (self.ports.clock)().wall) {
+                return Ok(step);
+            }
+            prompt = Zeroizing::new("That is not its code. The code that it shows now: ".to_owned());
+        }
+        Err(NoCode::Wrong)
+    }
+
+    fn not_set_up(&mut self, cause: &'static str, text: &str) -> Ending {
+        self.ports.talk.tell(text);
+        self.tell_log(Reason::NotSetUp { cause }, Ending::Refuse)
+    }
+}
+
+const HERE_IT_CANNOT: &str = "Two-step verification must be set up first, and that cannot be done here. Sign in with ssh \
+                              (-o PreferredAuthentications=keyboard-interactive) or at a console, or ask your administrator.";
+
+enum NoCode {
+    TalkFailed,
+    Empty,
+    Wrong,
+}
+
+fn digits(entered: &Secret) -> Zeroizing<String> {
+    let mut code = Zeroizing::new(String::with_capacity(entered.expose().len()));
+    code.extend(
+        entered.expose().iter().filter(|byte| !byte.is_ascii_whitespace()).map(|byte| char::from(*byte)),
+    );
+    code
+}
+
+fn what_to_scan(issuer: &str, person: &Person, secret: &Secret) -> Zeroizing<String> {
+    let base32 = totp::base32(secret);
+    let uri = key_uri::uri(issuer, person.name.as_str(), &base32, Parameters::COMMON);
+    let qr = key_uri::qr_without_colours(&uri).unwrap_or_default();
+    // Its room is made at once: a string that grows leaves copies of itself behind.
+    let mut text = Zeroizing::new(String::with_capacity(qr.len() + 1_024));
+    // Writing to a String cannot fail.
+    let _ = write!(
+        *text,
+        "\nTwo-step verification is needed here: a code from your phone after your password.\n\
+         Scan this with an authenticator app, or type the key into it:\n\n{}\n{}\n\n\
+         The code that it shows now: ",
+        *qr,
+        *grouped(&base32)
+    );
+    text
+}
+
+/// In groups of four, as people type it.
+fn grouped(base32: &str) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(base32.len() * 2));
+    for (at, letter) in base32.chars().enumerate() {
+        if at > 0 && at % 4 == 0 {
+            text.push(' ');
+        }
+        text.push(letter);
+    }
+    text
+}
+
+fn backup_codes(draft: &Draft) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(1_024));
+    text.push_str(
+        "\nThese backup codes are for a day without the phone. Each works once. Write them down now:\n\n",
+    );
+    for code in &draft.backup_codes {
+        text.push_str("    ");
+        text.push_str(&code.grouped());
+        text.push('\n');
+    }
+    text.push_str("\nThey are not shown again. Press Enter when you have them: ");
+    text
+}

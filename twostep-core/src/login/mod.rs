@@ -1,0 +1,379 @@
+//! A whole login, over the [`crate::ports`]: resolve the name, read the store, decide, ask, judge, tell.
+//!
+//! Every path ends in one [`Ending`] and has written exactly one line to the log by then. The store is open only while it is
+//! read or written, never while somebody is asked something.
+
+mod account;
+mod app;
+mod enroll;
+mod prompt;
+mod terms;
+mod texts;
+
+pub use terms::{Judged, demand};
+pub use texts::UNAVAILABLE_TEXT;
+
+use crate::account::EnrollmentId;
+use crate::attempt::{ServiceClass, Source};
+use crate::decide::{Demand, Enroll, Terms};
+use crate::device::{Device, Fingerprint};
+use crate::event::{Ending as Result_, Event, Reason};
+use crate::memory_hard::HashError;
+use crate::name::{ServiceName, UserName};
+use crate::policy::Policy;
+use crate::ports::{Audit, Completion, Conversation, Directory, Unavailable, Vault};
+use crate::protocol::{Echo, Mode};
+use crate::time::{Now, UnixTime};
+use std::time::Duration;
+use terms::Asked;
+
+/// The prompt for a code, unless the module's line says otherwise. Stable: programs match on it.
+pub const CODE_PROMPT: &str = "Verification code: ";
+/// The prompt on app services, unless the module's line says otherwise.
+pub const PASSWORD_PROMPT: &str = "Password: ";
+/// The prompt for password and code in one, unless the module's line says otherwise.
+pub const ONE_PROMPT: &str = "Password and verification code: ";
+
+/// What a login works with.
+pub struct Ports<'a> {
+    /// NSS.
+    pub directory: &'a dyn Directory,
+    /// The store.
+    pub vault: &'a mut dyn Vault,
+    /// Whoever signs in.
+    pub talk: &'a mut dyn Conversation,
+    /// The log.
+    pub audit: &'a dyn Audit,
+    /// The clock, read whenever an answer is judged.
+    pub clock: &'a dyn Fn() -> Now,
+    /// What authenticator apps show beside the user's name.
+    pub issuer: &'a dyn Fn() -> String,
+}
+
+/// What the service says of the login.
+#[derive(Clone, Debug)]
+pub struct Request<'a> {
+    /// The name, raw as PAM has it.
+    pub user: &'a str,
+    /// The service.
+    pub service: ServiceName,
+    /// How the module's line works.
+    pub mode: Mode,
+    /// Where from.
+    pub source: Source,
+    /// PAM_TTY.
+    pub tty: Option<&'a str>,
+    /// The prompt; the usual one unless given.
+    pub prompt: Option<&'a str>,
+    /// Whether a code is shown while it is typed.
+    pub echo: Echo,
+    /// The ssh key that the service has seen.
+    pub key: Option<Fingerprint>,
+    /// Whether what the service says of the modules beside ours counts.
+    pub word: Word,
+}
+
+/// Whether it counts when a service says that the modules beside ours are content: that the password was right.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Word {
+    /// It does: the service is root, and could do what it likes anyway.
+    Counts,
+    /// It does not: it may be a program of the very user's.
+    Doubted,
+}
+
+impl Request<'_> {
+    /// Whether the service has already seen a key of this user's (the `after-key` line): who is not enrolled needs no more then.
+    fn key_seen(&self) -> bool {
+        self.mode == Mode::AfterKey
+    }
+}
+
+/// How a phase ends.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Let in; the record goes on the handle, for the account phase.
+    Accept(Record),
+    /// None of our business. With a record, the account phase need not look again.
+    Ignore(Option<Record>),
+    /// Refused.
+    Refuse,
+    /// Refused: NSS does not know the user.
+    UserUnknown,
+    /// Refused: the service could not ask.
+    TalkFailed,
+    /// No verdict: refused.
+    Unavailable,
+}
+
+/// What the auth phase leaves for the account phase of the same login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Who gave proof; none for a name that NSS does not know.
+    pub user: Option<UserName>,
+    /// The name as PAM had it then.
+    pub raw: String,
+    /// What kind of service it was.
+    pub class: ServiceClass,
+    /// What was proven.
+    pub proof: Proof,
+    /// What the account phase has to do, if anything.
+    pub todo: Option<Todo>,
+}
+
+/// What the auth phase has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// A code or backup code.
+    Code,
+    /// A device that was trusted not to need a code.
+    Device,
+    /// An app password.
+    AppPassword,
+    /// A key of somebody who is not enrolled.
+    Key,
+    /// Nothing; the policy demands nothing.
+    None,
+}
+
+/// What is left to the account phase. Nothing of it is done where that phase is not reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Todo {
+    /// Something is written, asked or told.
+    Complete(Complete),
+    /// Two-step is set up.
+    Enroll(Enroll),
+    /// She is told from when on she needs two-step, which she cannot set up here.
+    Announce(UnixTime),
+}
+
+/// What is left of a login with a code, or with a device that stands for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Complete {
+    /// What is written.
+    pub completion: Completion,
+    /// The device that could be trusted, and for how long.
+    pub offer: Option<(Device, Duration)>,
+    /// How many backup codes are left, where one was used.
+    pub backup_codes_left: Option<usize>,
+}
+
+impl Complete {
+    /// Nothing as yet.
+    fn of(enrollment: EnrollmentId) -> Self {
+        let completion = Completion { enrollment, activates: false, makes_known: None, trusts: None };
+        Self { completion, offer: None, backup_codes_left: None }
+    }
+}
+
+impl Record {
+    /// How the account phase ends for the user who left this record, where nothing remains to be done.
+    pub fn settles(&self, raw: &str) -> Option<Ending> {
+        (self.todo.is_none() && self.raw == raw).then(|| self.ending())
+    }
+
+    fn ending(&self) -> Ending {
+        match self.proof {
+            Proof::Code | Proof::Device | Proof::Key => Ending::Accept(self.clone()),
+            // Whether the account is expired is for the modules after us, which know this user.
+            Proof::AppPassword | Proof::None => Ending::Ignore(None),
+        }
+    }
+}
+
+/// The auth phase.
+pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Ending {
+    let mut login = Login::new(ports, policy, request, None);
+    match login.authenticate() {
+        Ok((reason, ending)) => login.tell_log(reason, ending),
+        Err(stop) => login.stop(stop),
+    }
+}
+
+/// What the configuration decides by itself, in either phase: whoever asks the broker for the rest need not ask it then. The broker may
+/// be gone; an exemption holds. The vault of `ports` is not opened.
+pub fn settle(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Settled {
+    let mut login = Login::new(ports, policy, request, None);
+    match login.settle() {
+        Ok(Some((reason, ending))) => Settled::Ended(Box::new(login.tell_log(reason, ending))),
+        Ok(None) => Settled::Open(login.class),
+        Err(stop) => Settled::Ended(Box::new(login.stop(stop))),
+    }
+}
+
+/// What is left after [`settle`].
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing.
+    Ended(Box<Ending>),
+    /// All, on a service of this class.
+    Open(ServiceClass),
+}
+
+/// The account phase of a login that left a record in the auth phase.
+pub fn account_with_record(
+    ports: &mut Ports<'_>,
+    policy: &Policy,
+    request: &Request<'_>,
+    record: &Record,
+) -> Ending {
+    let mut login = Login::new(ports, policy, request, record.user.clone());
+    login.class = record.class;
+    match login.account_with_record(record) {
+        Ok(ending) => ending,
+        Err(stop) => login.stop(stop),
+    }
+}
+
+/// The account phase of a login that the service accepted for a key alone.
+pub fn account_after_key(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Ending {
+    let mut login = Login::new(ports, policy, request, None);
+    match login.account_after_key() {
+        Ok((reason, ending)) => login.tell_log(reason, ending),
+        Err(stop) => login.stop(stop),
+    }
+}
+
+/// A login that ends without a verdict of [`crate::decide`] or [`crate::verify`].
+pub(crate) struct Stop(pub(crate) Reason);
+
+impl From<Unavailable> for Stop {
+    fn from(unavailable: Unavailable) -> Self {
+        Self(unavailable.into())
+    }
+}
+
+impl From<HashError> for Stop {
+    fn from(error: HashError) -> Self {
+        let cause = match error {
+            HashError::Memory => "no memory for Argon2id",
+            HashError::Parameters => "a stored hash has impossible parameters: the store is damaged",
+            HashError::Entropy => "the kernel gives no randomness",
+        };
+        Self(Reason::Hash { cause: cause.to_owned() })
+    }
+}
+
+struct Login<'a, 'p, 'r> {
+    ports: &'a mut Ports<'p>,
+    policy: &'a Policy,
+    request: &'a Request<'r>,
+    /// Known once the name is resolved; for the log.
+    user: Option<UserName>,
+    /// What kind of service it is: by the module's line and the configuration's list, until a rule says otherwise.
+    class: ServiceClass,
+    /// Whether whoever is refused is told nothing, since that would tell strangers who is enrolled.
+    veiled: bool,
+}
+
+type Verdict = Result<(Reason, Ending), Stop>;
+
+impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
+    fn new(
+        ports: &'a mut Ports<'p>,
+        policy: &'a Policy,
+        request: &'a Request<'r>,
+        user: Option<UserName>,
+    ) -> Self {
+        // Without a rule it cannot be at odds with the line.
+        let class = Terms::of(policy, None, request.mode, &request.service)
+            .map_or(ServiceClass::Interactive, |terms| terms.class);
+        Self { ports, policy, request, user, class, veiled: false }
+    }
+
+    fn authenticate(&mut self) -> Verdict {
+        let now = self.now();
+        let mut asked = Asked::new(self.ports.directory, self.request.user);
+        let chosen = terms::choose(self.policy, self.request, &mut asked, now);
+        self.user = asked.user();
+        let terms = chosen?.0;
+        self.class = terms.class;
+        match terms.class {
+            ServiceClass::Interactive => self.prompt(&terms, asked),
+            ServiceClass::App => self.app(&terms, asked),
+        }
+    }
+
+    fn settle(&mut self) -> Result<Option<(Reason, Ending)>, Stop> {
+        let (now, mut asked) = (self.now(), Asked::new(self.ports.directory, self.request.user));
+        let chosen = terms::choose(self.policy, self.request, &mut asked, now);
+        self.user = asked.user();
+        let terms = chosen?.0;
+        self.class = terms.class;
+        Ok(match terms.settled() {
+            Some(Demand::Nothing(aside)) => Some(self.stand_aside(aside.why.reason.clone(), None)),
+            Some(Demand::Deny(why)) => Some(self.refuse(why.reason.clone())),
+            Some(_) | None => None,
+        })
+    }
+
+    /// The time by which the configuration is judged: it was not written later than now, whatever the clock says.
+    fn now(&self) -> UnixTime {
+        (self.ports.clock)().wall.max(self.policy.written)
+    }
+
+    /// None of our business, but for a key that was seen: who needs no code needs no password then either.
+    fn stand_aside(&self, reason: Reason, todo: Option<Todo>) -> (Reason, Ending) {
+        let proof = if self.request.key_seen() { Proof::Key } else { Proof::None };
+        let record = self.record(proof, todo);
+        if self.request.key_seen() {
+            return (Reason::Key, Ending::Accept(record));
+        }
+        (reason, Ending::Ignore(Some(record)))
+    }
+
+    fn record(&self, proof: Proof, todo: Option<Todo>) -> Record {
+        let (user, raw) = (self.user.clone(), self.request.user.to_owned());
+        Record { user, raw, class: self.class, proof, todo }
+    }
+
+    fn refuse(&mut self, reason: Reason) -> (Reason, Ending) {
+        if self.class == ServiceClass::Interactive
+            && !self.veiled
+            && let Some(text) = texts::refusal(&reason)
+        {
+            self.ports.talk.tell(&text);
+        }
+        let ending = match reason {
+            Reason::UserUnknown | Reason::NameSpelling if !self.veiled => Ending::UserUnknown,
+            _ => Ending::Refuse,
+        };
+        (reason, ending)
+    }
+
+    fn stop(&mut self, Stop(reason): Stop) -> Ending {
+        let ending = match reason {
+            Reason::Conversation => Ending::TalkFailed,
+            Reason::NameSpelling => Ending::UserUnknown,
+            _ if reason.ending() == Result_::Refused => Ending::Refuse,
+            _ => Ending::Unavailable,
+        };
+        if ending == Ending::Unavailable && self.class == ServiceClass::Interactive {
+            self.ports.talk.tell(UNAVAILABLE_TEXT);
+        }
+        self.tell_log(reason, ending)
+    }
+
+    fn tell_log(&self, reason: Reason, ending: Ending) -> Ending {
+        self.log(reason);
+        ending
+    }
+
+    fn log(&self, reason: Reason) {
+        self.ports.audit.record(&Event {
+            reason,
+            user: self.user.clone(),
+            service: Some(self.request.service.clone()),
+            source: Some(self.request.source.clone()),
+        });
+    }
+}
+
+fn internal(cause: &str) -> Stop {
+    Stop(Reason::Internal { cause: cause.to_owned() })
+}
+
+#[cfg(test)]
+mod tests;

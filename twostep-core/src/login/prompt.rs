@@ -1,0 +1,196 @@
+//! The auth phase of interactive services: a code.
+
+use super::terms::{Asked, Read};
+use super::{
+    CODE_PROMPT, Complete, Ending, Login, ONE_PROMPT, Proof, Result_, Stop, Todo, Verdict, internal, texts,
+};
+use crate::account::EnrollmentId;
+use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
+use crate::device::Device;
+use crate::event::Reason;
+use crate::policy::SELF_SERVICE;
+use crate::ports::Trusting;
+use crate::protocol::Mode;
+use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
+
+/// What was entered.
+struct Given {
+    answer: Answer,
+    /// How long the whole was, password and code, where both came in one.
+    in_one: Option<usize>,
+}
+
+impl Login<'_, '_, '_> {
+    pub(super) fn prompt(&mut self, terms: &Terms, asked: Asked<'_>) -> Verdict {
+        if let Some(settled) = terms.settled() {
+            return self.without_a_code(settled.clone());
+        }
+        // Whoever has shown a key is no stranger.
+        self.veiled = self.policy.interactive.ask_everyone
+            && !self.request.key_seen()
+            && self.request.service.as_str() != SELF_SERVICE;
+        // A client that can send one string only is asked for it whoever it is for.
+        let given = if self.request.mode == Mode::OnePrompt { Some(self.enter()?) } else { None };
+        let demand = self.read(terms, asked)?;
+        match demand {
+            Demand::Code(wanted) => self.code(terms, &wanted, given),
+            Demand::AppPassword(_) => Err(internal("an app password demanded at a prompt")),
+            demand => {
+                if self.veiled {
+                    self.judge_nothing(given)?;
+                }
+                self.without_a_code(demand)
+            }
+        }
+    }
+
+    fn read(&mut self, terms: &Terms, asked: Asked<'_>) -> Result<Demand, Stop> {
+        let at = self.now();
+        let read = Read { veiled: self.veiled, ..Read::of(terms, self.request, at) };
+        let (user, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
+        self.user = user;
+        Ok(demand)
+    }
+
+    fn without_a_code(&mut self, demand: Demand) -> Verdict {
+        match demand {
+            Demand::Nothing(aside) => {
+                Ok(self.stand_aside(aside.why.reason, aside.denied_from.map(Todo::Announce)))
+            }
+            Demand::Enroll(enroll) => {
+                Ok(self.stand_aside(Reason::ToEnroll { by: enroll.by }, Some(Todo::Enroll(enroll))))
+            }
+            Demand::Deny(why) => Ok(self.refuse(why.reason)),
+            Demand::Code(_) | Demand::AppPassword(_) => Err(internal("a code is demanded after all")),
+        }
+    }
+
+    /// Asks for a code, if that was not done yet, and takes as much trouble over it as over a wrong one.
+    fn judge_nothing(&mut self, given: Option<Given>) -> Result<(), Stop> {
+        let given = given.map_or_else(|| self.enter(), Ok)?;
+        if given.answer.refused_unseen().is_none() {
+            let now = (self.ports.clock)();
+            self.ports.vault.open()?.pretend(&self.request.source, given.answer.kind(), &now)?;
+        }
+        Ok(())
+    }
+
+    fn enter(&mut self) -> Result<Given, Stop> {
+        let failed = |_| Stop(Reason::Conversation);
+        if self.request.mode == Mode::OnePrompt {
+            let sent = self.ports.talk.password(self.request.prompt.unwrap_or(ONE_PROMPT)).map_err(failed)?;
+            return Ok(Given { answer: verify::sort_tail(&sent), in_one: Some(sent.expose().len()) });
+        }
+        let prompt = self.request.prompt.unwrap_or(CODE_PROMPT);
+        let entered = self.ports.talk.ask(prompt, self.request.echo).map_err(failed)?;
+        Ok(Given { answer: verify::sort(&entered), in_one: None })
+    }
+
+    fn code(&mut self, terms: &Terms, wanted: &Wanted, given: Option<Given>) -> Verdict {
+        if let Some(trust) = &wanted.trust
+            && let Some(trusted) = self.trusted(wanted.enrollment, trust)?
+        {
+            return Ok(trusted);
+        }
+        let pending = matches!(wanted.otherwise, Otherwise::AsUnenrolled(_));
+        if pending && !self.veiled && given.is_none() {
+            let goes_on = matches!(wanted.otherwise, Otherwise::AsUnenrolled(Unless::GoOn(_)));
+            self.ports.talk.tell(if goes_on { texts::PENDING } else { texts::PENDING_ENTER });
+        }
+        let Given { answer, in_one } = given.map_or_else(|| self.enter(), Ok)?;
+        if let (Answer::Empty, true) = (&answer, pending) {
+            return self.nothing_entered(terms);
+        }
+        if let Some(reason) = answer.refused_unseen() {
+            return Ok(self.refuse(reason));
+        }
+        let outcome = self.judge(wanted.enrollment, &answer)?;
+        if outcome.reason.ending() != Result_::Accepted {
+            return Ok(self.refuse(outcome.reason));
+        }
+        let mut complete = self.completion(wanted, &outcome);
+        complete.completion.activates = pending;
+        let todo = (complete != Complete::of(wanted.enrollment) || outcome.untold() > 0)
+            .then_some(Todo::Complete(complete));
+        let record = self.record(Proof::Code, todo);
+        Ok(match in_one {
+            None => (outcome.reason, Ending::Accept(record)),
+            // The password is the next module's: whatever the control of our line is, a right code alone does not let in.
+            Some(length) => {
+                let password = length.saturating_sub(outcome.code_length);
+                self.ports.talk.hand_on(password).map_err(|_| Stop(Reason::Conversation))?;
+                (outcome.reason, Ending::Ignore(Some(record)))
+            }
+        })
+    }
+
+    fn completion(&self, wanted: &Wanted, outcome: &CodeOutcome) -> Complete {
+        let mut complete = Complete::of(wanted.enrollment);
+        if outcome.rest.as_ref().is_some_and(|rest| rest.makes_known) {
+            complete.completion.makes_known = Some(self.request.source.clone());
+        }
+        match &outcome.reason {
+            Reason::BackupCode { left } => complete.backup_codes_left = Some(*left),
+            // Whoever has lost the phone does not trust devices.
+            Reason::Code { .. } => complete.offer = wanted.trust.as_ref().and_then(|trust| self.offer(trust)),
+            _ => {}
+        }
+        complete
+    }
+
+    fn offer(&self, trust: &Trust) -> Option<(Device, std::time::Duration)> {
+        Some((self.device(trust)?, trust.lifetime))
+    }
+
+    fn device(&self, trust: &Trust) -> Option<Device> {
+        Device::of(&trust.kinds, self.request.key.as_ref(), &self.request.source)
+    }
+
+    /// Whether this login needs no code, coming from a device that was trusted.
+    fn trusted(&mut self, enrollment: EnrollmentId, trust: &Trust) -> Result<Option<(Reason, Ending)>, Stop> {
+        let Some(device) = self.device(trust) else { return Ok(None) };
+        let now = (self.ports.clock)();
+        let at = Trusting { service: &self.request.service, device: &device, at_most: trust.lifetime };
+        let Some(trusted) = self.ports.vault.open()?.trusted(enrollment, &at, &now)? else { return Ok(None) };
+        let todo = (trusted.untold > 0).then(|| Todo::Complete(Complete::of(enrollment)));
+        let reason = Reason::TrustedDevice { device: device.to_string() };
+        let record = self.record(Proof::Device, todo);
+        Ok(Some((reason, Ending::Accept(record))))
+    }
+
+    /// A pending user has entered nothing: she is as if unenrolled, unless she became active while the prompt stood.
+    fn nothing_entered(&mut self, terms: &Terms) -> Verdict {
+        let asked = Asked::new(self.ports.directory, self.request.user);
+        match self.read(terms, asked)? {
+            Demand::Code(Wanted { otherwise: Otherwise::AsUnenrolled(unless), .. }) => Ok(match unless {
+                Unless::GoOn(_) => self.stand_aside(Reason::PendingSkipped, None),
+                Unless::Refuse(_) => self.refuse(Reason::NotEnrolledDenied),
+            }),
+            Demand::Code(_) | Demand::AppPassword(_) => Ok(self.refuse(Reason::Empty)),
+            demand => self.without_a_code(demand),
+        }
+    }
+
+    fn judge(&mut self, enrollment: EnrollmentId, answer: &Answer) -> Result<CodeOutcome, Stop> {
+        let now = (self.ports.clock)();
+        let mut hash_error = None;
+        let mut judge = |credentials: Option<&_>| {
+            verify::verify(answer, credentials, &now).unwrap_or_else(|error| {
+                hash_error = Some(error);
+                CodeOutcome { changes: Changes::default(), ..CodeOutcome::refused(Reason::CodeWrong) }
+            })
+        };
+        let source = &self.request.source;
+        let outcome = self.ports.vault.open()?.judge(enrollment, source, answer.kind(), &now, &mut judge)?;
+        match hash_error {
+            Some(error) => Err(error.into()),
+            None => Ok(outcome),
+        }
+    }
+}
+
+impl CodeOutcome {
+    fn untold(&self) -> u32 {
+        self.rest.as_ref().map_or(0, |Rest { untold, .. }| *untold)
+    }
+}

@@ -1,0 +1,167 @@
+//! Which rule holds for a login, what NSS and the store say of whoever signs in, and what is demanded.
+
+use super::{Request, Stop};
+use crate::account::Account;
+use crate::attempt::{Attempt, ServiceClass};
+use crate::decide::{Demand, Terms, decide};
+use crate::event::Reason;
+use crate::name::UserName;
+use crate::policy::{Policy, SELF_SERVICE};
+use crate::ports::{Directory, Vault};
+use crate::rule::{self, Inquiry, Rule, Scene};
+use crate::time::UnixTime;
+use crate::who::{Facts, Resolved, resolve};
+
+/// What the policy demands of an attempt, and by what.
+#[derive(Debug)]
+pub struct Judged<'p> {
+    /// The canonical name, where there is one.
+    pub user: Option<UserName>,
+    /// The rule that matches.
+    pub rule: Option<&'p Rule>,
+    /// What kind of service it is.
+    pub class: ServiceClass,
+    /// What is demanded.
+    pub demand: Demand,
+}
+
+/// What the policy demands of this attempt: the same reading and deciding as in a login, without asking anybody.
+///
+/// # Errors
+/// The reason why that cannot be told: NSS or the store failed, or the rule is at odds with the module's line.
+pub fn demand<'p>(
+    directory: &dyn Directory,
+    vault: &mut dyn Vault,
+    policy: &'p Policy,
+    request: &Request<'_>,
+    now: UnixTime,
+) -> Result<Judged<'p>, Reason> {
+    let mut asked = Asked::new(directory, request.user);
+    let now = now.max(policy.written);
+    let (terms, rule) = choose(policy, request, &mut asked, now).map_err(|stop| stop.0)?;
+    let judged = |user, demand| Judged { user, rule, class: terms.class, demand };
+    if let Some(demand) = terms.settled() {
+        return Ok(judged(asked.user(), demand.clone()));
+    }
+    let read = Read::of(&terms, request, now);
+    let (user, demand) = read.demand(directory, vault, asked).map_err(|stop| stop.0)?;
+    Ok(judged(user, demand))
+}
+
+/// The rule that matches, and what follows from it.
+pub(super) fn choose<'p>(
+    policy: &'p Policy,
+    request: &Request<'_>,
+    asked: &mut Asked<'_>,
+    at: UnixTime,
+) -> Result<(Terms, Option<&'p Rule>), Stop> {
+    let Request { service, source, tty, .. } = request;
+    let rule = if service.as_str() == SELF_SERVICE {
+        None
+    } else {
+        rule::choose(&policy.rules, &Scene { service, tty: *tty, source, at }, asked)?
+    };
+    let terms = Terms::of(policy, rule, request.mode, service).map_err(Stop)?;
+    Ok((terms, rule))
+}
+
+/// A name that NSS is asked about no earlier than somebody wants to know, and once.
+pub(super) struct Asked<'d> {
+    directory: &'d dyn Directory,
+    raw: &'d str,
+    resolved: Option<Resolved>,
+}
+
+impl<'d> Asked<'d> {
+    pub(super) fn new(directory: &'d dyn Directory, raw: &'d str) -> Self {
+        Self { directory, raw, resolved: None }
+    }
+
+    pub(super) fn resolve(&mut self) -> Result<&Resolved, Stop> {
+        if self.resolved.is_none() {
+            self.resolved = Some(resolve(self.directory, self.raw)?);
+        }
+        self.resolved.as_ref().ok_or_else(|| super::internal("a name that was resolved is not there"))
+    }
+
+    pub(super) fn into_resolved(mut self) -> Result<Resolved, Stop> {
+        match self.resolved.take() {
+            Some(resolved) => Ok(resolved),
+            None => resolve(self.directory, self.raw),
+        }
+    }
+
+    /// The canonical name, as far as it is known by now.
+    pub(super) fn user(&self) -> Option<UserName> {
+        self.resolved.as_ref().and_then(Resolved::user).cloned()
+    }
+
+    /// The canonical name, for a rule. Whoever would be somebody if only the name were written plainly is not passed off as nobody: a
+    /// rule that refuses could be dodged so.
+    fn name(&mut self) -> Result<Option<UserName>, Stop> {
+        match self.resolve()? {
+            Resolved::Known(person) => Ok(Some(person.name.clone())),
+            Resolved::Strange { plain: Some(_), .. } => Err(Stop(Reason::NameSpelling)),
+            Resolved::Strange { plain: None, .. } | Resolved::Unusable => Ok(None),
+        }
+    }
+}
+
+impl Inquiry for Asked<'_> {
+    type Error = Stop;
+
+    fn is_any_of(&mut self, users: &[UserName]) -> Result<bool, Stop> {
+        Ok(self.name()?.is_some_and(|name| users.contains(&name)))
+    }
+
+    fn is_member_of(&mut self, groups: &[String]) -> Result<bool, Stop> {
+        match self.name()? {
+            Some(name) => self
+                .directory
+                .is_member(&name, groups)
+                .map_err(|failed| Stop(Reason::Nss { cause: failed.0 })),
+            None => Ok(false),
+        }
+    }
+}
+
+/// A reading of NSS and store that ends in a demand.
+pub(super) struct Read<'t> {
+    pub(super) terms: &'t Terms,
+    pub(super) at: UnixTime,
+    /// Whether the store is read for names that strangers make up too, so that they cost the same.
+    pub(super) veiled: bool,
+    pub(super) request: &'t Request<'t>,
+}
+
+impl<'t> Read<'t> {
+    pub(super) fn of(terms: &'t Terms, request: &'t Request<'t>, at: UnixTime) -> Self {
+        Self { terms, at, veiled: false, request }
+    }
+
+    pub(super) fn demand(
+        &self,
+        directory: &dyn Directory,
+        vault: &mut dyn Vault,
+        asked: Asked<'_>,
+    ) -> Result<(Option<UserName>, Demand), Stop> {
+        let resolved = asked.into_resolved()?;
+        if let (Some(unlisted), ServiceClass::Interactive, false) =
+            (resolved.unlisted(), self.terms.class, self.veiled)
+        {
+            // Refused whatever the store says, so that it is not opened for names that strangers make up.
+            return Ok((None, self.decide(None, &Account::NotInNss(unlisted))));
+        }
+        // Read and closed again before NSS is asked anything more: a directory that hangs must not hold the store's lock.
+        let facts = Facts::read(&mut *vault.open()?, &resolved)?;
+        let account = facts.account(directory, &resolved)?;
+        let user = resolved.into_user();
+        let demand = self.decide(user.clone(), &account);
+        Ok((user, demand))
+    }
+
+    pub(super) fn decide(&self, user: Option<UserName>, account: &Account) -> Demand {
+        let (service, source) = (self.request.service.clone(), self.request.source.clone());
+        decide(self.terms, &Attempt { user, service, source, at: self.at }, account)
+    }
+}

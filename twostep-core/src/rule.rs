@@ -1,0 +1,205 @@
+//! `[[rule]]`: the first one that matches a login decides what the rest of the configuration leaves open.
+//!
+//! A rule is asked about from its cheapest condition to its dearest. Whatever needs NSS comes last, and not before all else matches, so
+//! that a rule that names a service alone is decided from the configuration alone.
+
+use crate::attempt::Source;
+use crate::device::DeviceKind;
+use crate::name::{ServiceName, UserName};
+use crate::policy::{Origin, Setting};
+use crate::schedule::Schedule;
+use crate::time::UnixTime;
+use ipnet::IpNet;
+use std::time::Duration;
+
+/// One rule. A condition that is not there is met by everything; one that is there is met by any one of its entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rule {
+    /// Its line.
+    pub origin: Origin,
+    /// PAM services.
+    pub services: Option<Vec<Glob>>,
+    /// Terminals, without `/dev/`.
+    pub ttys: Option<Vec<Glob>>,
+    /// Networks. What comes from no address that is known is in none.
+    pub networks: Option<Vec<IpNet>>,
+    /// Users, by their canonical names.
+    pub users: Option<Vec<UserName>>,
+    /// Groups, by NSS. A group that does not exist has nobody.
+    pub groups: Option<Vec<String>>,
+    /// What is demanded.
+    pub demand: Option<Setting<Demanded>>,
+    /// What happens to the unenrolled.
+    pub unenrolled: Option<Setting<Schedule>>,
+    /// What can be trusted not to need a code.
+    pub trust: Option<Setting<Vec<DeviceKind>>>,
+    /// When it ends to be there.
+    pub until: Option<UnixTime>,
+    /// Why it is there.
+    pub reason: Option<String>,
+    /// Who answers for it.
+    pub owner: Option<String>,
+}
+
+/// What a rule demands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Demanded {
+    /// A code.
+    Code,
+    /// An app password.
+    AppPassword,
+    /// Nothing: an exemption.
+    Nothing,
+    /// What nobody has.
+    Deny,
+}
+
+impl Demanded {
+    /// Every value with its word.
+    pub const WORDS: [(&'static str, Self); 4] = [
+        ("code", Self::Code),
+        ("app-password", Self::AppPassword),
+        ("nothing", Self::Nothing),
+        ("deny", Self::Deny),
+    ];
+}
+
+/// A pattern: `*` stands for any number of characters, `?` for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glob(String);
+
+impl Glob {
+    /// A pattern; every text is one.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+
+    /// Whether the whole text is what the pattern stands for.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        let (pattern, text) = (self.0.as_bytes(), text.as_bytes());
+        let (mut at, mut read) = (0, 0);
+        // Where the last star stood, and how much of the text it stands for so far: nothing before it need ever be looked at again.
+        let mut star: Option<(usize, usize)> = None;
+        while let Some(byte) = text.get(read) {
+            match (pattern.get(at), star) {
+                (Some(b'*'), _) => {
+                    star = Some((at, read));
+                    at += 1;
+                }
+                (Some(b'?'), _) => (at, read) = (at + 1, read + 1),
+                (Some(wanted), _) if wanted == byte => (at, read) = (at + 1, read + 1),
+                (_, Some((place, from))) => {
+                    star = Some((place, from + 1));
+                    (at, read) = (place + 1, from + 1);
+                }
+                (_, None) => return false,
+            }
+        }
+        pattern.iter().skip(at).all(|byte| *byte == b'*')
+    }
+}
+
+/// A login, as far as rules ask about it without NSS.
+#[derive(Clone, Copy, Debug)]
+pub struct Scene<'a> {
+    /// The service.
+    pub service: &'a ServiceName,
+    /// PAM_TTY.
+    pub tty: Option<&'a str>,
+    /// Where from.
+    pub source: &'a Source,
+    /// When.
+    pub at: UnixTime,
+}
+
+/// What rules ask NSS about who signs in.
+pub trait Inquiry {
+    /// Why there is no answer.
+    type Error;
+
+    /// Whether it is one of these. Nobody whom NSS does not know is.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn is_any_of(&mut self, users: &[UserName]) -> Result<bool, Self::Error>;
+
+    /// Whether it is a member of one of these groups.
+    ///
+    /// # Errors
+    /// When that cannot be told.
+    fn is_member_of(&mut self, groups: &[String]) -> Result<bool, Self::Error>;
+}
+
+/// The first rule that matches.
+///
+/// # Errors
+/// When the inquiry fails: the rule that was asked about, or another one after it, could be the one.
+pub fn choose<'r, I: Inquiry>(
+    rules: &'r [Rule],
+    scene: &Scene<'_>,
+    inquiry: &mut I,
+) -> Result<Option<&'r Rule>, I::Error> {
+    for rule in rules {
+        if rule.matches(scene, inquiry)? {
+            return Ok(Some(rule));
+        }
+    }
+    Ok(None)
+}
+
+impl Rule {
+    fn matches<I: Inquiry>(&self, scene: &Scene<'_>, inquiry: &mut I) -> Result<bool, I::Error> {
+        let tty = scene.tty.map(|tty| tty.strip_prefix("/dev/").unwrap_or(tty));
+        let plainly = !self.is_over(scene.at)
+            && self.services.as_deref().is_none_or(|all| any(all, scene.service.as_str()))
+            && self.ttys.as_deref().is_none_or(|all| tty.is_some_and(|tty| any(all, tty)))
+            && self.networks.as_deref().is_none_or(|all| is_in(all, scene.source));
+        if !plainly {
+            return Ok(false);
+        }
+        if let Some(users) = &self.users
+            && !inquiry.is_any_of(users)?
+        {
+            return Ok(false);
+        }
+        match &self.groups {
+            Some(groups) => inquiry.is_member_of(groups),
+            None => Ok(true),
+        }
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn is_over(&self, at: UnixTime) -> bool {
+        self.until.is_some_and(|until| at >= until)
+    }
+
+    /// The last day, by UTC, on which it is there.
+    #[must_use]
+    pub fn last_day(&self) -> Option<String> {
+        self.until.map(|until| until.minus(Duration::from_secs(1)).date())
+    }
+
+    /// Whether it lets somebody in without a second step.
+    #[must_use]
+    pub fn is_exemption(&self) -> bool {
+        self.demand.as_ref().is_some_and(|demand| demand.value == Demanded::Nothing)
+    }
+}
+
+fn any(globs: &[Glob], text: &str) -> bool {
+    globs.iter().any(|glob| glob.matches(text))
+}
+
+fn is_in(networks: &[IpNet], source: &Source) -> bool {
+    match source {
+        Source::Address(address) => networks.iter().any(|network| network.contains(address)),
+        Source::Name(_) | Source::Local | Source::Caller(_) | Source::Unknown => false,
+    }
+}
+
+#[cfg(test)]
+#[path = "rule_tests.rs"]
+mod tests;

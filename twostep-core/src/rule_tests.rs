@@ -1,0 +1,143 @@
+use super::*;
+use std::cell::Cell;
+
+/// alice, who is of ops; counts what it is asked.
+struct Alice {
+    asked: Cell<u32>,
+    down: bool,
+}
+
+impl Alice {
+    fn answer(&self, yes: bool) -> Result<bool, ()> {
+        self.asked.set(self.asked.get() + 1);
+        if self.down { Err(()) } else { Ok(yes) }
+    }
+}
+
+impl Inquiry for Alice {
+    type Error = ();
+
+    fn is_any_of(&mut self, users: &[UserName]) -> Result<bool, ()> {
+        self.answer(users.iter().any(|user| user.as_str() == "alice"))
+    }
+
+    fn is_member_of(&mut self, groups: &[String]) -> Result<bool, ()> {
+        self.answer(groups.iter().any(|group| group == "ops"))
+    }
+}
+
+/// Which of these rules decides, by its line, and how often NSS was asked.
+fn decides(
+    text: &str,
+    service: &str,
+    tty: Option<&str>,
+    from: Option<&str>,
+    down: bool,
+) -> (Result<Option<usize>, ()>, u32) {
+    let policy = crate::config::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
+    let (service, source) = (ServiceName::parse(service).unwrap(), Source::from_items(from, tty));
+    let scene = Scene { service: &service, tty, source: &source, at: UnixTime(1_800_000_000) };
+    let mut alice = Alice { asked: Cell::new(0), down };
+    let chosen = choose(&policy.rules, &scene, &mut alice).map(|rule| {
+        rule.map(|rule| match rule.origin {
+            Origin::Line(line) => line,
+            other => panic!("{other:?}"),
+        })
+    });
+    (chosen, alice.asked.get())
+}
+
+#[test]
+fn a_glob_matches_the_whole_text() {
+    for (pattern, text, expected) in [
+        ("sshd", "sshd", true),
+        ("sshd", "sshd2", false),
+        ("ssh*", "sshd", true),
+        ("*", "", true),
+        ("", "", true),
+        ("", "x", false),
+        ("?", "", false),
+        ("tty?", "tty1", true),
+        ("tty?", "tty12", false),
+        ("*a*b", "xaxbxab", true),
+        ("*a*b", "xaxbxabx", false),
+        ("a**b", "ab", true),
+        ("*.example", "x.example", true),
+        ("[a]", "a", false),
+    ] {
+        assert_eq!(Glob::new(pattern).matches(text), expected, "{pattern} {text}");
+    }
+    // No pattern takes for ever.
+    assert!(!Glob::new(&format!("{}c", "a*".repeat(200))).matches(&format!("{}b", "a".repeat(5_000))));
+}
+
+#[test]
+fn the_first_rule_that_matches_decides() {
+    let text = "[[rule]]\nservice = \"cron\"\ndemand = \"nothing\"\n[[rule]]\nservice = [\"ssh*\"]\ndemand = \"code\"\n\
+                [[rule]]\ndemand = \"deny\"\n";
+    assert_eq!(decides(text, "cron", None, None, false).0, Ok(Some(1)));
+    assert_eq!(decides(text, "sshd", None, None, false).0, Ok(Some(4)));
+    assert_eq!(decides(text, "login", None, None, false).0, Ok(Some(7)));
+    assert_eq!(decides("", "login", None, None, false).0, Ok(None));
+}
+
+#[test]
+fn nss_is_asked_last_and_a_failure_of_it_chooses_nothing() {
+    let text = "[[rule]]\nservice = \"console\"\ndemand = \"nothing\"\n\
+                [[rule]]\nfrom = \"10.0.0.0/8\"\nuser = \"robot\"\ndemand = \"nothing\"\n\
+                [[rule]]\ngroup = [\"ops\"]\ndemand = \"code\"\n";
+    assert_eq!(decides(text, "console", None, None, true), (Ok(Some(1)), 0));
+    assert_eq!(decides(text, "sshd", None, Some("203.0.113.9"), false), (Ok(Some(8)), 1));
+    assert_eq!(decides(text, "sshd", None, Some("10.1.2.3"), false), (Ok(Some(8)), 2));
+    assert_eq!(decides(text, "sshd", None, Some("10.1.2.3"), true), (Err(()), 1));
+}
+
+#[test]
+fn networks_are_of_addresses_and_of_nothing_else() {
+    let text = "[[rule]]\nfrom = [\"192.0.2.7\", \"10.0.0.0/8\", \"2001:db8::/32\"]\ndemand = \"nothing\"\n";
+    for (from, expected) in [
+        (Some("192.0.2.7"), true),
+        (Some("192.0.2.8"), false),
+        (Some("10.255.0.1"), true),
+        (Some("::ffff:10.0.0.1"), true),
+        (Some("2001:db8:1::1"), true),
+        (Some("2001:db9::1"), false),
+        (Some("host.example"), false),
+        (Some("10.0.0.1 "), false),
+        (Some(""), false),
+        (None, false),
+    ] {
+        assert_eq!(decides(text, "sshd", Some("ssh"), from, false).0 == Ok(Some(1)), expected, "{from:?}");
+    }
+    // All the networks there are have no place for who comes from nowhere.
+    let all = "[[rule]]\nfrom = [\"0.0.0.0/0\", \"::/0\"]\ndemand = \"nothing\"\n";
+    assert_eq!(decides(all, "sshd", Some("tty1"), None, false).0, Ok(None));
+}
+
+#[test]
+fn terminals_are_named_without_their_folder() {
+    let text = "[[rule]]\ntty = [\"tty?\", \"pts/*\"]\ndemand = \"nothing\"\n";
+    for (tty, expected) in [
+        (Some("/dev/tty1"), true),
+        (Some("tty1"), true),
+        (Some("/dev/pts/3"), true),
+        (Some("ssh"), false),
+        (None, false),
+    ] {
+        assert_eq!(decides(text, "login", tty, None, false).0 == Ok(Some(1)), expected, "{tty:?}");
+    }
+}
+
+#[test]
+fn a_rule_is_over_when_its_day_is() {
+    // The time of these tests is 2027-01-15 08:00 UTC.
+    for (until, there) in [
+        ("2027-01-15", true),
+        ("2027-01-14", false),
+        ("2027-01-15T08:00:00Z", false),
+        ("2027-01-15T10:00:01+02:00", true),
+    ] {
+        let text = format!("[[rule]]\ndemand = \"nothing\"\nuntil = {until}\n");
+        assert_eq!(decides(&text, "sshd", None, None, false).0 == Ok(Some(1)), there, "{until}");
+    }
+}
