@@ -16,6 +16,7 @@ pub enum Action {
     Unlock,
     AuthenticatorAdd,
     AuthenticatorRemove,
+    AuthenticatorResync,
     AppPasswordAdd,
     AppPasswordRevoke,
     AppPasswordRename,
@@ -26,7 +27,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Init,
         Self::Enroll,
         Self::Activated,
@@ -36,6 +37,7 @@ impl Action {
         Self::Unlock,
         Self::AuthenticatorAdd,
         Self::AuthenticatorRemove,
+        Self::AuthenticatorResync,
         Self::AppPasswordAdd,
         Self::AppPasswordRevoke,
         Self::AppPasswordRename,
@@ -57,6 +59,7 @@ impl Action {
             Self::Unlock => "unlock",
             Self::AuthenticatorAdd => "authenticator-add",
             Self::AuthenticatorRemove => "authenticator-remove",
+            Self::AuthenticatorResync => "authenticator-resync",
             Self::AppPasswordAdd => "app-password-add",
             Self::AppPasswordRevoke => "app-password-revoke",
             Self::AppPasswordRename => "app-password-rename",
@@ -80,6 +83,7 @@ impl Action {
             | Self::Unenroll
             | Self::AuthenticatorAdd
             | Self::AuthenticatorRemove
+            | Self::AuthenticatorResync
             | Self::AppPasswordAdd
             | Self::BackupCodes
             | Self::Bypass => true,

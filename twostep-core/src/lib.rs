@@ -19,6 +19,7 @@ pub mod config;
 pub mod crypto;
 pub mod decide;
 pub mod event;
+pub mod hotp;
 pub mod key_uri;
 pub mod login;
 pub mod memory_hard;

@@ -90,7 +90,7 @@ impl Store for Open<'_> {
         };
         let outcome = judge(Some(&credentials));
         let Changes { step, counts, .. } = &outcome.changes;
-        self.0.last_step = step.map(|(_, step)| step).or(self.0.last_step);
+        self.0.last_step = step.map(|(_, consumed)| consumed.step).or(self.0.last_step);
         self.0.failures += u32::from(matches!(counts, Counts::Failure(_)));
         Ok(outcome)
     }
@@ -180,7 +180,7 @@ fn phone() -> Authenticator {
 }
 
 fn code() -> String {
-    phone().code(Parameters::COMMON.step_at(NOW)).to_string()
+    phone().code(Parameters::COMMON.step_at(NOW).unwrap()).to_string()
 }
 
 fn enrolled(state: State) -> Enrollment {
