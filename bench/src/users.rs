@@ -11,7 +11,7 @@ use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Author, By};
 use twostep_core::name::UserName;
 use twostep_core::secret::Secret;
-use twostep_core::totp::{Algorithm, Parameters};
+use twostep_core::totp::Parameters;
 use twostep_store::admin::{self, NewAuthenticator, NewEnrollment};
 use twostep_store::host::{Kernel, now};
 use twostep_store::vault::Files;
@@ -158,10 +158,10 @@ impl Alice {
             state: State::Active,
             authenticator: Some(NewAuthenticator {
                 label: &label("phone"),
-                parameters: Parameters::new(Algorithm::Sha1, 6, 30)
-                    .expect("what every phone takes for granted"),
+                parameters: Parameters::COMMON,
                 secret: &Secret::new(SECRET.to_vec()),
-                confirmed_step: None,
+                last_step: None,
+                confirmed: None,
             }),
             backup_codes: &codes,
             at,

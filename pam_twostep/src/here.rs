@@ -27,7 +27,9 @@ pub(crate) fn authenticate(
         with_ports(handle, flags, login, |ports| login::authenticate(ports, &login.policy, &request));
     let verdict = Verdict::from(&ending);
     match ending {
-        Ending::Accept(record) | Ending::Ignore(Some(record)) => (verdict, Some(Kept::Here(record))),
+        Ending::Accept(record) | Ending::Ignore(Some(record)) => {
+            (verdict, Some(Kept::Here(Box::new(record))))
+        }
         _ => (verdict, None),
     }
 }

@@ -27,7 +27,7 @@ pub(crate) enum Phase {
 #[derive(Clone)]
 pub(crate) enum Kept {
     /// This process has judged.
-    Here(Record),
+    Here(Box<Record>),
     /// The broker has, and waits for the rest.
     AtBroker(Arc<Sitting>),
 }
@@ -88,7 +88,7 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
             let verdict = here::account(handle, flags, &arguments, &login, Some(&record));
             // Whoever calls a second time is told the same, and nothing is written or said again.
             if matches!(verdict, Verdict::Accepted | Verdict::Ignored)
-                && !ffi::keep(handle, Kept::Here(Record { todo: None, ..record }))
+                && !ffi::keep(handle, Kept::Here(Box::new(Record { todo: None, ..*record })))
             {
                 return stopped(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
             }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use twostep_core::name::ServiceName;
 use twostep_core::protocol::own::{Aid, Change, HelpDesk};
-use twostep_core::protocol::{Answer, FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker, Verdict};
+use twostep_core::protocol::{
+    Answer, Echo, FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker, Verdict,
+};
 use twostep_core::secret::Secret;
 use twostep_host::link::{Link, LinkError};
 use twostep_tests::broker::{SOCKET, TWOSTEPD};
@@ -48,6 +50,7 @@ fn sign_in(user: &str, service: &str) -> ToBroker {
         tty: None,
         mode: Mode::ByService,
         prompt: None,
+        echo: Echo::Hidden,
         config: None,
     };
     ToBroker::SignIn { sign_in }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use twostep_core::name::ServiceName;
-use twostep_core::protocol::{FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker};
+use twostep_core::protocol::{Echo, FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker};
 use twostep_tests::broker::a_file_that_is_slow_to_close;
 use twostep_tests::callers::{su, sudo};
 use twostep_tests::{Host, OrDie, Phone, RawLink, child, eventually, in_box};
@@ -137,6 +137,7 @@ fn nobody_fills_the_log() {
                 tty: None,
                 mode: Mode::ByService,
                 prompt: None,
+                echo: Echo::Hidden,
                 config: config.map(str::to_owned),
             };
             ToBroker::SignIn { sign_in }.encode().or_die("encode").to_vec()

@@ -1,4 +1,4 @@
-//! `authenticator`: add, list, remove.
+//! `authenticator`: add, list, remove. `resync` has a file of its own.
 
 use crate::cli::{AuthenticatorAdd, AuthenticatorRemove, User};
 use crate::consent;
@@ -10,7 +10,6 @@ use crate::show;
 use serde::Serialize;
 use std::path::Path;
 use twostep_core::change::Action;
-use twostep_store::admin::Refusal;
 use twostep_terminal::put_line;
 
 /// Shows a new one, has it confirmed, and stores it.
@@ -24,13 +23,9 @@ pub(crate) fn add(context: &Context, wanted: &AuthenticatorAdd) -> Result<(), Fa
     let subject = context.subject(&wanted.user)?;
     let (enrollment, user) = (subject.settled()?, &subject.name);
     let Some(person) = &subject.person else { return Err(Failure::AccountGone(user.clone())) };
+    let refused = |refusal| Failure::refused(user, refusal);
     // Looked at before a secret is shown that would be refused in the end.
-    if enrollment.is_app_only() {
-        return Err(Failure::AppOnly(user.clone()));
-    }
-    if context.session()?.authenticators(enrollment.id)?.iter().any(|one| one.label == wanted.name) {
-        return Err(Failure::refused(user, Refusal::LabelTaken(wanted.name.clone())));
-    }
+    context.session()?.has_room_for(enrollment.id, &wanted.name, wanted.seed.kind()).map_err(refused)?;
     let mut new = Seeded::make(context, &wanted.seed, &wanted.name, person)?;
     if !wanted.activate {
         new.confirm(context)?;
@@ -38,13 +33,13 @@ pub(crate) fn add(context: &Context, wanted: &AuthenticatorAdd) -> Result<(), Fa
     let id = context
         .session()?
         .add_authenticator(enrollment.id, &new.new_authenticator(), &context.author, context.now.wall)
-        .map_err(|refusal| Failure::refused(user, refusal))?;
+        .map_err(refused)?;
     context.audit(user, Action::AuthenticatorAdd, Some(wanted.name.to_string()));
     context.output.report(&Added {
         user: user.as_str(),
         authenticator: new.report(id),
         name: wanted.name.as_str(),
-        seeded: new.confirmed_step.is_none().then_some(new.shown.as_str()),
+        seeded: new.confirmed.is_none().then_some(new.shown.as_str()),
     })
 }
 
@@ -70,7 +65,8 @@ impl Report for Added<'_> {
 pub(crate) fn list(context: &Context, wanted: &User) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
     let found = context.session()?.authenticators(subject.enrolled()?.id)?;
-    context.output.report(&Listed(found.iter().map(show::Authenticator::of).collect()))
+    let shown = found.iter().map(|one| show::Authenticator::of(one, context.now.wall));
+    context.output.report(&Listed(shown.collect()))
 }
 
 #[derive(Serialize)]

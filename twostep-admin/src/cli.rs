@@ -1,15 +1,16 @@
 //! The arguments, and the help that comes with them. docs/man/twostep-admin.8 says the same at more length.
 
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 use twostep_core::app_password::Label;
 use twostep_core::change::Why;
+use twostep_core::hotp::COUNTER_MAX;
 use twostep_core::name::ServiceName;
 use twostep_core::time::duration;
-use twostep_core::totp::Algorithm;
+use twostep_core::totp::{Algorithm, Kind};
 
 /// Two-step verification for this host: who gives a code, and which app passwords there are.
 #[derive(Debug, Parser)]
@@ -86,6 +87,8 @@ pub(crate) enum AuthenticatorCommand {
     List(User),
     /// Remove an authenticator; never the last one
     Remove(AuthenticatorRemove),
+    /// Find the counter of an HOTP authenticator again, by two successive codes
+    Resync(AuthenticatorResync),
 }
 
 #[derive(Debug, Args)]
@@ -111,6 +114,18 @@ pub(crate) struct AuthenticatorRemove {
     pub(crate) one: String,
     #[command(flatten)]
     pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuthenticatorResync {
+    /// Login name
+    pub(crate) user: String,
+    /// Name or id
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) one: String,
+    /// Take the two codes from a file, or from standard input (-), instead of asking for them
+    #[arg(long, value_name = "FILE|-")]
+    pub(crate) codes_file: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -146,12 +161,25 @@ pub(crate) struct Seed {
     /// Seconds until the next code
     #[arg(long, default_value = "30", value_parser = number(["30", "60"]))]
     pub(crate) period: u8,
+    /// It counts instead of going by time: a token with a button (HOTP)
+    #[arg(long, conflicts_with = "period")]
+    pub(crate) hotp: bool,
+    /// Counter of its next code
+    #[arg(long, value_name = "N", default_value_t = 0, requires = "hotp", value_parser = value_parser!(u64).range(..=COUNTER_MAX))]
+    pub(crate) counter: u64,
     /// Take the secret (base32) from a file, or from standard input (-), instead of making one
     #[arg(long, value_name = "FILE|-")]
     pub(crate) secret_file: Option<PathBuf>,
     /// No QR code: the secret in groups of four
     #[arg(long)]
     pub(crate) no_qr: bool,
+}
+
+impl Seed {
+    /// What moves it on.
+    pub(crate) fn kind(&self) -> Kind {
+        if self.hotp { Kind::Hotp } else { Kind::Totp { period: self.period } }
+    }
 }
 
 #[derive(Debug, Args)]
@@ -199,7 +227,7 @@ pub(crate) struct Enroll {
     #[arg(long)]
     pub(crate) pending: bool,
     /// On at once and without an authenticator: for users who never see a prompt
-    #[arg(long, conflicts_with_all = ["algorithm", "digits", "period", "secret_file", "label"])]
+    #[arg(long, conflicts_with_all = ["algorithm", "digits", "period", "hotp", "counter", "secret_file", "label"])]
     pub(crate) app_only: bool,
 }
 

@@ -1,9 +1,9 @@
-//! The first code: shows that the phone has the secret, before anything is stored.
+//! The first code: shows that phone or token has the secret, before anything is stored.
 
 use crate::failure::Failure;
 use std::io::{self, BufRead};
 use twostep_core::time::UnixTime;
-use twostep_core::totp::{Authenticator, Match};
+use twostep_core::totp::{Authenticator, Consumed, Match};
 use twostep_store::host;
 use zeroize::Zeroizing;
 
@@ -11,23 +11,16 @@ const TRIES: usize = 3;
 /// How far off a code is looked for, to tell that the clocks differ.
 const DRIFT: i64 = 20;
 
-/// Asks for a code, three times at most. Returns its step, which is consumed with it.
+/// Asks for a code, three times at most. Returns what is consumed with it.
 ///
 /// # Errors
 /// When none was right, or nobody answers.
-pub(crate) fn ask(authenticator: &Authenticator) -> Result<u64, Failure> {
+pub(crate) fn ask(authenticator: &Authenticator) -> Result<Consumed, Failure> {
     for _ in 0..TRIES {
-        eprint!("Code that the authenticator shows: ");
-        let mut line = Zeroizing::new(String::with_capacity(64));
-        match io::stdin().lock().read_line(&mut line) {
-            Ok(0) | Err(_) => break,
-            Ok(_) => {}
-        }
-        let mut code = Zeroizing::new(String::with_capacity(line.len()));
-        code.extend(line.chars().filter(|c| !c.is_whitespace()));
+        let Some(code) = entered("Code that the authenticator shows: ") else { break };
         let now = host::now().wall;
-        if let Match::Step(step) = authenticator.judge(&code, now) {
-            return Ok(step);
+        if let Match::Code(consumed) = authenticator.judge(&code, now) {
+            return Ok(consumed);
         }
         match drift(authenticator, &code, now) {
             Some(seconds) => eprintln!(
@@ -36,18 +29,35 @@ pub(crate) fn ask(authenticator: &Authenticator) -> Result<u64, Failure> {
                 seconds.unsigned_abs(),
                 if seconds > 0 { "the phone is ahead" } else { "the phone is behind" },
             ),
+            None if authenticator.parameters.period().is_none() => eprintln!(
+                "That is none of its next codes.\n  \
+                 hint: where its button was pressed often, enter two successive codes as one, or begin again with --counter"
+            ),
             None => eprintln!("That is not the code."),
         }
     }
     Err(Failure::NotConfirmed)
 }
 
+/// What is typed as the answer to a question on standard error, without its blanks; none where nobody answers.
+pub(crate) fn entered(question: &str) -> Option<Zeroizing<String>> {
+    eprint!("{question}");
+    let mut line = Zeroizing::new(String::with_capacity(64));
+    match io::stdin().lock().read_line(&mut line) {
+        Ok(0) | Err(_) => return None,
+        Ok(_) => {}
+    }
+    let mut code = Zeroizing::new(String::with_capacity(line.len()));
+    code.extend(line.chars().filter(|c| !c.is_whitespace()));
+    Some(code)
+}
+
 /// By how many seconds the phone's clock is ahead, if the code is one of a step not too far away.
 fn drift(authenticator: &Authenticator, code: &str, now: UnixTime) -> Option<i64> {
-    let period = i64::from(authenticator.parameters.period());
+    let period = i64::from(authenticator.parameters.period()?);
     (-DRIFT..=DRIFT).filter(|steps| steps.abs() > 1).map(|steps| steps * period).find(|seconds| {
         let step = authenticator.parameters.step_at(UnixTime(now.0.saturating_add(*seconds)));
-        *authenticator.code(step) == *code
+        step.is_some_and(|step| *authenticator.code(step) == *code)
     })
 }
 
@@ -67,7 +77,7 @@ mod tests {
         };
         let now = UnixTime(1_111_111_109);
         for (seconds, told) in [(300, Some(300)), (-90, Some(-90)), (30, None), (660, None)] {
-            let code = authenticator.code(Parameters::COMMON.step_at(UnixTime(now.0 + seconds)));
+            let code = authenticator.code(Parameters::COMMON.step_at(UnixTime(now.0 + seconds)).unwrap());
             assert_eq!(drift(&authenticator, &code, now), told, "{seconds}");
         }
     }

@@ -83,7 +83,7 @@ fn store(context: &Context, person: &Person, new: Option<&Seeded<'_>>, state: St
         app_only: new.is_none(),
         authenticator: new.zip(id).map(|(seeded, id)| seeded.report(id)),
         backup_codes: codes.iter().map(|code| code.as_str()).collect(),
-        seeded: new.filter(|seeded| seeded.confirmed_step.is_none()).map(|seeded| seeded.shown.as_str()),
+        seeded: new.filter(|seeded| seeded.confirmed.is_none()).map(|seeded| seeded.shown.as_str()),
     })
 }
 

@@ -46,6 +46,8 @@ pub(crate) enum Failure {
     NotASecret(NotASecret),
     /// No right first code came.
     NotConfirmed,
+    /// One code, or three, or none, where two are wanted.
+    NotTwoCodes,
     /// The administrator did not type "yes".
     Declined,
     /// NSS failed, as against knowing no such user.
@@ -67,6 +69,8 @@ pub(crate) enum Misuse {
     NeedsYes,
     /// `enroll --json` without a mode.
     NeedsMode,
+    /// `authenticator resync --json` without the codes.
+    NeedsCodes,
     /// The secret and the first code cannot both come from standard input.
     BothFromInput,
 }
@@ -111,6 +115,7 @@ impl Failure {
             Self::Usage(Misuse::NeedsMode) => {
                 "with --json say how: --activate, --pending or --app-only".to_owned()
             }
+            Self::Usage(Misuse::NeedsCodes) => "with --json give them with --codes-file".to_owned(),
             Self::Usage(Misuse::BothFromInput) => "add --activate or --pending".to_owned(),
             Self::UserUnknown(_) => "getent passwd USER must find the account".to_owned(),
             Self::AccountGone(user) => format!("twostep-admin unenroll {user} deletes what is left"),
@@ -134,6 +139,7 @@ impl Failure {
             Self::NotASecret(_) => {
                 "give base32 (A to Z, 2 to 7) of 16 to 128 bytes; case, blanks and = do not matter".to_owned()
             }
+            Self::NotTwoCodes => "give two successive codes, with a blank between them or each on its line".to_owned(),
             Self::NotConfirmed => "run it again with the phone at hand, or with --pending".to_owned(),
             Self::Nss(_) => "getent passwd USER must work: is the directory service running?".to_owned(),
             Self::Configuration(ConfigError::Untrusted(untrusted)) => untrusted.remedy(),
@@ -141,8 +147,16 @@ impl Failure {
             Self::Configuration(_) => format!("write a new one; {DEFAULT_PATH} documents every key"),
             Self::Store(error) => error.remedy(),
             Self::Memory => "Argon2id takes 19 MiB; make room and try again".to_owned(),
-            Self::Refused(user, Refusal::NoAuthenticator(_) | Refusal::TooManyAuthenticators) => {
-                format!("twostep-admin authenticator list {user}")
+            Self::Refused(
+                user,
+                Refusal::NoAuthenticator(_) | Refusal::TooManyAuthenticators | Refusal::TooManyValues,
+            ) => format!("twostep-admin authenticator list {user}"),
+            Self::Refused(_, Refusal::NoCounter(_)) => {
+                "where its codes are wrong, its clock or this host's is: set that".to_owned()
+            }
+            Self::Refused(_, Refusal::NotSuccessive) => {
+                "press for two new ones and give them in their order; one that was set up anew must be added anew"
+                    .to_owned()
             }
             Self::Refused(user, Refusal::LastAuthenticator) => {
                 format!("twostep-admin authenticator add {user} NAME; or twostep-admin unenroll {user}")
@@ -159,6 +173,7 @@ impl fmt::Display for Failure {
         match self {
             Self::Usage(Misuse::NeedsYes) => f.write_str("nobody to ask: standard input is no terminal"),
             Self::Usage(Misuse::NeedsMode) => f.write_str("a first code cannot be asked for in JSON"),
+            Self::Usage(Misuse::NeedsCodes) => f.write_str("codes cannot be asked for in JSON"),
             Self::Usage(Misuse::BothFromInput) => {
                 f.write_str("the secret and the first code cannot both come from standard input")
             }
@@ -185,6 +200,7 @@ impl fmt::Display for Failure {
             Self::SecretUnread(path, error) => write!(f, "{}: {error}", path.display()),
             Self::NotASecret(NotASecret::Base32) => f.write_str("that is no base32"),
             Self::NotASecret(NotASecret::Length(bytes)) => write!(f, "the secret has {bytes} bytes"),
+            Self::NotTwoCodes => f.write_str("two codes are wanted, and no more"),
             Self::NotConfirmed => f.write_str("no right code came: nothing was stored"),
             Self::Declined => f.write_str("nothing was changed"),
             Self::Nss(cause) => write!(f, "the user database failed: {cause}"),

@@ -2,6 +2,7 @@
 
 use crate::check::Finding;
 use nix::unistd::{Uid, User, geteuid};
+use twostep_core::name::UserName;
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
 use twostep_core::time::UnixTime;
@@ -15,6 +16,8 @@ use twostep_store::{StoreError, boot_key, host, key_file};
 const EPOCH: UnixTime = UnixTime(1_704_067_200);
 /// How far the clock may be behind the latest code: phones run ahead, and a step is accepted early.
 const SLACK: i64 = 120;
+/// How many users are named whose codes lie ahead of the clock.
+const NAMED: u32 = 5;
 
 /// All findings about them.
 pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
@@ -75,20 +78,41 @@ fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
         ),
         Err(error) => findings.push(wrong(&store, &error)),
     }
+    let now = host::now().wall;
     match session.latest_time() {
-        Ok(latest) if host::now().wall.0.saturating_add(SLACK) < latest.0 => {
+        Ok(latest) if now.0.saturating_add(SLACK) < latest.0 => {
             findings.push(Finding::error(
                 "clock",
                 format!(
                     "this host's clock is behind {}, when a right code came",
                     crate::output::time(latest)
                 ),
-                "set it; let NTP keep it (timedatectl set-ntp true)",
+                "set it; let NTP keep it (timedatectl set-ntp true); if it is right and once ran ahead: twostep-admin unlock USER",
             ));
         }
         Ok(_) => {}
         Err(error) => findings.push(wrong(&store, &error)),
     }
+    match session.ahead_of(now, NAMED) {
+        Ok((0, _)) => {}
+        Ok((count, named)) => findings.push(Finding::error(
+            "clock",
+            format!(
+                "used codes of {} lie ahead of this host's clock: theirs of now are refused",
+                some(count, &named)
+            ),
+            "set it, if it is behind; if it is right and once ran ahead: twostep-admin unlock USER for each",
+        )),
+        Err(error) => findings.push(wrong(&store, &error)),
+    }
+}
+
+/// All of them, or the first few and how many more there are.
+fn some(count: u32, named: &[UserName]) -> String {
+    let names: Vec<&str> = named.iter().map(UserName::as_str).collect();
+    let more = u64::from(count).saturating_sub(names.len() as u64);
+    let others = if more == 0 { String::new() } else { format!(" and {more} more") };
+    format!("{}{others}", names.join(", "))
 }
 
 /// Enrollments whose account has changed.

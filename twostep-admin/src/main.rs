@@ -23,6 +23,7 @@ mod hooks;
 mod init;
 mod nss;
 mod output;
+mod resync;
 mod seed;
 mod seeded;
 mod settle;
@@ -74,6 +75,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Authenticator(AuthenticatorCommand::Remove(wanted)) => {
             authenticators::remove(&context, wanted)
         }
+        Command::Authenticator(AuthenticatorCommand::Resync(wanted)) => resync::run(&context, wanted),
         Command::Bypass(wanted) => bypass::run(&context, wanted),
         Command::History(wanted) => history::run(&context, wanted),
         Command::Hooks => hooks::run(&context),

@@ -1,4 +1,4 @@
-//! The secret of an authenticator, read from a file.
+//! The secret of an authenticator, or codes of it, read from a file.
 
 use crate::failure::{Failure, NotASecret};
 use std::fs::File;
@@ -14,6 +14,11 @@ const TEXT_MAX: u64 = 4096;
 
 /// Reads a secret in base32 from a file, or from standard input where it is named `-`.
 pub(crate) fn read(path: &Path) -> Result<Secret, Failure> {
+    parse(&text(path)?).map_err(Failure::NotASecret)
+}
+
+/// What is in a file, or comes from standard input where it is named `-`. Whoever else can read the file is warned about.
+pub(crate) fn text(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
     let unread = |error| Failure::SecretUnread(path.to_owned(), error);
     let mut text = Zeroizing::new(Vec::with_capacity(TEXT_MAX as usize));
     if path == Path::new("-") {
@@ -29,7 +34,7 @@ pub(crate) fn read(path: &Path) -> Result<Secret, Failure> {
         }
         file.take(TEXT_MAX).read_to_end(&mut text).map_err(unread)?;
     }
-    parse(&text).map_err(Failure::NotASecret)
+    Ok(text)
 }
 
 fn parse(text: &[u8]) -> Result<Secret, NotASecret> {

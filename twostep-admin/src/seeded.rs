@@ -9,7 +9,7 @@ use serde::Serialize;
 use twostep_core::app_password::Label;
 use twostep_core::key_uri;
 use twostep_core::ports::Person;
-use twostep_core::totp::{self, Authenticator, AuthenticatorId, Parameters};
+use twostep_core::totp::{self, Authenticator, AuthenticatorId, Kind, Offset, Parameters};
 use twostep_store::admin::NewAuthenticator;
 use twostep_store::host::{Kernel, issuer};
 use twostep_terminal::put_line;
@@ -23,8 +23,8 @@ pub(crate) struct Seeded<'a> {
     uri: Zeroizing<String>,
     /// QR code, secret and URI for people.
     pub(crate) shown: Zeroizing<String>,
-    /// The step of the code that has confirmed it.
-    pub(crate) confirmed_step: Option<u64>,
+    /// How far off the code was that has confirmed it.
+    pub(crate) confirmed: Option<Offset>,
 }
 
 impl<'a> Seeded<'a> {
@@ -41,18 +41,23 @@ impl<'a> Seeded<'a> {
         };
         // The arguments let nothing else through than what is allowed here.
         let parameters =
-            Parameters::new(wanted.algorithm, wanted.digits, wanted.period).unwrap_or(Parameters::COMMON);
+            Parameters::new(wanted.algorithm, wanted.digits, wanted.kind()).unwrap_or(Parameters::COMMON);
         let base32 = totp::base32(&secret);
-        let uri = key_uri::uri(&issuer(&context.policy), person.name.as_str(), &base32, parameters);
+        let (issuer, user) = (issuer(&context.policy), person.name.as_str());
+        let uri = key_uri::uri_from(wanted.counter, &issuer, user, &base32, parameters);
         let shown = shown(wanted, label, person, &base32, &uri);
-        let authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step: None };
-        Ok(Self { label, authenticator, base32, uri, shown, confirmed_step: None })
+        // What counts and begins at N has used up all before; where time decides, N is 0.
+        let last_step = wanted.counter.checked_sub(1);
+        let authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step };
+        Ok(Self { label, authenticator, base32, uri, shown, confirmed: None })
     }
 
-    /// Shows it and asks for a code.
+    /// Shows it and asks for a code, which is consumed.
     pub(crate) fn confirm(&mut self, context: &Context) -> Result<(), Failure> {
         context.output.say(&self.shown)?;
-        self.confirmed_step = Some(confirm::ask(&self.authenticator)?);
+        let consumed = confirm::ask(&self.authenticator)?;
+        self.authenticator.last_step = Some(consumed.step);
+        self.confirmed = Some(consumed.offset);
         Ok(())
     }
 
@@ -62,7 +67,8 @@ impl<'a> Seeded<'a> {
             label: self.label,
             parameters: self.authenticator.parameters,
             secret: &self.authenticator.secret,
-            confirmed_step: self.confirmed_step,
+            last_step: self.authenticator.last_step,
+            confirmed: self.confirmed,
         }
     }
 
@@ -71,11 +77,12 @@ impl<'a> Seeded<'a> {
         let parameters = self.authenticator.parameters;
         Shown {
             id: id.0,
-            r#type: "totp",
+            r#type: parameters.kind().as_str(),
             label: self.label.as_str(),
             algorithm: parameters.algorithm().as_str(),
             digits: parameters.digits(),
             period: parameters.period(),
+            counter: (parameters.kind() == Kind::Hotp).then(|| self.authenticator.next_counter()),
             secret: &self.base32,
             uri: &self.uri,
         }
@@ -90,7 +97,12 @@ pub(crate) struct Shown<'a> {
     label: &'a str,
     algorithm: &'a str,
     digits: u8,
-    period: u8,
+    /// Of one that goes by time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<u8>,
+    /// Of one that counts: the counter of its next code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counter: Option<u64>,
     secret: &'a str,
     uri: &'a str,
 }

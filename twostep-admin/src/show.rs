@@ -5,11 +5,13 @@ use crate::cli::{List, User, WantedState};
 use crate::context::{Context, Subject, find};
 use crate::failure::Failure;
 use crate::nss;
-use crate::output::{Report, table, time, time_or_none};
+use crate::output::{Report, ago, counted, table, time, time_or_none};
 use serde::Serialize;
 use std::collections::HashSet;
 use twostep_core::account::State;
 use twostep_core::ports::Person;
+use twostep_core::time::UnixTime;
+use twostep_core::totp::Offset;
 use twostep_store::admin::{AuthenticatorInfo, Summary};
 use twostep_terminal::put_line;
 
@@ -23,7 +25,11 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
         return context.output.report(&Shown { line: Line::none(name.to_string(), uid), details: None });
     };
     let details = Details {
-        authenticators: session.authenticators(enrollment.id)?.iter().map(Authenticator::of).collect(),
+        authenticators: session
+            .authenticators(enrollment.id)?
+            .iter()
+            .map(|one| Authenticator::of(one, context.now.wall))
+            .collect(),
         app_passwords: session.app_passwords(enrollment.id)?.iter().map(One::of).collect(),
     };
     context.output.report(&Shown { line: Line::of(&summary, person.as_ref()), details: Some(details) })
@@ -154,23 +160,56 @@ pub(crate) struct Authenticator {
     label: String,
     algorithm: &'static str,
     digits: u8,
-    period: u8,
+    /// Of one that goes by time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<u8>,
+    /// Of one that counts: the counter of the code that is expected next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    counter: Option<u64>,
     created: String,
     last_used: Option<String>,
+    /// How far off the latest code was: steps, or counters that were passed over.
+    off_by: Option<i64>,
+    #[serde(skip)]
+    last_code: String,
 }
 
 impl Authenticator {
-    pub(crate) fn of(info: &AuthenticatorInfo) -> Self {
+    pub(crate) fn of(info: &AuthenticatorInfo, now: UnixTime) -> Self {
+        let used = info.last_used.map(|used| ago(used, now));
+        let off = info.offset.map(|offset| off_by(offset, info.parameters.period()));
         Self {
             id: info.id.0,
-            r#type: "totp",
+            r#type: info.parameters.kind().as_str(),
             label: info.label.to_string(),
             algorithm: info.parameters.algorithm().as_str(),
             digits: info.parameters.digits(),
             period: info.parameters.period(),
+            counter: info.counter,
             created: time(info.created),
             last_used: time_or_none(info.last_used),
+            off_by: info.offset.map(Offset::number),
+            last_code: match (used, off) {
+                (Some(used), Some(off)) => format!("{used}, {off}"),
+                (Some(used), None) => used,
+                (None, _) => "-".to_owned(),
+            },
         }
+    }
+}
+
+/// How far off a code was, as people say it.
+fn off_by(offset: Offset, period: Option<u8>) -> String {
+    match offset {
+        Offset::Steps(0) => "on time".to_owned(),
+        Offset::Steps(steps) => {
+            let count = steps.unsigned_abs();
+            let seconds = u32::from(count) * u32::from(period.unwrap_or(0));
+            let where_to = if steps < 0 { "behind" } else { "ahead" };
+            format!("{} ({seconds} s) {where_to}", counted(count.into(), "step"))
+        }
+        Offset::PassedOver(0) => "none passed over".to_owned(),
+        Offset::PassedOver(count) => format!("{count} passed over"),
     }
 }
 
@@ -204,16 +243,21 @@ impl Report for Shown {
 /// Authenticators as a table.
 pub(crate) fn authenticators(all: &[Authenticator]) -> String {
     table(
-        &["ID", "NAME", "ALGORITHM", "DIGITS", "PERIOD", "CREATED", "LAST USED"],
+        &["ID", "NAME", "TYPE", "ALGORITHM", "DIGITS", "NEXT CODE", "CREATED", "LAST CODE"],
         all.iter().map(|one| {
+            let next = match (one.period, one.counter) {
+                (Some(period), _) => format!("every {period} s"),
+                (None, counter) => format!("counter {}", counter.unwrap_or(0)),
+            };
             vec![
                 one.id.to_string(),
                 one.label.clone(),
+                one.r#type.to_owned(),
                 one.algorithm.to_owned(),
                 one.digits.to_string(),
-                format!("{} s", one.period),
+                next,
                 one.created.clone(),
-                one.last_used.clone().unwrap_or_else(|| "-".to_owned()),
+                one.last_code.clone(),
             ]
         }),
     )
@@ -243,5 +287,23 @@ impl Report for Listed {
             &["USER", "STATE", "ENROLLED", "APP PASSWORDS", "BACKUP CODES", ""],
             self.0.iter().map(row),
         ));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_far_off_a_code_was_reads_as_people_say_it() {
+        for (offset, period, told) in [
+            (Offset::Steps(0), Some(30), "on time"),
+            (Offset::Steps(-1), Some(30), "1 step (30 s) behind"),
+            (Offset::Steps(1), Some(60), "1 step (60 s) ahead"),
+            (Offset::PassedOver(0), None, "none passed over"),
+            (Offset::PassedOver(3), None, "3 passed over"),
+        ] {
+            assert_eq!(off_by(offset, period), told);
+        }
     }
 }

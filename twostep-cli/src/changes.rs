@@ -10,7 +10,7 @@ use twostep_core::key_uri;
 use twostep_core::protocol::own::{Change, Done, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::secret::Secret;
-use twostep_core::totp::{Algorithm, Parameters};
+use twostep_core::totp::{Algorithm, Kind, Parameters};
 use twostep_terminal::put_line;
 use twostep_terminal::{Format, Report, grouped, printable};
 use zeroize::Zeroizing;
@@ -197,7 +197,10 @@ fn new_authenticator(broker: &mut Conversation<'_>, change: Change, no_qr: bool)
 fn show(new: &NewSecret, no_qr: bool) -> Result<(), Failure> {
     let base32 = text(&new.secret)?;
     let parameters = Algorithm::parse(&new.algorithm)
-        .and_then(|algorithm| Parameters::new(algorithm, new.digits, u8::try_from(new.period).ok()?).ok())
+        .and_then(|algorithm| {
+            let kind = Kind::Totp { period: u8::try_from(new.period).ok()? };
+            Parameters::new(algorithm, new.digits, kind).ok()
+        })
         .ok_or(Failure::Strange)?;
     let uri = key_uri::uri(&new.issuer, &new.user, &base32, parameters);
     let mut shown = Zeroizing::new(String::with_capacity(32 << 10));

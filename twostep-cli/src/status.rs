@@ -71,10 +71,13 @@ pub(crate) struct Status {
 #[derive(Serialize)]
 struct Authenticator {
     id: i64,
+    r#type: String,
     label: String,
     algorithm: String,
     digits: u8,
-    period: u32,
+    /// Of one that goes by time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    period: Option<u32>,
     created: String,
     last_used: Option<String>,
     #[serde(skip)]
@@ -123,6 +126,7 @@ impl Authenticator {
     fn of(one: &own::Authenticator, now: UnixTime) -> Self {
         Self {
             id: one.id,
+            r#type: printable(&one.kind),
             label: printable(&one.label),
             algorithm: printable(&one.algorithm),
             digits: one.digits,
@@ -319,6 +323,30 @@ mod tests {
             Status::of(&status).text(&mut text);
             assert!(text.contains(told), "{text}");
         }
+    }
+
+    #[test]
+    fn what_counts_is_shown_as_such_and_without_a_period() {
+        let by_time = own::Authenticator {
+            id: 1,
+            label: "phone".to_owned(),
+            kind: "totp".to_owned(),
+            algorithm: "sha1".to_owned(),
+            digits: 6,
+            period: Some(30),
+            created: UnixTime(1),
+            last_used: None,
+        };
+        let by_count = own::Authenticator { id: 2, kind: "hotp".to_owned(), period: None, ..by_time.clone() };
+        let json = serde_json::to_value(Status::of(&own::Status {
+            authenticators: vec![by_time, by_count],
+            ..active()
+        }))
+        .unwrap();
+        let [by_time, by_count] = [&json["authenticators"][0], &json["authenticators"][1]];
+        assert_eq!((&by_time["type"], &by_time["period"]), (&"totp".into(), &30.into()));
+        assert_eq!(by_count["type"], "hotp");
+        assert!(by_count.get("period").is_none(), "{by_count}");
     }
 
     #[test]

@@ -16,6 +16,7 @@ pub enum Action {
     Unlock,
     AuthenticatorAdd,
     AuthenticatorRemove,
+    AuthenticatorResync,
     AppPasswordAdd,
     AppPasswordRevoke,
     AppPasswordRename,
@@ -28,7 +29,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::Init,
         Self::Enroll,
         Self::Activated,
@@ -38,6 +39,7 @@ impl Action {
         Self::Unlock,
         Self::AuthenticatorAdd,
         Self::AuthenticatorRemove,
+        Self::AuthenticatorResync,
         Self::AppPasswordAdd,
         Self::AppPasswordRevoke,
         Self::AppPasswordRename,
@@ -61,6 +63,7 @@ impl Action {
             Self::Unlock => "unlock",
             Self::AuthenticatorAdd => "authenticator-add",
             Self::AuthenticatorRemove => "authenticator-remove",
+            Self::AuthenticatorResync => "authenticator-resync",
             Self::AppPasswordAdd => "app-password-add",
             Self::AppPasswordRevoke => "app-password-revoke",
             Self::AppPasswordRename => "app-password-rename",
@@ -86,6 +89,7 @@ impl Action {
             | Self::Unenroll
             | Self::AuthenticatorAdd
             | Self::AuthenticatorRemove
+            | Self::AuthenticatorResync
             | Self::AppPasswordAdd
             | Self::BackupCodes
             | Self::Bypass => true,

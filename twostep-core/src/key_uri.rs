@@ -1,29 +1,45 @@
 //! What a phone scans: the Key URI format (github.com/google/google-authenticator/wiki/Key-Uri-Format), as text and as a QR code.
 
-use crate::totp::Parameters;
+use crate::totp::{Kind, Parameters};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
 use std::fmt::Write;
 use zeroize::Zeroizing;
 
-/// `otpauth://totp/ISSUER:USER?secret=…`. `secret` is in base32; `issuer` has no colon, at which apps split the label.
+/// `otpauth://totp/ISSUER:USER?secret=…`, or `otpauth://hotp/…` with a counter of 0. `secret` is in base32; `issuer` has no colon, at
+/// which apps split the label.
 #[must_use]
 pub fn uri(issuer: &str, user: &str, secret: &str, parameters: Parameters) -> Zeroizing<String> {
+    uri_from(0, issuer, user, secret, parameters)
+}
+
+/// [`uri`], where what counts begins with this counter.
+#[must_use]
+pub fn uri_from(
+    counter: u64,
+    issuer: &str,
+    user: &str,
+    secret: &str,
+    parameters: Parameters,
+) -> Zeroizing<String> {
     let mut uri = Zeroizing::new(String::with_capacity(1024));
-    uri.push_str("otpauth://totp/");
+    // Writing to a String cannot fail.
+    let _ = write!(*uri, "otpauth://{}/", parameters.kind().as_str());
     percent_encoded(&mut uri, issuer);
     uri.push(':');
     percent_encoded(&mut uri, user);
-    // Writing to a String cannot fail.
     let _ = write!(*uri, "?secret={secret}&issuer=");
     percent_encoded(&mut uri, issuer);
     let _ = write!(
         *uri,
-        "&algorithm={}&digits={}&period={}",
+        "&algorithm={}&digits={}",
         parameters.algorithm().as_str().to_ascii_uppercase(),
-        parameters.digits(),
-        parameters.period()
+        parameters.digits()
     );
+    let _ = match parameters.kind() {
+        Kind::Totp { period } => write!(*uri, "&period={period}"),
+        Kind::Hotp => write!(*uri, "&counter={counter}"),
+    };
     uri
 }
 
@@ -67,6 +83,7 @@ fn percent_encoded(to: &mut String, text: &str) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::totp::Algorithm;
 
     #[test]
     fn a_uri_is_that_of_the_key_uri_format() {
@@ -74,6 +91,16 @@ mod tests {
             *uri("Example Ltd", "alice@example", "GEZDGNBV", Parameters::COMMON),
             "otpauth://totp/Example%20Ltd:alice%40example?secret=GEZDGNBV&issuer=Example%20Ltd&algorithm=SHA1&digits=6&period=30"
         );
+    }
+
+    #[test]
+    fn what_counts_has_a_counter_and_no_period() {
+        let parameters = Parameters::new(Algorithm::Sha256, 8, Kind::Hotp).unwrap();
+        assert_eq!(
+            *uri_from(17, "Example", "alice", "GEZDGNBV", parameters),
+            "otpauth://hotp/Example:alice?secret=GEZDGNBV&issuer=Example&algorithm=SHA256&digits=8&counter=17"
+        );
+        assert!(uri("Example", "alice", "GEZDGNBV", parameters).ends_with("&counter=0"));
     }
 
     #[test]

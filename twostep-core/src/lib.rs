@@ -20,6 +20,7 @@ pub mod crypto;
 pub mod decide;
 pub mod device;
 pub mod event;
+pub mod hotp;
 pub mod key_uri;
 pub mod login;
 pub mod memory_hard;

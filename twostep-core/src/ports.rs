@@ -12,6 +12,7 @@ use crate::protocol::Echo;
 use crate::secret::Secret;
 use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
+use crate::totp::Consumed;
 use crate::verify::{AppCandidates, CodeCredentials, CodeOutcome};
 use std::time::Duration;
 
@@ -182,8 +183,8 @@ pub struct Draft {
 pub struct Confirmed<'a> {
     /// The draft.
     pub draft: &'a Draft,
-    /// The step whose code was seen, which is used up by that.
-    pub step: u64,
+    /// Its first code, which is used up by that.
+    pub code: Consumed,
     /// When.
     pub at: UnixTime,
 }

@@ -1,13 +1,18 @@
-//! Time-based one-time passwords: RFC 6238 over RFC 4226.
+//! Authenticators, and how those that go by time (TOTP, RFC 6238) judge a code. Those that count (HOTP, RFC 4226) are judged in
+//! [`crate::hotp`].
 
+use crate::hotp::LOOK_AHEAD;
 use crate::random::{Entropy, NoEntropy};
-use crate::secret::Secret;
+use crate::secret::{Secret, same};
 use crate::time::UnixTime;
 use totp_rs::{Builder, Totp};
 use zeroize::Zeroizing;
 
 /// How many steps before and after the present one are accepted (RFC 6238 §5.2 recommends one).
-pub const WINDOW: u64 = 1;
+pub const WINDOW: i8 = 1;
+/// How many values all authenticators of a user may accept at a time, of the million that six digits have: ten that go by time accept
+/// as many ([`Kind::values`]).
+pub const VALUES_MAX: u32 = 30;
 /// The shortest secret accepted, in bytes (RFC 4226 §4, R6: at least 128 bits).
 pub const SECRET_MIN: usize = 16;
 /// The longest secret accepted, in bytes.
@@ -24,12 +29,24 @@ pub enum Algorithm {
     Sha512,
 }
 
-/// What a code looks like and how often it changes.
+/// What moves an authenticator on to its next code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Time: TOTP (RFC 6238).
+    Totp {
+        /// Seconds until the next code: 30 or 60.
+        period: u8,
+    },
+    /// A counter, one on with every code that is shown: HOTP (RFC 4226).
+    Hotp,
+}
+
+/// What a code looks like and what makes it change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parameters {
     algorithm: Algorithm,
     digits: u8,
-    period: u8,
+    kind: Kind,
 }
 
 /// Parameters that are none.
@@ -49,19 +66,37 @@ pub struct Authenticator {
     pub parameters: Parameters,
     /// Its secret.
     pub secret: Secret,
-    /// The latest step of which a code was accepted.
+    /// The latest step (TOTP) or counter (HOTP) of which a code was accepted. Neither it nor an earlier one is accepted again.
     pub last_step: Option<u64>,
 }
 
 /// What a code is to an authenticator.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Match {
-    /// The code of this step, which is to be consumed with it.
-    Step(u64),
-    /// The code of a step that was consumed, or of an earlier one.
+    /// A right one.
+    Code(Consumed),
+    /// The code of a step or counter that was consumed, or of an earlier step.
     Replayed,
     /// None of its codes.
     None,
+}
+
+/// What is to be consumed with a right code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Consumed {
+    /// Its step or counter.
+    pub step: u64,
+    /// How far off it was.
+    pub offset: Offset,
+}
+
+/// How far a right code was off the one that was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Offset {
+    /// TOTP: by so many steps, at most [`WINDOW`]. Below zero the authenticator's clock is behind this host's, above it is ahead.
+    Steps(i8),
+    /// HOTP: so many counters were passed over, codes that were shown and not entered here.
+    PassedOver(u32),
 }
 
 /// Makes a secret as long as the hash's output (RFC 4226 §4 R6, RFC 6238 §5.1).
@@ -105,15 +140,15 @@ impl Algorithm {
 
 impl Parameters {
     /// What phones expect: SHA-1, six digits, thirty seconds.
-    pub const COMMON: Self = Self { algorithm: Algorithm::Sha1, digits: 6, period: 30 };
+    pub const COMMON: Self = Self { algorithm: Algorithm::Sha1, digits: 6, kind: Kind::Totp { period: 30 } };
 
     /// Checks the parameters.
     ///
     /// # Errors
-    /// When `digits` is not 6 to 8 (RFC 4226 §5.3) or `period` neither 30 nor 60 seconds.
-    pub fn new(algorithm: Algorithm, digits: u8, period: u8) -> Result<Self, BadParameters> {
-        match (digits, period) {
-            (6..=8, 30 | 60) => Ok(Self { algorithm, digits, period }),
+    /// When `digits` is not 6 to 8 (RFC 4226 §5.3), or a period neither 30 nor 60 seconds.
+    pub fn new(algorithm: Algorithm, digits: u8, kind: Kind) -> Result<Self, BadParameters> {
+        match (digits, kind) {
+            (6..=8, Kind::Totp { period: 30 | 60 } | Kind::Hotp) => Ok(Self { algorithm, digits, kind }),
             _ => Err(BadParameters),
         }
     }
@@ -130,63 +165,119 @@ impl Parameters {
         self.digits
     }
 
-    /// Seconds until the next code.
+    /// What moves it on.
     #[must_use]
-    pub fn period(self) -> u8 {
-        self.period
+    pub fn kind(self) -> Kind {
+        self.kind
     }
 
-    /// The step that `time` falls in (T of RFC 6238 §4.2, T0 = 0).
+    /// Seconds until the next code; none for one that counts.
     #[must_use]
-    pub fn step_at(self, time: UnixTime) -> u64 {
-        u64::try_from(time.0).unwrap_or(0) / u64::from(self.period)
+    pub fn period(self) -> Option<u8> {
+        match self.kind {
+            Kind::Totp { period } => Some(period),
+            Kind::Hotp => None,
+        }
+    }
+
+    /// The step that `time` falls in (T of RFC 6238 §4.2, T0 = 0); none for one that counts.
+    #[must_use]
+    pub fn step_at(self, time: UnixTime) -> Option<u64> {
+        self.period().map(|period| u64::try_from(time.0).unwrap_or(0) / u64::from(period))
+    }
+}
+
+impl Kind {
+    /// How many values are accepted at a time.
+    #[must_use]
+    pub fn values(self) -> u32 {
+        match self {
+            Self::Totp { .. } => 2 * u32::from(WINDOW.unsigned_abs()) + 1,
+            Self::Hotp => LOOK_AHEAD + 1,
+        }
+    }
+
+    /// The word used in the store, in URIs, in JSON and in the protocol.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Totp { .. } => "totp",
+            Self::Hotp => "hotp",
+        }
+    }
+}
+
+impl Offset {
+    /// The number, as store and JSON have it.
+    #[must_use]
+    pub fn number(self) -> i64 {
+        match self {
+            Self::Steps(steps) => steps.into(),
+            Self::PassedOver(counters) => counters.into(),
+        }
+    }
+
+    /// Reads what [`Self::number`] says of an authenticator of this kind.
+    #[must_use]
+    pub fn of(kind: Kind, number: i64) -> Option<Self> {
+        match kind {
+            Kind::Totp { .. } => number.try_into().ok().map(Self::Steps),
+            Kind::Hotp => number.try_into().ok().map(Self::PassedOver),
+        }
     }
 }
 
 impl Authenticator {
-    /// Judges `code` at `time`: the steps from one before to one after are tried, those not above `last_step` only to tell a
-    /// replay from a wrong code. Every step is tried whichever matches, so that the time taken tells nothing.
+    /// Judges `code` at `time`. What that costs goes by how long the code is, and by nothing else: whatever matches, all the values
+    /// that come into question are computed.
     #[must_use]
     pub fn judge(&self, code: &str, time: UnixTime) -> Match {
+        match self.parameters.step_at(time) {
+            Some(present) => self.judge_by_time(code, present),
+            None => self.judge_by_count(code),
+        }
+    }
+
+    /// The steps from one before to one after are tried, those not above `last_step` only to tell a replay from a wrong code.
+    fn judge_by_time(&self, code: &str, present: u64) -> Match {
+        let mut found = Match::None;
         if code.len() != usize::from(self.parameters.digits) {
-            return Match::None;
+            return found;
         }
         let generator = self.generator();
-        let present = self.parameters.step_at(time);
-        let mut found = Match::None;
-        for step in present.saturating_sub(WINDOW)..=present.saturating_add(WINDOW) {
-            if !is_code_of(&generator, step, code) {
+        for off in -WINDOW..=WINDOW {
+            let Some(step) = present.checked_add_signed(off.into()) else { continue };
+            if !same(shown(&generator, step).as_bytes(), code.as_bytes()) {
                 continue;
             }
             if self.last_step.is_some_and(|last| step <= last) {
                 if found == Match::None {
                     found = Match::Replayed;
                 }
-            } else if !matches!(found, Match::Step(_)) {
-                found = Match::Step(step);
+            } else if !matches!(found, Match::Code(_)) {
+                found = Match::Code(Consumed { step, offset: Offset::Steps(off) });
             }
         }
         found
     }
 
-    /// Whether a code was accepted that lies further ahead than any that is accepted now: the clock was set back since.
+    /// Whether a code was accepted that lies further ahead than any that is accepted now: the clock was set back since. What counts
+    /// knows no time.
     #[must_use]
     pub fn has_seen_later_than(&self, time: UnixTime) -> bool {
-        let newest = self.parameters.step_at(time).saturating_add(WINDOW);
-        self.last_step.is_some_and(|last| last > newest)
+        let newest =
+            self.parameters.step_at(time).map(|present| present.saturating_add_signed(WINDOW.into()));
+        newest.is_some_and(|newest| self.last_step.is_some_and(|last| last > newest))
     }
 
-    /// The code of `step`.
+    /// The code of a step or counter.
     #[must_use]
     pub fn code(&self, step: u64) -> Zeroizing<String> {
-        Zeroizing::new(self.generator().generate(step.saturating_mul(self.period())).to_string())
+        shown(&self.generator(), step)
     }
 
-    fn period(&self) -> u64 {
-        u64::from(self.parameters.period)
-    }
-
-    fn generator(&self) -> Totp {
+    /// Makes the codes of all steps or counters: a step of one second makes totp-rs take its "time" for the moving factor itself.
+    pub(crate) fn generator(&self) -> Totp {
         Builder::new()
             .with_algorithm(match self.parameters.algorithm {
                 Algorithm::Sha1 => totp_rs::Algorithm::SHA1,
@@ -194,15 +285,39 @@ impl Authenticator {
                 Algorithm::Sha512 => totp_rs::Algorithm::SHA512,
             })
             .with_digits(self.parameters.digits)
-            .with_step_duration(self.period())
+            .with_step_duration(1)
             .with_skew(0)
             .with_secret(self.secret.expose().to_vec())
             .build_noncompliant()
     }
 }
 
-fn is_code_of(generator: &Totp, step: u64, code: &str) -> bool {
-    generator.check(code, step.saturating_mul(generator.step())).is_some()
+/// The code of a step or counter. The one place where an HMAC is computed.
+pub(crate) fn shown(generator: &Totp, step: u64) -> Zeroizing<String> {
+    #[cfg(test)]
+    cost::count();
+    Zeroizing::new(generator.generate(step).to_string())
+}
+
+/// How many HMACs a test has cost.
+#[cfg(test)]
+pub(crate) mod cost {
+    use std::cell::Cell;
+
+    thread_local! {
+        static HMACS: Cell<u32> = const { Cell::new(0) };
+    }
+
+    pub(super) fn count() {
+        HMACS.set(HMACS.get() + 1);
+    }
+
+    /// Those of some work, and what came of it.
+    pub(crate) fn of<T>(work: impl FnOnce() -> T) -> (u32, T) {
+        let before = HMACS.get();
+        let done = work();
+        (HMACS.get() - before, done)
+    }
 }
 
 #[cfg(test)]
@@ -212,26 +327,17 @@ mod tests {
     fn authenticator(secret: &[u8], algorithm: Algorithm, digits: u8) -> Authenticator {
         Authenticator {
             id: AuthenticatorId(1),
-            parameters: Parameters::new(algorithm, digits, 30).unwrap(),
+            parameters: Parameters::new(algorithm, digits, Kind::Totp { period: 30 }).unwrap(),
             secret: Secret::new(secret.to_vec()),
             last_step: None,
         }
     }
 
-    const SEED: &[u8] = b"1234567890123456789012345678901234567890123456789012345678901234";
-
-    /// RFC 4226 appendix D: counters 0 to 9, six digits.
-    #[test]
-    fn rfc_4226_appendix_d() {
-        let hotp = authenticator(&SEED[..20], Algorithm::Sha1, 6);
-        let expected = [
-            "755224", "287082", "359152", "969429", "338314", "254676", "287922", "162583", "399871",
-            "520489",
-        ];
-        for (counter, code) in (0..).zip(expected) {
-            assert_eq!(*hotp.code(counter), code, "counter {counter}");
-        }
+    fn taken(step: u64, off: i8) -> Match {
+        Match::Code(Consumed { step, offset: Offset::Steps(off) })
     }
+
+    const SEED: &[u8] = b"1234567890123456789012345678901234567890123456789012345678901234";
 
     /// RFC 6238 appendix B, with the seeds of its reference code: 20, 32 and 64 bytes.
     #[test]
@@ -251,9 +357,9 @@ mod tests {
                 (sha512, Algorithm::Sha512, 64),
             ] {
                 let totp = authenticator(&SEED[..length], algorithm, 8);
-                let step = totp.parameters.step_at(UnixTime(time));
+                let step = totp.parameters.step_at(UnixTime(time)).unwrap();
                 assert_eq!(*totp.code(step), code, "{algorithm:?} at {time}");
-                assert_eq!(totp.judge(code, UnixTime(time)), Match::Step(step));
+                assert_eq!(totp.judge(code, UnixTime(time)), taken(step, 0));
             }
         }
     }
@@ -262,11 +368,11 @@ mod tests {
     fn one_step_either_side_is_accepted_and_no_more() {
         let totp = authenticator(&SEED[..20], Algorithm::Sha1, 6);
         let now = UnixTime(1_000_000_000);
-        let present = totp.parameters.step_at(now);
+        let present = totp.parameters.step_at(now).unwrap();
         for (offset, expected) in [(-2, false), (-1, true), (0, true), (1, true), (2, false)] {
-            let step = present.checked_add_signed(offset).unwrap();
+            let step = present.checked_add_signed(offset.into()).unwrap();
             let code = totp.code(step);
-            assert_eq!(totp.judge(&code, now) == Match::Step(step), expected, "offset {offset}");
+            assert_eq!(totp.judge(&code, now) == taken(step, offset), expected, "offset {offset}");
         }
     }
 
@@ -274,26 +380,52 @@ mod tests {
     fn a_code_is_accepted_once_and_takes_the_earlier_ones_with_it() {
         let mut totp = authenticator(&SEED[..20], Algorithm::Sha1, 6);
         let now = UnixTime(1_000_000_000);
-        let present = totp.parameters.step_at(now);
+        let present = totp.parameters.step_at(now).unwrap();
         totp.last_step = Some(present);
         assert_eq!(totp.judge(&totp.code(present), now), Match::Replayed);
         assert_eq!(totp.judge(&totp.code(present - 1), now), Match::Replayed);
-        assert_eq!(totp.judge(&totp.code(present + 1), now), Match::Step(present + 1));
+        assert_eq!(totp.judge(&totp.code(present + 1), now), taken(present + 1, 1));
+    }
+
+    #[test]
+    fn a_clock_before_1970_has_no_earlier_step() {
+        let totp = authenticator(&SEED[..20], Algorithm::Sha1, 6);
+        assert_eq!(totp.judge(&totp.code(1), UnixTime(-5)), taken(1, 1));
+        assert_eq!(totp.judge("000000", UnixTime(-5)), Match::None);
     }
 
     #[test]
     fn what_is_not_exactly_a_code_is_none() {
         let totp = authenticator(&SEED[..20], Algorithm::Sha1, 6);
-        for text in ["", "12345", "1234567", "+12345", "12345x", "１２３４５６"] {
+        for text in ["", "12345", "1234567", "+12345", "12345x", "１２３４５６", "１２"] {
             assert_eq!(totp.judge(text, UnixTime(59)), Match::None, "{text:?}");
         }
     }
 
     #[test]
+    fn two_codes_at_once_are_none() {
+        let totp = authenticator(&SEED[..20], Algorithm::Sha1, 6);
+        let both = format!("{}{}", *totp.code(1), *totp.code(2));
+        assert_eq!(totp.judge(&both, UnixTime(59)), Match::None);
+    }
+
+    #[test]
     fn parameters_are_bounded() {
-        assert!(Parameters::new(Algorithm::Sha1, 5, 30).is_err());
-        assert!(Parameters::new(Algorithm::Sha1, 9, 30).is_err());
-        assert!(Parameters::new(Algorithm::Sha1, 6, 0).is_err());
-        assert!(Parameters::new(Algorithm::Sha512, 8, 60).is_ok());
+        let by_time = |digits, period| Parameters::new(Algorithm::Sha1, digits, Kind::Totp { period });
+        assert!(by_time(5, 30).is_err());
+        assert!(by_time(9, 30).is_err());
+        assert!(by_time(6, 0).is_err());
+        assert!(by_time(8, 60).is_ok());
+        assert!(Parameters::new(Algorithm::Sha512, 9, Kind::Hotp).is_err());
+        assert!(Parameters::new(Algorithm::Sha512, 8, Kind::Hotp).is_ok());
+    }
+
+    #[test]
+    fn an_offset_is_read_back_by_its_kind() {
+        let by_time = Kind::Totp { period: 30 };
+        assert_eq!(Offset::of(by_time, Offset::Steps(-1).number()), Some(Offset::Steps(-1)));
+        assert_eq!(Offset::of(Kind::Hotp, Offset::PassedOver(3).number()), Some(Offset::PassedOver(3)));
+        assert_eq!(Offset::of(Kind::Hotp, -1), None);
+        assert_eq!(Offset::of(by_time, 1_000), None);
     }
 }

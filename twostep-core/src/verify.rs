@@ -10,7 +10,7 @@ use crate::ports::Entered;
 use crate::secret::Secret;
 use crate::throttle::{self, Allowance, Kind, Record, Tally};
 use crate::time::{Now, UnixTime};
-use crate::totp::{Authenticator, AuthenticatorId, Match};
+use crate::totp::{self, Authenticator, AuthenticatorId, Consumed, Match};
 use std::time::Duration;
 use zeroize::Zeroizing;
 
@@ -104,8 +104,8 @@ impl CodeOutcome {
 /// What a verdict changes in the store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// The step that is consumed.
-    pub step: Option<(AuthenticatorId, u64)>,
+    /// The step or counter that is consumed, and of which authenticator.
+    pub step: Option<(AuthenticatorId, Consumed)>,
     /// The backup code that is consumed.
     pub backup_code: Option<BackupCodeId>,
     /// The bypass code that is used, and how many uses are left of it.
@@ -204,7 +204,7 @@ pub fn verify(
         Allowance::Wait(wait) => return Ok(unchanged(Reason::Throttled { wait })),
         Allowance::Capped => return Ok(unchanged(Reason::Capped)),
     }
-    if kind == Kind::Code && credentials.authenticators.iter().any(|one| one.has_seen_later_than(now.wall)) {
+    if kind == Kind::Code && credentials.clock_is_behind(now.wall) && !credentials.any_counts() {
         // Not one code of the present could be accepted: whoever enters one has done nothing wrong.
         return Ok(unchanged(Reason::ClockBehind));
     }
@@ -246,26 +246,55 @@ fn code_length(answer: &Answer, reason: &Reason, credentials: &CodeCredentials) 
     }
 }
 
+/// Every authenticator judges it, whichever takes it: what a code costs does not tell whose it is, nor whether it is anybody's.
 fn judge_code(answer: &Answer, code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judged {
-    let mut refusal = Reason::CodeWrong;
+    let behind = credentials.clock_is_behind(now);
+    let mut judged = Err(Reason::CodeWrong);
     for authenticator in &credentials.authenticators {
+        if behind && authenticator.parameters.kind() != totp::Kind::Hotp {
+            continue;
+        }
         let code = match answer {
             Answer::Tail(_) => last(code, usize::from(authenticator.parameters.digits())),
             _ => code,
         };
-        match authenticator.judge(code, now) {
-            Match::Step(step) => {
-                let counts = Counts::Success(throttle::after_success(&credentials.tally));
-                let changes = Changes { step: Some((authenticator.id, step)), counts, ..Changes::default() };
-                return Ok((Reason::Code { authenticator: authenticator.id.0 }, changes));
-            }
-            Match::Replayed => refusal = Reason::CodeReplayed,
-            Match::None => {}
+        match (authenticator.judge(code, now), &judged) {
+            (Match::Code(consumed), Err(_)) => judged = Ok((authenticator.id, consumed)),
+            (Match::Replayed, Err(_)) => judged = Err(Reason::CodeReplayed),
+            _ => {}
         }
     }
-    // Counted all the same: that the clock is behind does not make it a right code. But the log names the likely cause.
-    let behind = credentials.latest_time.minus(CLOCK_TOLERANCE) > now;
-    Err(if behind && refusal == Reason::CodeWrong { Reason::ClockBehind } else { refusal })
+    match judged {
+        Ok(step) => {
+            let counts = Counts::Success(throttle::after_success(&credentials.tally));
+            let changes = Changes { step: Some(step), counts, ..Changes::default() };
+            Ok((Reason::Code { authenticator: step.0.0 }, changes))
+        }
+        // Counted all the same: that the clock is behind does not make it a right code. But the log names the likely cause.
+        Err(Reason::CodeWrong) if behind || credentials.clock_is_behind_others(now) => {
+            Err(Reason::ClockBehind)
+        }
+        Err(reason) => Err(reason),
+    }
+}
+
+impl CodeCredentials {
+    /// Whether codes were accepted that lie ahead of this clock. Those that go by time are not judged then: none of the present could
+    /// be right.
+    fn clock_is_behind(&self, now: UnixTime) -> bool {
+        self.authenticators.iter().any(|one| one.has_seen_later_than(now))
+    }
+
+    /// Whether this clock is behind what others' codes have confirmed, and that matters here.
+    fn clock_is_behind_others(&self, now: UnixTime) -> bool {
+        let by_time = |one: &Authenticator| one.parameters.kind() != totp::Kind::Hotp;
+        self.latest_time.minus(CLOCK_TOLERANCE) > now && self.authenticators.iter().any(by_time)
+    }
+
+    /// Whether an authenticator counts, and takes its codes whatever the clock says.
+    fn any_counts(&self) -> bool {
+        self.authenticators.iter().any(|one| one.parameters.kind() == totp::Kind::Hotp)
+    }
 }
 
 /// The last so many of some digits, or all there are.
@@ -392,7 +421,7 @@ mod tests {
     use crate::secret::Secret;
     use crate::throttle::Standing;
     use crate::time::Lease;
-    use crate::totp::Parameters;
+    use crate::totp::{Algorithm, Offset, Parameters, VALUES_MAX, cost};
 
     const CHEAP: Cost = Cost { memory: 32, passes: 1, lanes: 1 };
     const ENROLLMENT: EnrollmentId = EnrollmentId(7);
@@ -460,14 +489,15 @@ mod tests {
     }
 
     fn right_code() -> String {
-        phone().code(Parameters::COMMON.step_at(now().wall)).to_string()
+        phone().code(Parameters::COMMON.step_at(now().wall).unwrap()).to_string()
     }
 
     #[test]
     fn a_right_code_is_accepted_with_its_step_consumed() {
         let outcome = judge(&right_code(), &credentials());
         assert_eq!(outcome.reason, Reason::Code { authenticator: 3 });
-        assert_eq!(outcome.changes.step, Some((AuthenticatorId(3), 60_000_000)));
+        let consumed = Consumed { step: 60_000_000, offset: Offset::Steps(0) };
+        assert_eq!(outcome.changes.step, Some((AuthenticatorId(3), consumed)));
         assert_eq!(outcome.changes.counts, Counts::Success(Record::default()));
         assert_eq!(outcome.rest, Some(Rest { untold: 2, makes_known: true }));
     }
@@ -504,6 +534,120 @@ mod tests {
         let outcome =
             verify(&sort(&Entered::of(code.clone(), Some(&code))), Some(&credentials()), &now()).unwrap();
         assert_eq!(outcome, unchanged(Reason::SameAsPassword));
+    }
+
+    fn token(id: i64) -> Authenticator {
+        Authenticator {
+            id: AuthenticatorId(id),
+            parameters: Parameters::new(Algorithm::Sha1, 6, totp::Kind::Hotp).unwrap(),
+            secret: Secret::new(format!("the secret of token {id}").into_bytes()),
+            last_step: Some(500),
+        }
+    }
+
+    /// One that goes by time, with a secret of its own.
+    fn app(id: i64) -> Authenticator {
+        let secret = Secret::new(format!("the secret of phone {id}").into_bytes());
+        Authenticator { id: AuthenticatorId(id), secret, ..phone() }
+    }
+
+    #[test]
+    fn a_code_by_count_is_accepted_with_what_it_passes_over() {
+        let mut credentials = credentials();
+        credentials.authenticators = vec![phone(), token(4)];
+        let outcome = judge(&token(4).code(503), &credentials);
+        assert_eq!(outcome.reason, Reason::Code { authenticator: 4 });
+        let consumed = Consumed { step: 503, offset: Offset::PassedOver(2) };
+        assert_eq!(outcome.changes.step, Some((AuthenticatorId(4), consumed)));
+        assert_eq!(judge(&token(4).code(500), &credentials).reason, Reason::CodeReplayed);
+        assert_eq!(judge(&token(4).code(512), &credentials).reason, Reason::CodeWrong);
+    }
+
+    #[test]
+    fn two_successive_codes_find_a_counter_that_is_far_ahead() {
+        let mut credentials = credentials();
+        credentials.authenticators = vec![phone(), token(4)];
+        let (first, second) = (token(4).code(577), token(4).code(578));
+        let outcome = judge(&format!("{} {}", *first, *second), &credentials);
+        let consumed = Consumed { step: 578, offset: Offset::PassedOver(76) };
+        assert_eq!(outcome.changes.step, Some((AuthenticatorId(4), consumed)));
+        for wrong in
+            [format!("{}{}", *second, *first), format!("{}{}", *first, *first), right_code().repeat(2)]
+        {
+            let outcome = judge(&wrong, &credentials);
+            assert_eq!(outcome.reason, Reason::CodeWrong, "{wrong}");
+            assert!(matches!(&outcome.changes.counts, Counts::Failure(record) if record.codes == 1));
+        }
+        credentials.tally.all_codes = throttle::CAP_STRANGERS;
+        assert_eq!(judge(&format!("{}{}", *first, *second), &credentials), unchanged(Reason::Capped));
+    }
+
+    #[test]
+    fn a_code_costs_the_same_whether_it_is_right_wrong_or_used_and_whosever_it_is() {
+        let step = Parameters::COMMON.step_at(now().wall).unwrap();
+        let apps = |count: i64| (10..10 + count).map(app);
+        let tokens = |count: i64| (20..20 + count).map(token);
+        for (by_time, by_count) in [(10, 0), (6, 1), (2, 2), (0, 2)] {
+            let mut credentials = credentials();
+            credentials.authenticators = apps(by_time).chain(tokens(by_count)).collect();
+            let values: u32 =
+                credentials.authenticators.iter().map(|one| one.parameters.kind().values()).sum();
+            assert!(values <= VALUES_MAX);
+            let spend = |text: &str| {
+                let (cost, outcome) = cost::of(|| judge(text, &credentials));
+                (cost, outcome.reason)
+            };
+            let (wrong, reason) = spend("000000");
+            assert_eq!(reason, Reason::CodeWrong);
+            // One more for each that counts: the code that was used last.
+            assert_eq!(wrong, values + u32::try_from(by_count).unwrap());
+            assert!(wrong <= VALUES_MAX, "{wrong} HMACs");
+            let is_accepted = |reason| matches!(reason, Reason::Code { .. });
+            for one in apps(by_time) {
+                for off in [-1, 0, 1] {
+                    let (right, reason) = spend(&one.code(step.checked_add_signed(off).unwrap()));
+                    assert!(is_accepted(reason) && right == wrong, "{right} HMACs, {wrong} for a wrong code");
+                }
+            }
+            for one in tokens(by_count) {
+                for counter in 501..=511 {
+                    let (right, reason) = spend(&one.code(counter));
+                    assert!(is_accepted(reason) && right == wrong, "{right} HMACs, {wrong} for a wrong code");
+                }
+                assert_eq!(spend(&one.code(500)), (wrong, Reason::CodeReplayed));
+            }
+            let pair = |counter| format!("{}{}", *token(20).code(counter), *token(20).code(counter + 1));
+            let wrong_pair = spend(&"0".repeat(12));
+            assert_eq!(wrong_pair, (101 * u32::try_from(by_count).unwrap(), Reason::CodeWrong));
+            if by_count > 0 {
+                for counter in [501, 550, 600] {
+                    assert_eq!(spend(&pair(counter)), (wrong_pair.0, Reason::Code { authenticator: 20 }));
+                }
+            }
+        }
+        // Used already, of one that goes by time.
+        let mut credentials = credentials();
+        credentials.authenticators =
+            apps(10).map(|one| Authenticator { last_step: Some(step), ..one }).collect();
+        let used = app(10).code(step);
+        let (cost, outcome) = cost::of(|| judge(&used, &credentials));
+        assert_eq!((cost, outcome.reason), (VALUES_MAX, Reason::CodeReplayed));
+    }
+
+    #[test]
+    fn what_counts_is_heard_whatever_the_clock_says() {
+        let mut credentials = credentials();
+        credentials.latest_time = UnixTime(now().wall.0 + 3600);
+        credentials.authenticators = vec![token(4)];
+        assert_eq!(judge("000000", &credentials).reason, Reason::CodeWrong, "the clock is no cause");
+        credentials.authenticators = vec![Authenticator { last_step: Some(60_000_002), ..phone() }, token(4)];
+        assert_eq!(judge(&token(4).code(501), &credentials).reason, Reason::Code { authenticator: 4 });
+        // Now that it is a guess at the token's codes, it is counted.
+        for text in ["000000", &right_code()] {
+            let outcome = judge(text, &credentials);
+            assert_eq!(outcome.reason, Reason::ClockBehind);
+            assert!(matches!(outcome.changes.counts, Counts::Failure(_)));
+        }
     }
 
     #[test]

@@ -13,18 +13,17 @@ use twostep_core::memory_hard::{Cost, Hash};
 use twostep_core::name::UserName;
 use twostep_core::throttle::Record;
 use twostep_core::time::{BootId, Lease, Stamp, UnixTime};
-use twostep_core::totp::{Algorithm, Authenticator, AuthenticatorId, Parameters};
+use twostep_core::totp::{Algorithm, Authenticator, AuthenticatorId, Kind, Offset, Parameters};
 
 /// The columns that [`enrollment`] reads.
 pub(crate) const ENROLLMENT: &str = "SELECT e.id, e.user, e.uid, e.state, \
      (SELECT count(*) FROM authenticator a WHERE a.enrollment = e.id) FROM enrollment e";
 
 pub(crate) fn enrollment(row: &Row<'_>) -> rusqlite::Result<Enrollment> {
-    let user: String = row.get(1)?;
     let state: String = row.get(3)?;
     Ok(Enrollment {
         id: EnrollmentId(row.get(0)?),
-        user: UserName::parse(&user).map_err(|error| damaged(1, &error))?,
+        user: user(row, 1)?,
         uid: row.get(2)?,
         state: match state.as_str() {
             "pending" => State::Pending,
@@ -35,6 +34,11 @@ pub(crate) fn enrollment(row: &Row<'_>) -> rusqlite::Result<Enrollment> {
     })
 }
 
+/// A user's name in column `at`.
+pub(crate) fn user(row: &Row<'_>, at: usize) -> rusqlite::Result<UserName> {
+    UserName::parse(&row.get::<_, String>(at)?).map_err(|error| damaged(at, &error))
+}
+
 /// What a sealed secret is bound to: this store, this row, this enrollment. Renaming a user changes none of them.
 pub(crate) fn binding(session: &Session, id: i64, enrollment: EnrollmentId) -> Vec<u8> {
     [&b"authenticator"[..], &session.store_id, &id.to_be_bytes(), &enrollment.0.to_be_bytes()].concat()
@@ -42,22 +46,22 @@ pub(crate) fn binding(session: &Session, id: i64, enrollment: EnrollmentId) -> V
 
 /// The enrollment's authenticators with their secrets opened.
 pub(crate) fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<Authenticator>, StoreError> {
-    let sql = "SELECT id, algorithm, digits, period, secret, last_step FROM authenticator WHERE enrollment = ? ORDER BY id";
+    let sql = "SELECT id, secret, last_step, kind, algorithm, digits, period FROM authenticator WHERE enrollment = ? ORDER BY id";
     let mut statement = session.connection.prepare(sql)?;
     let mut rows = statement.query([of.0])?;
     let mut found = Vec::new();
     while let Some(row) = rows.next()? {
         let id: i64 = row.get(0)?;
-        let sealed: Vec<u8> = row.get(4)?;
+        let sealed: Vec<u8> = row.get(1)?;
         let secret = session
             .keys
             .authenticators
             .open(&sealed, &binding(session, id, of))
             .map_err(|_| StoreError::Sealed { authenticator: id })?;
-        let last_step = row.get::<_, Option<i64>>(5)?.map(|step| whole(5, step)).transpose()?;
+        let last_step = step(row, 2)?;
         found.push(Authenticator {
             id: AuthenticatorId(id),
-            parameters: parameters(row, 1)?,
+            parameters: parameters(row, 3)?,
             secret,
             last_step,
         });
@@ -65,12 +69,27 @@ pub(crate) fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<
     Ok(found)
 }
 
-/// `algorithm, digits, period` from column `at` on.
+/// `kind, algorithm, digits, period` from column `at` on.
 pub(crate) fn parameters(row: &Row<'_>, at: usize) -> rusqlite::Result<Parameters> {
-    let algorithm: String = row.get(at)?;
-    let algorithm = Algorithm::parse(&algorithm).ok_or_else(|| damaged(at, &"unknown algorithm"))?;
-    Parameters::new(algorithm, row.get(at + 1)?, row.get(at + 2)?)
-        .map_err(|_| damaged(at, &"impossible parameters"))
+    let (kind, algorithm): (String, String) = (row.get(at)?, row.get(at + 1)?);
+    let kind = match kind.as_str() {
+        "totp" => Kind::Totp { period: row.get(at + 3)? },
+        "hotp" => Kind::Hotp,
+        _ => return Err(damaged(at, &"unknown kind of authenticator")),
+    };
+    let algorithm = Algorithm::parse(&algorithm).ok_or_else(|| damaged(at + 1, &"unknown algorithm"))?;
+    Parameters::new(algorithm, row.get(at + 2)?, kind).map_err(|_| damaged(at, &"impossible parameters"))
+}
+
+/// `last_step` in column `at`.
+pub(crate) fn step(row: &Row<'_>, at: usize) -> rusqlite::Result<Option<u64>> {
+    row.get::<_, Option<i64>>(at)?.map(|step| whole(at, step)).transpose()
+}
+
+/// `off_by` in column `at`, of an authenticator of this kind.
+pub(crate) fn offset(row: &Row<'_>, at: usize, kind: Kind) -> rusqlite::Result<Option<Offset>> {
+    let read = |number| Offset::of(kind, number).ok_or_else(|| damaged(at, &"impossible offset"));
+    row.get::<_, Option<i64>>(at)?.map(read).transpose()
 }
 
 /// `memory, passes, lanes, salt, hash` from column `at` on.

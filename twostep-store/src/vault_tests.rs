@@ -20,7 +20,7 @@ use twostep_core::ports::{Completion, Person, Untold, Use};
 use twostep_core::secret::Secret;
 use twostep_core::throttle::Kind;
 use twostep_core::time::{Now, UnixTime};
-use twostep_core::totp::{Authenticator, AuthenticatorId, Parameters};
+use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Offset, Parameters};
 use twostep_core::verify::{Answer, Rest, verify};
 
 const SECRET: &[u8] = b"the secret of a phone";
@@ -61,7 +61,8 @@ fn enroll(files: &Files, backup_codes: &[BackupCode]) -> EnrollmentId {
             label: &Label::parse("phone").unwrap(),
             parameters: Parameters::COMMON,
             secret: &Secret::new(SECRET.to_vec()),
-            confirmed_step: None,
+            last_step: None,
+            confirmed: None,
         }),
         backup_codes,
         at: UnixTime(1_700_000_000),
@@ -88,7 +89,7 @@ fn home() -> Source {
 }
 
 fn code_of(now: &Now) -> Answer {
-    Answer::Code(phone().code(Parameters::COMMON.step_at(now.wall)))
+    Answer::Code(phone().code(Parameters::COMMON.step_at(now.wall).unwrap()))
 }
 
 fn wrong_code() -> Answer {
@@ -602,7 +603,8 @@ fn authenticators_come_and_go_but_for_the_last() {
             label: &label(name),
             parameters: Parameters::COMMON,
             secret: &secret,
-            confirmed_step: None,
+            last_step: None,
+            confirmed: None,
         };
         session.add_authenticator(id, &new, &author(), UnixTime(5))
     };
@@ -620,6 +622,162 @@ fn authenticators_come_and_go_but_for_the_last() {
     }
     assert!(matches!(add("one more"), Err(Refusal::TooManyAuthenticators)));
     assert!(session.damage().unwrap().is_empty());
+}
+
+fn token(last_step: Option<u64>) -> Authenticator {
+    Authenticator {
+        id: AuthenticatorId(2),
+        parameters: Parameters::new(Algorithm::Sha1, 6, totp::Kind::Hotp).unwrap(),
+        secret: Secret::new(b"the secret of a token".to_vec()),
+        last_step,
+    }
+}
+
+/// Beside the phone, a token whose next counter is 100.
+fn add_token(session: &Session, of: EnrollmentId, name: &str) -> Result<AuthenticatorId, Refusal> {
+    let Authenticator { parameters, secret, last_step, .. } = token(Some(99));
+    let label = Label::parse(name).unwrap();
+    let new = NewAuthenticator { label: &label, parameters, secret: &secret, last_step, confirmed: None };
+    session.add_authenticator(of, &new, &author(), UnixTime(5))
+}
+
+fn code_by_count(counter: u64) -> Answer {
+    Answer::Code(token(None).code(counter))
+}
+
+#[test]
+fn a_code_by_count_is_accepted_once_and_takes_the_earlier_ones_with_it() {
+    let files = host("hotp-once");
+    let id = enroll(&files, &[]);
+    add_token(&files.session().unwrap(), id, "token").unwrap();
+    let begun = files.session().unwrap().latest_time().unwrap();
+    let now = host::now();
+    let enter = |counter| enter(&files, id, &code_by_count(counter), &now).unwrap();
+    assert_eq!(enter(103), Reason::Code { authenticator: 2 });
+    assert_eq!(enter(103), Reason::CodeReplayed);
+    assert_eq!(enter(102), Reason::CodeWrong);
+    assert_eq!(enter(104), Reason::Code { authenticator: 2 });
+    assert_eq!(enter(115), Reason::Code { authenticator: 2 });
+    let session = files.session().unwrap();
+    assert_eq!(session.latest_time().unwrap(), begun, "a counter says nothing of the time");
+    let shown = &session.authenticators(id).unwrap()[1];
+    assert_eq!((shown.last_used, shown.counter), (Some(now.wall), Some(116)));
+    assert_eq!(shown.offset, Some(Offset::PassedOver(10)));
+}
+
+#[test]
+fn of_many_with_the_same_code_by_count_one_gets_in() {
+    let files = host("hotp-race");
+    let id = enroll(&files, &[]);
+    add_token(&files.session().unwrap(), id, "token").unwrap();
+    let now = host::now();
+    let enter = || matches!(enter(&files, id, &code_by_count(100), &now), Ok(Reason::Code { .. }));
+    let accepted: usize = std::thread::scope(|scope| {
+        let racers: Vec<_> = (0..4).map(|_| scope.spawn(enter)).collect();
+        racers.into_iter().map(|racer| usize::from(racer.join().unwrap())).sum()
+    });
+    assert_eq!(accepted, 1);
+}
+
+#[test]
+fn how_far_off_a_code_was_is_written_down() {
+    let files = host("offsets");
+    let id = enroll(&files, &[]);
+    let now = host::now();
+    let shown = || files.session().unwrap().authenticators(id).unwrap().remove(0);
+    assert_eq!((shown().offset, shown().last_used, shown().counter), (None, None, None));
+    for (seconds, off) in [(-30, -1), (0, 0), (30, 1)] {
+        let code = code_of(&Now { wall: UnixTime(now.wall.0 + seconds), ..now });
+        assert_eq!(enter(&files, id, &code, &now).unwrap(), Reason::Code { authenticator: 1 });
+        assert_eq!((shown().offset, shown().last_used), (Some(Offset::Steps(off)), Some(now.wall)));
+    }
+    // As an older version has left it.
+    let session = files.session().unwrap();
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    let old = "UPDATE authenticator SET last_step = 60000000, off_by = NULL, used = NULL";
+    session.connection.execute(old, []).unwrap();
+    drop(session);
+    assert_eq!((shown().offset, shown().last_used), (None, Some(UnixTime(1_800_000_000))));
+}
+
+#[test]
+fn two_successive_codes_take_a_counter_that_is_far_ahead_along() {
+    let files = host("resync");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let token_id = add_token(&session, id, "token").unwrap();
+    let resync = |one, first: u64, second: u64| {
+        let (first, second) = (token(None).code(first), token(None).code(second));
+        session.resynchronize(id, one, (&first, &second), &author(), UnixTime(7))
+    };
+    assert!(matches!(resync(token_id, 500, 502), Err(Refusal::NotSuccessive)));
+    assert!(matches!(resync(token_id, 1_200, 1_201), Err(Refusal::NotSuccessive)), "too far");
+    assert!(matches!(resync(token_id, 98, 99), Err(Refusal::NotSuccessive)), "used");
+    assert!(matches!(resync(AuthenticatorId(1), 500, 501), Err(Refusal::NoCounter(_))));
+    assert!(matches!(resync(AuthenticatorId(9), 500, 501), Err(Refusal::Store(StoreError::Gone))));
+    assert_eq!(resync(token_id, 1_000, 1_001).unwrap(), 1_002);
+    let past = session.history(Whose::Name(&alice()), 1).unwrap().remove(0);
+    assert_eq!((past.action.as_str(), past.target.as_deref()), ("authenticator-resync", Some("token")));
+    drop(session);
+    let now = host::now();
+    assert_eq!(enter(&files, id, &code_by_count(1_001), &now).unwrap(), Reason::CodeReplayed);
+    assert_eq!(enter(&files, id, &code_by_count(1_002), &now).unwrap(), Reason::Code { authenticator: 2 });
+}
+
+#[test]
+fn authenticators_accept_no_more_than_thirty_values_together() {
+    let files = host("values");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    add_token(&session, id, "first").unwrap();
+    add_token(&session, id, "second").unwrap();
+    assert!(matches!(add_token(&session, id, "third"), Err(Refusal::TooManyValues)));
+    let (common, by_count) = (Parameters::COMMON, token(None).parameters);
+    let label = |text: &str| Label::parse(text).unwrap();
+    session.has_room_for(id, &label("phone 2"), common.kind()).unwrap();
+    let secret = Secret::new(b"another phone's secret".to_vec());
+    let add = |name: &str| {
+        let label = label(name);
+        let new = NewAuthenticator {
+            label: &label,
+            parameters: common,
+            secret: &secret,
+            last_step: None,
+            confirmed: None,
+        };
+        session.add_authenticator(id, &new, &author(), UnixTime(5))
+    };
+    add("phone 2").unwrap();
+    let refused = add("phone 3").unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "a user's authenticators can accept 30 values at a time: 11 each that counts (HOTP), 3 each that goes by time"
+    );
+    let first = session.find_authenticator(id, "first").unwrap().id;
+    session.remove_authenticator(id, first, &author(), UnixTime(6)).unwrap();
+    session.has_room_for(id, &label("first"), by_count.kind()).unwrap();
+    add("phone 3").unwrap();
+}
+
+#[test]
+fn a_clock_that_ran_ahead_is_told_by_name_and_taken_back_for_what_goes_by_time_only() {
+    let files = host("ahead-by-name");
+    let id = enroll(&files, &[]);
+    add_token(&files.session().unwrap(), id, "token").unwrap();
+    let now = host::now();
+    let ahead = Now { wall: UnixTime(now.wall.0 + 86_400), ..now };
+    enter(&files, id, &code_of(&ahead), &ahead).unwrap();
+    let session = files.session().unwrap();
+    assert_eq!(session.ahead_of(now.wall, 5).unwrap(), (1, vec![alice()]));
+    assert_eq!(session.ahead_of(now.wall, 0).unwrap(), (1, vec![]));
+    assert_eq!(session.ahead_of(ahead.wall, 5).unwrap(), (0, vec![]));
+    // A counter as high as any step would be.
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    let high = "UPDATE authenticator SET last_step = 1 << 40 WHERE kind = 'hotp'";
+    session.connection.execute(high, []).unwrap();
+    session.unlock_by_this_clock(id, &author(), now.wall).unwrap();
+    assert_eq!(session.ahead_of(now.wall, 5).unwrap(), (0, vec![]));
+    assert_eq!(session.authenticators(id).unwrap()[1].counter, Some((1 << 40) + 1));
 }
 
 #[test]

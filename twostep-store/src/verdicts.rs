@@ -12,6 +12,7 @@ use twostep_core::change::{Action, Author, By};
 use twostep_core::ports::{Completion, Untold};
 use twostep_core::throttle::{self, KNOWN_FOR, Kind, Record};
 use twostep_core::time::{Now, UnixTime};
+use twostep_core::totp::{AuthenticatorId, Consumed, Offset};
 use twostep_core::verify::{Changes, Counts};
 
 /// Writes, and takes back, what a right answer of this kind would write. Every page of it is in the journal then and is written at
@@ -19,8 +20,10 @@ use twostep_core::verify::{Changes, Counts};
 pub(crate) fn rehearse(session: &Session, of: EnrollmentId, kind: Kind) -> Result<(), StoreError> {
     let connection = &session.connection;
     connection.execute_batch("SAVEPOINT rehearsal")?;
-    // Values that differ: SQLite does not touch a page for the same ones.
-    let steps = "UPDATE authenticator SET last_step = coalesce(last_step, 0) + 1 WHERE enrollment = ?";
+    // Values that differ: SQLite does not touch a page for the same ones. And none that take fewer bytes than the real ones will (six
+    // for a time or a step, one for an offset): a row that grows may need one more page.
+    let steps = "UPDATE authenticator SET last_step = coalesce(last_step, 0) + (1 << 40), off_by = 100, \
+                 used = coalesce(used, 0) + (1 << 40) WHERE enrollment = ?";
     connection.execute(steps, [of.0])?;
     connection.execute("UPDATE meta SET latest_time = latest_time + 1", [])?;
     if kind == Kind::BackupCode {
@@ -40,14 +43,12 @@ pub(crate) fn apply(
     changes: &Changes,
 ) -> Result<(), StoreError> {
     let connection = &session.connection;
-    if let Some((authenticator, step)) = changes.step {
-        let step = i64::try_from(step).map_err(|_| StoreError::Damaged("a step beyond all time"))?;
-        one_row(connection.execute(
-            "UPDATE authenticator SET last_step = ?1 WHERE id = ?2 AND (last_step IS NULL OR last_step < ?1)",
-            [step, authenticator.0],
-        )?)?;
-        // A right code says that the clock is right: the phone agrees.
-        connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time < ?1", [now.wall.0])?;
+    if let Some((authenticator, consumed)) = changes.step {
+        consume(session, authenticator, consumed, now.wall)?;
+        // A right code says that the clock is right: the phone agrees. What counts knows no time.
+        if matches!(consumed.offset, Offset::Steps(_)) {
+            connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time < ?1", [now.wall.0])?;
+        }
     }
     if let Some(code) = changes.backup_code {
         one_row(connection.execute("DELETE FROM backup_code WHERE id = ?", [code.0])?)?;
@@ -63,6 +64,20 @@ pub(crate) fn apply(
         Counts::Success(record) => keep(session, of, source, record, 0),
         Counts::SuccessEverywhere => forget_failures(session, of),
     }
+}
+
+/// Writes down that the code of a step or counter was accepted: neither it nor any before it is from now on.
+pub(crate) fn consume(
+    session: &Session,
+    authenticator: AuthenticatorId,
+    consumed: Consumed,
+    at: UnixTime,
+) -> Result<(), StoreError> {
+    let step = i64::try_from(consumed.step).map_err(|_| StoreError::Damaged("a step beyond all time"))?;
+    let sql = "UPDATE authenticator SET last_step = ?1, off_by = ?3, used = ?4 \
+               WHERE id = ?2 AND (last_step IS NULL OR last_step < ?1)";
+    let values = [step, authenticator.0, consumed.offset.number(), at.0];
+    one_row(session.connection.execute(sql, values)?)
 }
 
 /// Keeps a source's new record.

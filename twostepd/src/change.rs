@@ -20,7 +20,7 @@ use twostep_core::ports::Audit;
 use twostep_core::protocol::own::{Change, Done, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::secret::Secret;
-use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Match, Parameters};
+use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Match, Offset, Parameters};
 use twostep_host::{Kernel, issuer, now};
 use twostep_store::admin::{FLAG, NewAuthenticator, NewEnrollment, Occasion};
 use twostep_store::vault::Session;
@@ -40,6 +40,9 @@ pub(crate) fn run(
     };
     Ok(FromBroker::Done { done })
 }
+
+/// What users make for themselves: every phone app can do it, and it needs no look after its counter.
+const NEW: Parameters = Parameters::COMMON;
 
 /// Who makes these changes.
 fn author() -> Author {
@@ -62,7 +65,7 @@ impl Course<'_> {
             Proven::Password => {}
             Proven::Code => return Err(Declined::conflict("Two-step verification is on already.")),
         }
-        let (authenticator, step) = self.confirmed()?;
+        let (authenticator, offset) = self.confirmed()?;
         let codes = backup_codes()?;
         let Subject { person, .. } = &self.subject;
         let new = NewEnrollment {
@@ -73,7 +76,8 @@ impl Course<'_> {
                 label,
                 parameters: authenticator.parameters,
                 secret: &authenticator.secret,
-                confirmed_step: Some(step),
+                last_step: authenticator.last_step,
+                confirmed: Some(offset),
             }),
             backup_codes: &codes,
             at: now().wall,
@@ -162,16 +166,15 @@ impl Course<'_> {
         enrollment: &Enrollment,
         label: &Label,
     ) -> Result<Done, Declined> {
-        if session.authenticators(enrollment.id)?.iter().any(|one| one.label == *label) {
-            return Err(Declined::conflict(format!("There is an authenticator named \"{label}\" already.")));
-        }
+        session.has_room_for(enrollment.id, label, NEW.kind())?;
         drop(self.proven(session, enrollment)?);
-        let (authenticator, step) = self.confirmed()?;
+        let (authenticator, offset) = self.confirmed()?;
         let new = NewAuthenticator {
             label,
             parameters: authenticator.parameters,
             secret: &authenticator.secret,
-            confirmed_step: Some(step),
+            last_step: authenticator.last_step,
+            confirmed: Some(offset),
         };
         let session = self.subject.session()?;
         self.subject.still_active(&session, enrollment.id)?;
@@ -201,8 +204,8 @@ impl Course<'_> {
         Ok(session)
     }
 
-    /// Shows a new authenticator's secret, and waits for a code of it.
-    fn confirmed(&mut self) -> Result<(Authenticator, u64), Declined> {
+    /// Shows a new authenticator's secret, and waits for a code of it, which is consumed. How far off that was comes with it.
+    fn confirmed(&mut self) -> Result<(Authenticator, Offset), Declined> {
         let found = confirmed(self.asker, &self.subject)?;
         self.subject = self.subject.again(self.broker, self.asker)?;
         Ok(found)
@@ -214,8 +217,8 @@ impl Course<'_> {
 }
 
 /// Shows a new authenticator's secret, and waits for a code of it.
-fn confirmed(asker: &Asker<'_>, subject: &Subject) -> Result<(Authenticator, u64), Declined> {
-    let parameters = Parameters::COMMON;
+fn confirmed(asker: &Asker<'_>, subject: &Subject) -> Result<(Authenticator, Offset), Declined> {
+    let parameters = NEW;
     let secret = totp::new_secret(Algorithm::Sha1, &mut Kernel)?;
     let new = NewSecret {
         issuer: issuer(&subject.policy),
@@ -223,9 +226,9 @@ fn confirmed(asker: &Asker<'_>, subject: &Subject) -> Result<(Authenticator, u64
         secret: Secret::new(totp::base32(&secret).as_bytes().to_vec()),
         algorithm: parameters.algorithm().as_str().to_owned(),
         digits: parameters.digits(),
-        period: u32::from(parameters.period()),
+        period: parameters.period().map_or(0, u32::from),
     };
-    let authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step: None };
+    let mut authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step: None };
     let gone = |_| Declined::out_of_turn();
     asker.link.send(&FromBroker::NewSecret { new }).map_err(gone)?;
     for left in (0..CONFIRM_TRIES).rev() {
@@ -236,8 +239,9 @@ fn confirmed(asker: &Asker<'_>, subject: &Subject) -> Result<(Authenticator, u64
             code.expose().iter().copied().filter(|byte| !byte.is_ascii_whitespace()).collect();
         let digits = Secret::new(digits);
         let judged = std::str::from_utf8(digits.expose()).map(|code| authenticator.judge(code, now().wall));
-        if let Ok(Match::Step(step)) = judged {
-            return Ok((authenticator, step));
+        if let Ok(Match::Code(consumed)) = judged {
+            authenticator.last_step = Some(consumed.step);
+            return Ok((authenticator, consumed.offset));
         }
         if left > 0 {
             asker.link.send(&FromBroker::WrongCode { left }).map_err(gone)?;

@@ -110,9 +110,10 @@ fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<Authenticat
     let one = |info: twostep_store::admin::AuthenticatorInfo| Authenticator {
         id: info.id.0,
         label: info.label.to_string(),
+        kind: info.parameters.kind().as_str().to_owned(),
         algorithm: info.parameters.algorithm().as_str().to_owned(),
         digits: info.parameters.digits(),
-        period: u32::from(info.parameters.period()),
+        period: info.parameters.period().map(u32::from),
         created: info.created,
         last_used: info.last_used,
     };

@@ -1,9 +1,20 @@
 //! check: each finding by the stack, configuration or store that brings it about.
 
-use crate::place::Place;
+use crate::place::{Place, author};
 use serde_json::Value;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use twostep_core::account::State;
+use twostep_core::app_password::Label;
+use twostep_core::attempt::Source;
+use twostep_core::event::Reason;
+use twostep_core::name::UserName;
+use twostep_core::ports::Store;
+use twostep_core::secret::Secret;
+use twostep_core::time::{Now, UnixTime};
+use twostep_core::totp::{Authenticator, AuthenticatorId, Offset, Parameters};
+use twostep_core::verify::{Answer, verify};
+use twostep_store::admin::{NewAuthenticator, NewEnrollment};
 
 const APP: &str = "auth [success=done ignore=ignore default=die] pam_twostep.so app\n";
 const COMMON_AUTH: &str =
@@ -268,6 +279,89 @@ fn accounts_that_have_changed_are_warnings() {
     place.enroll_as("old-name", 0);
     let warnings = messages(&place, "warning").join("\n");
     assert!(warnings.contains("root has its uid: if that is a new name, root gives no code"), "{warnings}");
+}
+
+/// A phone of each of these users whose latest code is of so many seconds from now.
+fn enroll_ahead(place: &Place, users: u32, seconds: i64) {
+    let period = 30;
+    let now = twostep_store::host::now().wall;
+    let step = u64::try_from((now.0 + seconds) / period).unwrap();
+    for n in 0..users {
+        let new = NewEnrollment {
+            user: &UserName::parse(&format!("user{n}")).unwrap(),
+            uid: 5_000 + n,
+            state: State::Active,
+            authenticator: Some(NewAuthenticator {
+                label: &Label::parse("phone").unwrap(),
+                parameters: Parameters::COMMON,
+                secret: &Secret::new(b"12345678901234567890".to_vec()),
+                last_step: Some(step),
+                confirmed: Some(Offset::Steps(0)),
+            }),
+            backup_codes: &[],
+            at: now,
+        };
+        place.session().enroll(&new, &author()).unwrap();
+    }
+}
+
+#[test]
+fn a_clock_behind_codes_that_were_used_is_an_error_that_names_whose() {
+    let place = healthy("check-clock-back");
+    enroll_ahead(&place, 7, 3_600);
+    let found = findings(&place);
+    let clock = found.iter().find(|finding| finding["subject"] == "clock").unwrap();
+    assert_eq!(clock["severity"], "error");
+    assert_eq!(
+        clock["message"],
+        "used codes of user0, user1, user2, user3, user4 and 2 more lie ahead of this host's clock: theirs of now are refused"
+    );
+    assert!(clock["remedy"].as_str().unwrap().contains("twostep-admin unlock USER"));
+    for n in 0..6 {
+        place.run(&["unlock", &format!("user{n}")]).is(0);
+    }
+    let errors = messages(&place, "error").join("\n");
+    assert!(errors.contains("used codes of user6 lie ahead"), "{errors}");
+    place.run(&["unlock", "user6"]).is(0);
+    assert_eq!(messages(&place, "error"), Vec::<String>::new());
+}
+
+/// The code of the step after the present one is accepted, and no sign of a clock that is wrong; nor is a counter, however high.
+#[test]
+fn a_code_of_the_next_step_and_a_counter_are_not_ahead() {
+    let place = healthy("check-clock-right");
+    enroll_ahead(&place, 1, 30);
+    place.run(&["enroll", "root", "--hotp", "--counter", "99999999999", "--activate"]).is(0);
+    assert_eq!(messages(&place, "error"), Vec::<String>::new());
+}
+
+#[test]
+fn a_clock_behind_the_latest_code_is_an_error_with_its_time() {
+    let place = healthy("check-clock-latest");
+    enroll_ahead(&place, 1, 0);
+    let (mut session, now) = (place.session(), twostep_store::host::now());
+    let ahead = Now { wall: UnixTime(now.wall.0 + 86_400), ..now };
+    let enrollment = session.summaries(None).unwrap()[0].enrollment.id;
+    let phone = Authenticator {
+        id: AuthenticatorId(0),
+        parameters: Parameters::COMMON,
+        secret: Secret::new(b"12345678901234567890".to_vec()),
+        last_step: None,
+    };
+    let answer = Answer::Code(phone.code(Parameters::COMMON.step_at(ahead.wall).unwrap()));
+    let home = Source::from_items(Some("203.0.113.9"), None);
+    let mut judge = |credentials: Option<&_>| verify(&answer, credentials, &ahead).unwrap();
+    let outcome = session.judge(enrollment, &home, answer.kind(), &ahead, &mut judge).unwrap();
+    assert_eq!(outcome.reason, Reason::Code { authenticator: 1 });
+    drop(session);
+    let errors = messages(&place, "error").join("\n");
+    assert!(
+        errors.contains("this host's clock is behind 2") && errors.contains("when a right code came"),
+        "{errors}"
+    );
+    assert!(errors.contains("used codes of user0 lie ahead"), "{errors}");
+    place.run(&["unlock", "user0"]).is(0);
+    assert_eq!(messages(&place, "error"), Vec::<String>::new());
 }
 
 #[test]

@@ -18,7 +18,7 @@ fn code_in(seconds: i64) -> String {
         secret: Secret::new(b"12345678901234567890".to_vec()),
         last_step: None,
     };
-    phone.code(Parameters::COMMON.step_at(UnixTime(host::now().wall.0 + seconds))).to_string()
+    phone.code(Parameters::COMMON.step_at(UnixTime(host::now().wall.0 + seconds)).unwrap()).to_string()
 }
 
 #[test]
@@ -93,7 +93,9 @@ fn a_right_first_code_enrolls_and_is_consumed() {
     let done = done.shows("GEZD GNBV GY3T QOJQ").shows("otpauth://totp/").shows("root is enrolled (active)");
     assert!(!done.stdout.contains('\u{1b}'), "no QR code where nobody sees it");
     let shown = place.json(&["show", "root"]);
-    assert!(shown["authenticators"][0]["last_used"].is_string(), "{shown}");
+    let phone = &shown["authenticators"][0];
+    assert!(phone["last_used"].is_string() && phone["off_by"] == 0, "{shown}");
+    place.run(&["show", "root"]).is(0).shows("LAST CODE").shows("just now, on time");
     assert_eq!(shown["backup_codes_left"], 10);
 }
 

@@ -6,6 +6,7 @@ mod check;
 mod codes;
 mod enroll;
 mod explain;
+mod hotp;
 mod place;
 mod settle;
 mod terminal;

@@ -62,7 +62,8 @@ fn mistakes_in_the_configuration_are_all_told() {
     let place = Place::new("config-mistakes");
     place.configure("isuer = \"x\"\n[interactive]\nunenrolled = \"optionl\"");
     let done = place.run(&["list"]).is(3).says("config.toml:1:1: unknown key \"isuer\"");
-    done.says("config.toml:3:14: unknown value \"optionl\"").says("hint: one of \"allow\", \"deny\"");
+    done.says("config.toml:3:14: unknown value \"optionl\"")
+        .says("hint: one of \"allow\", \"enroll\", \"deny\"");
 }
 
 #[test]

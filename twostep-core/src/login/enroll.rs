@@ -12,7 +12,7 @@ use crate::key_uri;
 use crate::ports::{Confirmed, Draft, Entered, Person};
 use crate::protocol::Echo;
 use crate::secret::Secret;
-use crate::totp::{self, Authenticator, AuthenticatorId, Match, Parameters};
+use crate::totp::{self, Authenticator, AuthenticatorId, Consumed, Match, Parameters};
 use crate::who::Resolved;
 use std::fmt::Write;
 use zeroize::Zeroizing;
@@ -55,8 +55,8 @@ impl Login<'_, '_, '_> {
         }
         let day = self.now().day();
         let draft = self.ports.vault.open()?.draft(&person, day)?;
-        let step = match self.first_code(&person, &draft) {
-            Ok(step) => step,
+        let code = match self.first_code(&person, &draft) {
+            Ok(code) => code,
             Err(NoCode::TalkFailed) => return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT)),
             Err(NoCode::Empty) => {
                 return Ok(self.not_set_up(
@@ -75,7 +75,7 @@ impl Login<'_, '_, '_> {
             return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT));
         }
         let at = (self.ports.clock)().wall;
-        let confirmed = Confirmed { draft: &draft, step, at };
+        let confirmed = Confirmed { draft: &draft, code, at };
         if !self.ports.vault.open()?.enroll(&person, &confirmed)? {
             return Ok(self.not_set_up(
                 "it was set up meanwhile",
@@ -101,7 +101,7 @@ impl Login<'_, '_, '_> {
 
     /// Shows what goes into the phone, and waits for its first code. It confirms that the secret was read right; whoever guesses it has
     /// gained nothing that she did not have.
-    fn first_code(&mut self, person: &Person, draft: &Draft) -> Result<u64, NoCode> {
+    fn first_code(&mut self, person: &Person, draft: &Draft) -> Result<Consumed, NoCode> {
         let parameters = Parameters::COMMON;
         let authenticator = Authenticator {
             id: AuthenticatorId(0),
@@ -118,8 +118,8 @@ impl Login<'_, '_, '_> {
                 Entered::PasswordAgain => return Err(NoCode::TalkFailed),
                 Entered::Text(text) => digits(text),
             };
-            if let Match::Step(step) = authenticator.judge(&code, (self.ports.clock)().wall) {
-                return Ok(step);
+            if let Match::Code(consumed) = authenticator.judge(&code, (self.ports.clock)().wall) {
+                return Ok(consumed);
             }
             prompt = Zeroizing::new("That is not its code. The code that it shows now: ".to_owned());
         }

@@ -132,15 +132,17 @@ fields! {
         pub id: i64,
         /// What it is called.
         pub label: String,
+        /// `totp`, `hotp`
+        pub kind: String,
         /// `sha1`, `sha256`, `sha512`
         pub algorithm: String,
         /// Digits of a code.
         pub digits: u8,
-        /// Seconds of a step.
-        pub period: u32,
+        /// Seconds of a step; none for one that counts.
+        pub period: Option<u32>,
         /// When it was made.
         pub created: UnixTime,
-        /// The latest step of which a code was accepted.
+        /// When a code of it was accepted last.
         pub last_used: Option<UnixTime>,
     }
 }

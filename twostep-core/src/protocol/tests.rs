@@ -79,9 +79,10 @@ fn status() -> Status {
         authenticators: vec![Authenticator {
             id: 3,
             label: text("phone"),
+            kind: text("totp"),
             algorithm: text("sha1"),
             digits: 6,
-            period: 30,
+            period: Some(30),
             created: UnixTime(-1),
             last_used: None,
         }],

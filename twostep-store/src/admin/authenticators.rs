@@ -7,22 +7,25 @@ use crate::host::Kernel;
 use crate::rows::{self, one_row};
 use crate::trusted;
 use crate::vault::Session;
-use rusqlite::{OptionalExtension, params};
+use crate::verdicts::consume;
+use rusqlite::params;
 use twostep_core::account::EnrollmentId;
+use twostep_core::app_password::Label;
 use twostep_core::change::{Action, Author};
+use twostep_core::hotp::RESYNC_BY_ADMINISTRATOR;
 use twostep_core::time::UnixTime;
-use twostep_core::totp::AuthenticatorId;
+use twostep_core::totp::{AuthenticatorId, Kind, Match, Offset, VALUES_MAX};
 
 use super::AuthenticatorInfo;
 
-/// The most authenticators a user can have: every one makes three more codes of a million right.
-pub const AUTHENTICATORS_MAX: u32 = 10;
+/// The most authenticators a user can have. How many values they accept together is bounded as well ([`VALUES_MAX`]).
+pub const AUTHENTICATORS_MAX: usize = 10;
 
 impl Session {
     /// Adds an authenticator.
     ///
     /// # Errors
-    /// When the name is taken, there are too many, the enrollment is for programs only, or the store fails.
+    /// As [`Self::has_room_for`].
     pub fn add_authenticator(
         &self,
         of: EnrollmentId,
@@ -31,24 +34,68 @@ impl Session {
         at: UnixTime,
     ) -> Result<AuthenticatorId, Refusal> {
         in_transaction(self, || {
-            self.still_there(of)?;
-            let count = self.authenticator_count(of)?;
-            if count >= AUTHENTICATORS_MAX {
-                return Err(Refusal::TooManyAuthenticators);
-            }
-            if count == 0 {
-                return Err(Refusal::AppOnly);
-            }
-            let taken = "SELECT 1 FROM authenticator WHERE enrollment = ? AND label = ?";
-            let values = params![of.0, new.label.as_str()];
-            if self.connection.query_row(taken, values, |_| Ok(())).optional()?.is_some() {
-                return Err(Refusal::LabelTaken(new.label.clone()));
-            }
+            self.has_room_for(of, new.label, new.parameters.kind())?;
             let id = self.put_authenticator(of, new, at)?;
             trusted::forget_all(self, of)?;
             let target = Some(new.label.as_str());
             remember_of(self, of, &Deed { action: Action::AuthenticatorAdd, target, author, at })?;
             Ok(id)
+        })
+    }
+
+    /// Whether an authenticator can be added: to be looked at before a secret is shown that would be refused in the end.
+    ///
+    /// # Errors
+    /// When the enrollment is gone or for programs only, the name is taken, there are too many, they would accept too many values at a
+    /// time, or the store fails.
+    pub fn has_room_for(&self, of: EnrollmentId, label: &Label, kind: Kind) -> Result<(), Refusal> {
+        self.still_there(of)?;
+        let all = self.authenticators(of)?;
+        if all.is_empty() {
+            return Err(Refusal::AppOnly);
+        }
+        if all.iter().any(|one| one.label == *label) {
+            return Err(Refusal::LabelTaken(label.clone()));
+        }
+        if all.len() >= AUTHENTICATORS_MAX {
+            return Err(Refusal::TooManyAuthenticators);
+        }
+        let values: u32 = all.iter().map(|one| one.parameters.kind().values()).sum();
+        if values + kind.values() > VALUES_MAX {
+            return Err(Refusal::TooManyValues);
+        }
+        Ok(())
+    }
+
+    /// Looks for two successive codes far ahead and takes the counter there (RFC 4226 §7.4): for a token whose button was pressed so
+    /// often that none of its codes is accepted any more. Returns the counter of the code that is expected next.
+    ///
+    /// # Errors
+    /// When the authenticator is gone or does not count, the codes are no such, or the store fails.
+    pub fn resynchronize(
+        &self,
+        of: EnrollmentId,
+        id: AuthenticatorId,
+        codes: (&str, &str),
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<u64, Refusal> {
+        in_transaction(self, || {
+            let label =
+                self.authenticators(of)?.into_iter().find(|one| one.id == id).ok_or(StoreError::Gone)?.label;
+            let mut all = rows::authenticators(self, of)?;
+            let one = all.iter_mut().find(|one| one.id == id).ok_or(StoreError::Gone)?;
+            if one.parameters.kind() != Kind::Hotp {
+                return Err(Refusal::NoCounter(label));
+            }
+            let Match::Code(consumed) = one.resynchronize(codes.0, codes.1, RESYNC_BY_ADMINISTRATOR) else {
+                return Err(Refusal::NotSuccessive);
+            };
+            consume(self, id, consumed, at)?;
+            one.last_step = Some(consumed.step);
+            let target = Some(label.as_str());
+            remember_of(self, of, &Deed { action: Action::AuthenticatorResync, target, author, at })?;
+            Ok(one.next_counter())
         })
     }
 
@@ -64,9 +111,9 @@ impl Session {
         at: UnixTime,
     ) -> Result<(), Refusal> {
         in_transaction(self, || {
-            let one =
-                self.authenticators(of)?.into_iter().find(|one| one.id == id).ok_or(StoreError::Gone)?;
-            if self.authenticator_count(of)? <= 1 {
+            let all = self.authenticators(of)?;
+            let one = all.iter().find(|one| one.id == id).ok_or(StoreError::Gone)?;
+            if all.len() == 1 {
                 return Err(Refusal::LastAuthenticator);
             }
             let sql = "DELETE FROM authenticator WHERE id = ? AND enrollment = ?";
@@ -88,11 +135,6 @@ impl Session {
             .and_then(|found| found.ok_or_else(|| Refusal::NoAuthenticator(which.to_owned())))
     }
 
-    fn authenticator_count(&self, of: EnrollmentId) -> Result<u32, StoreError> {
-        let sql = "SELECT count(*) FROM authenticator WHERE enrollment = ?";
-        Ok(self.connection.query_row(sql, [of.0], |row| row.get(0))?)
-    }
-
     pub(super) fn put_authenticator(
         &self,
         of: EnrollmentId,
@@ -100,16 +142,21 @@ impl Session {
         at: UnixTime,
     ) -> Result<AuthenticatorId, StoreError> {
         // The row comes first: its id is part of what the secret is sealed to.
-        let sql = "INSERT INTO authenticator (enrollment, label, algorithm, digits, period, secret, last_step, created) \
-                   VALUES (?, ?, ?, ?, ?, x'', ?, ?)";
-        let step = new.confirmed_step.and_then(|step| i64::try_from(step).ok());
+        let sql = "INSERT INTO authenticator (enrollment, label, kind, algorithm, digits, period, secret, last_step, \
+                                              off_by, used, created) \
+                   VALUES (?, ?, ?, ?, ?, ?, x'', ?, ?, ?, ?)";
+        let step = new.last_step.map(i64::try_from).transpose();
         let values = params![
             of.0,
             new.label.as_str(),
+            new.parameters.kind().as_str(),
             new.parameters.algorithm().as_str(),
             new.parameters.digits(),
-            new.parameters.period(),
-            step,
+            // What counts has no period, and the column must have one.
+            new.parameters.period().unwrap_or(30),
+            step.map_err(|_| StoreError::Damaged("a step beyond all time"))?,
+            new.confirmed.map(Offset::number),
+            new.confirmed.map(|_| at.0),
             at.0,
         ];
         self.connection.execute(sql, values)?;

@@ -18,7 +18,7 @@ use twostep_core::memory_hard::{DEFAULT_COST, Hash};
 use twostep_core::name::UserName;
 use twostep_core::secret::Secret;
 use twostep_core::time::UnixTime;
-use twostep_core::totp::{AuthenticatorId, Parameters};
+use twostep_core::totp::{AuthenticatorId, Offset, Parameters};
 
 /// A new enrollment.
 #[derive(Debug)]
@@ -46,8 +46,10 @@ pub struct NewAuthenticator<'a> {
     pub parameters: Parameters,
     /// Its secret.
     pub secret: &'a Secret,
-    /// The step of the code that confirmed it, which is consumed.
-    pub confirmed_step: Option<u64>,
+    /// The step or counter that is consumed: of the code that confirmed it, or the counter before its first one.
+    pub last_step: Option<u64>,
+    /// How far off the code was that confirmed it, where one has.
+    pub confirmed: Option<Offset>,
 }
 
 impl Session {
@@ -215,8 +217,9 @@ impl Session {
     ) -> Result<u32, Refusal> {
         in_transaction(self, || {
             let forgotten = self.forget(id, author, now)?;
-            // The newest step that could have been accepted at this time: no code that was used can be used again.
-            let sql = "UPDATE authenticator SET last_step = ?1 / period + 1 WHERE enrollment = ?2 AND last_step > ?1 / period + 1";
+            // The newest step that could have been accepted at this time: no code that was used can be used again. A counter is no time.
+            let sql = "UPDATE authenticator SET last_step = ?1 / period + 1 \
+                       WHERE enrollment = ?2 AND kind = 'totp' AND last_step > ?1 / period + 1";
             self.connection.execute(sql, [now.0, id.0])?;
             self.connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time > ?1", [now.0])?;
             Ok(forgotten)

@@ -24,7 +24,9 @@ use rusqlite::OptionalExtension;
 use std::fmt;
 use twostep_core::account::{EnrollmentId, State};
 use twostep_core::app_password::Label;
+use twostep_core::hotp::RESYNC_BY_ADMINISTRATOR;
 use twostep_core::memory_hard::HashError;
+use twostep_core::totp::{Kind, VALUES_MAX};
 
 /// Why a change was not made. Nothing was changed then.
 #[derive(Debug)]
@@ -41,6 +43,12 @@ pub enum Refusal {
     LabelTaken(Label),
     /// The user has as many authenticators as are allowed.
     TooManyAuthenticators,
+    /// With it, too many values would be right at a time.
+    TooManyValues,
+    /// The authenticator goes by time, not by a counter.
+    NoCounter(Label),
+    /// They are no two successive codes of the authenticator's next ones.
+    NotSuccessive,
     /// The user has no authenticator of that name or id.
     NoAuthenticator(String),
     /// Without it the user could sign in no more.
@@ -111,6 +119,18 @@ impl fmt::Display for Refusal {
             Self::NoAppPassword(which) => write!(f, "there is no app password {which:?}"),
             Self::LabelTaken(label) => write!(f, "there is an authenticator named \"{label}\" already"),
             Self::TooManyAuthenticators => write!(f, "a user can have {AUTHENTICATORS_MAX} authenticators"),
+            Self::TooManyValues => write!(
+                f,
+                "a user's authenticators can accept {VALUES_MAX} values at a time: {} each that counts (HOTP), {} each that goes by time",
+                Kind::Hotp.values(),
+                Kind::Totp { period: 30 }.values(),
+            ),
+            Self::NoCounter(label) => {
+                write!(f, "the authenticator \"{label}\" goes by time and has no counter")
+            }
+            Self::NotSuccessive => {
+                write!(f, "these are no two successive codes of its next {RESYNC_BY_ADMINISTRATOR}")
+            }
             Self::NoAuthenticator(which) => write!(f, "there is no authenticator {which:?}"),
             Self::LastAuthenticator => f.write_str("the last authenticator stays: add another one first"),
             Self::Ambiguous(which) => write!(f, "{which:?} is the name of one and the id of another"),

@@ -3,12 +3,12 @@
 use crate::StoreError;
 use crate::rows::{self, ENROLLMENT};
 use crate::vault::Session;
-use rusqlite::Row;
+use rusqlite::{Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId};
 use twostep_core::app_password::Label;
 use twostep_core::name::UserName;
 use twostep_core::time::UnixTime;
-use twostep_core::totp::{AuthenticatorId, Parameters};
+use twostep_core::totp::{AuthenticatorId, Kind, Offset, Parameters, WINDOW};
 
 /// An enrollment as `list` shows it.
 #[derive(Clone, Debug)]
@@ -38,8 +38,12 @@ pub struct AuthenticatorInfo {
     pub parameters: Parameters,
     /// When it was made.
     pub created: UnixTime,
-    /// The beginning of the latest step of which a code was accepted.
+    /// When a code of it was accepted last. Where that was before the store wrote times down, the beginning of the code's step.
     pub last_used: Option<UnixTime>,
+    /// How far off that code was.
+    pub offset: Option<Offset>,
+    /// The counter of the code that is expected next, of one that counts.
+    pub counter: Option<u64>,
 }
 
 impl Session {
@@ -48,17 +52,23 @@ impl Session {
     /// # Errors
     /// When the store fails.
     pub fn authenticators(&self, of: EnrollmentId) -> Result<Vec<AuthenticatorInfo>, StoreError> {
-        let sql = "SELECT id, label, algorithm, digits, period, created, last_step FROM authenticator \
+        let sql = "SELECT id, label, created, last_step, off_by, used, kind, algorithm, digits, period FROM authenticator \
                    WHERE enrollment = ? ORDER BY id";
         let read = |row: &Row<'_>| {
-            let parameters = rows::parameters(row, 2)?;
-            let step: Option<i64> = row.get(6)?;
+            let parameters = rows::parameters(row, 6)?;
+            let (step, used): (_, Option<i64>) = (rows::step(row, 3)?, row.get(5)?);
+            let begun =
+                parameters.period().zip(step).map(|(period, step)| step.saturating_mul(period.into()));
+            let begun = begun.and_then(|seconds| i64::try_from(seconds).ok());
+            let next = step.map_or(0, |last| last.saturating_add(1));
             Ok(AuthenticatorInfo {
                 id: AuthenticatorId(row.get(0)?),
                 label: rows::label(row, 1)?,
                 parameters,
-                created: UnixTime(row.get(5)?),
-                last_used: step.map(|step| UnixTime(step.saturating_mul(i64::from(parameters.period())))),
+                created: UnixTime(row.get(2)?),
+                last_used: used.or(begun).map(UnixTime),
+                offset: rows::offset(row, 4, parameters.kind())?,
+                counter: (parameters.kind() == Kind::Hotp).then_some(next),
             })
         };
         let found = self.connection.prepare(sql)?.query_map([of.0], read)?.collect::<Result<_, _>>()?;
@@ -100,6 +110,28 @@ impl Session {
     /// When the store fails.
     pub fn latest_time(&self) -> Result<UnixTime, StoreError> {
         Ok(UnixTime(self.connection.query_row("SELECT latest_time FROM meta", [], |row| row.get(0))?))
+    }
+
+    /// How many users have used codes that lie ahead of this clock, so that none of the present is accepted of them, and the first few
+    /// by name.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn ahead_of(&self, now: UnixTime, few: u32) -> Result<(u32, Vec<UserName>), StoreError> {
+        // As `Authenticator::has_seen_later_than` has it.
+        let from = "FROM enrollment e WHERE EXISTS (SELECT 1 FROM authenticator a WHERE a.enrollment = e.id \
+                    AND a.kind = 'totp' AND a.last_step > max(?1, 0) / a.period + ?2)";
+        let window = i64::from(WINDOW);
+        let count = format!("SELECT count(*) {from}");
+        let count = self.connection.query_row(&count, [now.0, window], |row| row.get(0))?;
+        let names = format!("SELECT e.user {from} ORDER BY e.user LIMIT ?3");
+        let values = params![now.0, window, few];
+        let named = self
+            .connection
+            .prepare(&names)?
+            .query_map(values, |row| rows::user(row, 0))?
+            .collect::<Result<_, _>>()?;
+        Ok((count, named))
     }
 
     /// Reads the whole store and opens every secret. What is wrong, as sentences; nothing where all is well.

@@ -108,7 +108,7 @@ impl Store for Open<'_> {
         };
         let outcome = judge(Some(&credentials));
         let Changes { step, counts, .. } = &outcome.changes;
-        self.0.last_step = step.map(|(_, step)| step).or(self.0.last_step);
+        self.0.last_step = step.map(|(_, consumed)| consumed.step).or(self.0.last_step);
         self.0.failures += u32::from(matches!(counts, Counts::Failure(_)));
         Ok(outcome)
     }
@@ -160,7 +160,7 @@ impl Store for Open<'_> {
         }
         let (user, uid) = (person.name.clone(), person.uid);
         self.0.enrollments.push(Enrollment { id: EnrollmentId(8), user, uid, ..enrolled(State::Active) });
-        self.0.last_step = Some(confirmed.step);
+        self.0.last_step = Some(confirmed.code.step);
         Ok(true)
     }
 
@@ -248,7 +248,7 @@ fn phone() -> Authenticator {
 }
 
 fn code() -> String {
-    phone().code(Parameters::COMMON.step_at(NOW)).to_string()
+    phone().code(Parameters::COMMON.step_at(NOW).unwrap()).to_string()
 }
 
 fn enrolled(state: State) -> Enrollment {
