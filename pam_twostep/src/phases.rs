@@ -32,7 +32,8 @@ pub(crate) enum Kept {
     AtBroker(Arc<Sitting>),
 }
 
-/// The auth phase.
+/// The auth phase. It has a frame of its own, below that of its caller, which does not scrub itself.
+#[inline(never)]
 pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
     let Call { handle, arguments, flags } = call;
     if arguments.mode == Mode::AfterKey && !key_was_used(handle) {
@@ -56,6 +57,7 @@ pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
 
 /// The account phase. Without an auth phase of ours on this handle and without a login by key it is none of our business: cron, su from
 /// root, a cached sudo ticket. Then nothing is opened, so that a broken store never stops cron.
+#[inline(never)]
 pub(crate) fn account(call: Call<'_>) -> Verdict {
     let Call { handle, arguments, flags } = call;
     let kept = ffi::kept(handle);

@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
 use std::time::Duration;
 
-use twostep_core::protocol::{Ask, FromBroker, Message, Verdict};
+use twostep_core::protocol::{FromBroker, Message, Verdict};
 use twostep_tests::broker::SOCKET;
 use twostep_tests::callers::{SU, login};
 use twostep_tests::{FalseBroker, Host, OrDie, Phone, child, eventually, in_box};
@@ -70,14 +70,14 @@ fn a_server_that_talks_nonsense_lets_nobody_in() {
         let half = accepted[..accepted.len() - 1].to_vec();
         let longer = [&accepted[..], &[0]].concat();
         let newer = [&[9], &accepted[1..]].concat();
-        let ask = FromBroker::Ask { ask: Ask::Shown { prompt: "Card number: ".to_owned() } };
+        let elsewhere = FromBroker::WrongCode { left: 1 };
         let silent = Vec::new();
         let cases: Vec<(Vec<u8>, &str)> = vec![
             (vec![0xa5; 60_000], "message"),
             (half, "ends too early"),
             (longer, "does not end where it should"),
             (newer, "is of version 9"),
-            (ask.encode().or_die("encode").to_vec(), "has no place in a login"),
+            (elsewhere.encode().or_die("encode").to_vec(), "has no place in a login"),
             (silent, "did not answer in time"),
         ];
         for (words, told) in cases {
