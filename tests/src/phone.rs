@@ -29,6 +29,17 @@ impl Phone {
         Self { secret: secret.to_owned(), algorithm: Algorithm::SHA1, digits: 6, period: 30, last_step: None }
     }
 
+    /// From a key in groups of four letters, as it is shown for typing.
+    pub fn typed_from(shown: &str) -> Self {
+        let is_key = |line: &&str| {
+            let letters =
+                |group: &str| group.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b));
+            line.split(' ').count() == 8 && line.split(' ').all(|group| group.len() == 4 && letters(group))
+        };
+        let Some(key) = shown.lines().map(str::trim).find(is_key) else { panic!("no key in:\n{shown}") };
+        Self::new(&key.replace(' ', ""))
+    }
+
     /// From what `twostep-admin --json enroll` prints.
     pub fn from_enrollment(document: &Value) -> Self {
         let authenticator = &document["authenticator"];

@@ -8,6 +8,7 @@ use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::command;
+use crate::console::Console;
 use crate::host::Host;
 use crate::wait::OrDie;
 
@@ -138,6 +139,14 @@ impl Ssh {
         let mut sftp = Command::new("sftp");
         sftp.args(self.common_options()).arg(self.destination());
         self.attempt(sftp, commands)
+    }
+
+    /// `ssh -t user@127.0.0.1 command` on a terminal, for whoever answers what is not known before. The answers are not used.
+    pub fn on_terminal(self, remote: &str) -> Console {
+        let mut ssh = Command::new("ssh");
+        ssh.current_dir("/").env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
+        ssh.arg("-t").args(self.common_options()).arg(self.destination()).arg(remote);
+        Console::start(ssh)
     }
 
     fn destination(&self) -> String {
