@@ -130,12 +130,21 @@ fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
                 break;
             }
             Ok(None) => findings.push(match renamed_to(enrollment.uid) {
+                Some(other) if enrolled.iter().any(|one| one.enrollment.user.as_str() == other) => {
+                    Finding::warning(
+                        user,
+                        format!("has no account any more; {other}, who has its uid, is enrolled as well"),
+                        format!("twostep-admin unenroll {user}"),
+                    )
+                }
                 Some(other) => Finding::warning(
                     user,
                     format!(
                         "has no account any more, but {other} has its uid: if that is a new name, {other} gives no code"
                     ),
-                    format!("twostep-admin enroll {other}; twostep-admin unenroll {user}"),
+                    format!(
+                        "if it is, twostep-admin settle {user} --rename {other}; if not, twostep-admin unenroll {user}"
+                    ),
                 ),
                 None => Finding::warning(
                     user,
@@ -149,7 +158,12 @@ fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
                     "was enrolled as uid {} and has uid {} now: every login is refused",
                     enrollment.uid, person.uid
                 ),
-                format!("twostep-admin settle {user}"),
+                match renamed_to(enrollment.uid) {
+                    Some(other) => format!(
+                        "twostep-admin settle {user} --keep or --drop; --rename {other}, who has that uid, if that is the same person"
+                    ),
+                    None => format!("twostep-admin settle {user} --keep or --drop"),
+                },
             )),
             Ok(Some(_)) => {}
         }

@@ -276,9 +276,33 @@ fn accounts_that_have_changed_are_warnings() {
     let warnings = messages(&place, "warning").join("\n");
     assert!(warnings.contains("was enrolled as uid 4242 and has uid 0 now"), "{warnings}");
     assert!(warnings.contains("has no account any more"), "{warnings}");
+    // root is enrolled, if not as uid 0: there is no room for another one under that name.
     place.enroll_as("old-name", 0);
     let warnings = messages(&place, "warning").join("\n");
-    assert!(warnings.contains("root has its uid: if that is a new name, root gives no code"), "{warnings}");
+    assert!(warnings.contains("root, who has its uid, is enrolled as well"), "{warnings}");
+}
+
+#[test]
+fn an_account_that_was_renamed_is_a_warning_with_the_remedy() {
+    let place = healthy("check-renamed");
+    place.enroll_as("old-name", 0);
+    let found = findings(&place);
+    let renamed = found.iter().find(|finding| finding["subject"] == "old-name").unwrap();
+    assert_eq!(renamed["severity"], "warning");
+    assert_eq!(
+        renamed["message"],
+        "has no account any more, but root has its uid: if that is a new name, root gives no code"
+    );
+    let remedy = renamed["remedy"].as_str().unwrap();
+    assert!(remedy.contains("twostep-admin settle old-name --rename root"), "{remedy}");
+    place.run(&["settle", "old-name", "--rename", "root"]).is(0);
+    assert!(findings(&place).iter().all(|finding| finding["subject"] != "old-name"));
+    // The name was given to another account, and its old one has a new name.
+    place.run(&["unenroll", "root", "--yes"]).is(0);
+    place.enroll_as("daemon", 0);
+    let found = findings(&place);
+    let reused = found.iter().find(|finding| finding["subject"] == "daemon").unwrap();
+    assert!(reused["remedy"].as_str().unwrap().contains("--rename root"), "{reused}");
 }
 
 /// A phone of each of these users whose latest code is of so many seconds from now.

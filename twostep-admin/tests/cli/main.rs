@@ -10,4 +10,5 @@ mod hotp;
 mod place;
 mod settle;
 mod terminal;
+mod trusted_devices;
 mod usage;
