@@ -23,7 +23,7 @@ const COMMON_ACCOUNT: &str =
     "account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so\n";
 
 /// A healthy store, beside Debian's common files.
-fn healthy(name: &str) -> Place {
+pub(crate) fn healthy(name: &str) -> Place {
     let place = Place::new(name);
     place.write("pam.d/common-auth", COMMON_AUTH, 0o644);
     place.write("pam.d/common-account", COMMON_ACCOUNT, 0o644);
@@ -31,7 +31,7 @@ fn healthy(name: &str) -> Place {
 }
 
 /// What `check` says of one service, as `line severity message`.
-fn of_service(place: &Place, service: &str, text: &str) -> Vec<String> {
+pub(crate) fn of_service(place: &Place, service: &str, text: &str) -> Vec<String> {
     let path = place.write(&format!("pam.d/{service}"), text, 0o644);
     let found = findings(place);
     fs::remove_file(&path).unwrap();
@@ -44,7 +44,7 @@ fn of_service(place: &Place, service: &str, text: &str) -> Vec<String> {
     found.iter().filter_map(of_it).collect()
 }
 
-fn findings(place: &Place) -> Vec<Value> {
+pub(crate) fn findings(place: &Place) -> Vec<Value> {
     let pam = place.folder.join("pam.d");
     let done = place.run(&["check", "--json", "--pam-dir", pam.to_str().unwrap()]);
     let document: Value = serde_json::from_str(&done.stdout).unwrap();
@@ -56,7 +56,7 @@ fn findings(place: &Place) -> Vec<Value> {
 
 /// Exactly this one finding.
 #[track_caller]
-fn one(place: &Place, service: &str, text: &str, expected: &str) {
+pub(crate) fn one(place: &Place, service: &str, text: &str, expected: &str) {
     let found = of_service(place, service, text);
     assert!(
         found.len() == 1 && found[0].contains(expected),
@@ -221,7 +221,7 @@ fn what_editors_leave_behind_is_no_service() {
 }
 
 /// The messages about anything else than stacks.
-fn messages(place: &Place, severity: &str) -> Vec<String> {
+pub(crate) fn messages(place: &Place, severity: &str) -> Vec<String> {
     let of_it = |finding: &Value| {
         (finding["severity"] == severity).then(|| finding["message"].as_str().unwrap().to_owned())
     };

@@ -3,6 +3,8 @@
 
 mod app_passwords;
 mod check;
+mod check_one_prompt;
+mod check_rules;
 mod codes;
 mod enroll;
 mod explain;
