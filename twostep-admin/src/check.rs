@@ -4,12 +4,13 @@ use crate::cli::{Arguments, Check};
 use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
-use crate::{broker, health, stacks};
+use crate::{broker, health, rules, stacks};
 use serde::Serialize;
 use std::fmt::Display;
 use std::process::ExitCode;
 use twostep_core::policy::Policy;
 use twostep_store::configuration::ConfigError;
+use twostep_store::host;
 use twostep_terminal::put_line;
 
 /// Carries it out. Exit status 1 where there is an error; warnings and notes leave it 0.
@@ -24,10 +25,14 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
             "mend that first",
         )),
     }
-    let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref());
+    let now = host::now().wall;
+    // The time by which the policy goes, as in a login.
+    let at = policy.as_ref().map_or(now, |policy| now.max(policy.written));
+    let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref(), at);
     findings.append(&mut stacks.findings);
     if let Some(policy) = &policy {
         findings.extend(broker::check(policy, &stacks));
+        findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
     }
     findings.sort_by_key(|finding| finding.severity);
     let ok = findings.iter().all(|finding| finding.severity != Severity::Error);

@@ -37,7 +37,7 @@ pub(crate) enum Command {
     Init(Init),
     /// Turn two-step on for a user
     Enroll(Enroll),
-    /// Say what becomes of an enrollment whose account was made anew or renumbered
+    /// Say what becomes of an enrollment whose account was made anew, renumbered or renamed
     Settle(Settle),
     /// Turn two-step off for a user: authenticators, backup codes and app passwords are deleted
     Unenroll(Confirmed),
@@ -51,6 +51,9 @@ pub(crate) enum Command {
     /// Authenticators of a user who is enrolled
     #[command(subcommand)]
     Authenticator(AuthenticatorCommand),
+    /// What need not give a code for a while, because its user has trusted it at a login
+    #[command(subcommand)]
+    TrustedDevices(TrustedDevicesCommand),
     /// Give a code that stands in for the authenticator for a while; one that was given before is dead
     Bypass(BypassArguments),
     /// Make a new set of ten backup codes; the old set is dead
@@ -89,6 +92,14 @@ pub(crate) enum AuthenticatorCommand {
     Remove(AuthenticatorRemove),
     /// Find the counter of an HOTP authenticator again, by two successive codes
     Resync(AuthenticatorResync),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustedDevicesCommand {
+    /// List a user's trusted devices
+    List(User),
+    /// Forget one, or all: a code is asked for again
+    Forget(TrustedDevicesForget),
 }
 
 #[derive(Debug, Args)]
@@ -232,7 +243,7 @@ pub(crate) struct Enroll {
 }
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("what").required(true).args(["keep", "drop"])))]
+#[command(group(ArgGroup::new("what").required(true).args(["keep", "drop", "rename"])))]
 pub(crate) struct Settle {
     /// Login name
     pub(crate) user: String,
@@ -242,6 +253,9 @@ pub(crate) struct Settle {
     /// The account is somebody else's now: delete the enrollment
     #[arg(long)]
     pub(crate) drop: bool,
+    /// The account was renamed to this (usermod -l): the enrollment goes with it
+    #[arg(long, value_name = "NEW")]
+    pub(crate) rename: Option<String>,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }
@@ -291,6 +305,21 @@ pub(crate) struct AppPasswordRevoke {
     pub(crate) user: String,
     /// Name or id
     #[arg(value_name = "ID|NAME")]
+    pub(crate) one: Option<String>,
+    /// All of the user's
+    #[arg(long)]
+    pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) consent: Consent,
+}
+
+#[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["one", "all"])))]
+pub(crate) struct TrustedDevicesForget {
+    /// Login name
+    pub(crate) user: String,
+    /// Id; or fingerprint of a key, or address: at every service
+    #[arg(value_name = "ID|DEVICE")]
     pub(crate) one: Option<String>,
     /// All of the user's
     #[arg(long)]

@@ -24,6 +24,10 @@ pub(crate) enum Failure {
     AccountGone(UserName),
     /// The enrollment was made for another uid.
     UidChanged { user: UserName, was: u32, is: u32 },
+    /// The account still has its name: it was not renamed.
+    NotRenamed(UserName),
+    /// The account that is said to be the enrollment's has another uid than it.
+    NotItsAccount { user: UserName, uid: u32, enrolled: u32 },
     /// The user is not enrolled.
     NotEnrolled(UserName),
     /// The user is enrolled already.
@@ -118,9 +122,15 @@ impl Failure {
             Self::Usage(Misuse::NeedsCodes) => "with --json give them with --codes-file".to_owned(),
             Self::Usage(Misuse::BothFromInput) => "add --activate or --pending".to_owned(),
             Self::UserUnknown(_) => "getent passwd USER must find the account".to_owned(),
-            Self::AccountGone(user) => format!("twostep-admin unenroll {user} deletes what is left"),
+            Self::AccountGone(user) => format!(
+                "twostep-admin settle {user} --rename NEW where the account has another name now; twostep-admin unenroll {user} deletes what is left"
+            ),
+            Self::NotRenamed(user) => format!("getent passwd {user}; usermod -l NEW {user} renames an account"),
+            Self::NotItsAccount { enrolled, .. } => {
+                format!("getent passwd {enrolled} tells whose uid that is; twostep-admin enroll begins anew")
+            }
             Self::UidChanged { user, .. } => format!(
-                "twostep-admin settle {user} --keep where it is still the same person, --drop where it is not"
+                "twostep-admin settle {user} --keep where it is still the same person, --drop where it is not, --rename NEW where that person has another name now"
             ),
             Self::NotEnrolled(user) => format!("twostep-admin enroll {user}"),
             Self::AlreadyEnrolled(user, _) => {
@@ -151,6 +161,7 @@ impl Failure {
                 user,
                 Refusal::NoAuthenticator(_) | Refusal::TooManyAuthenticators | Refusal::TooManyValues,
             ) => format!("twostep-admin authenticator list {user}"),
+            Self::Refused(user, Refusal::NoDevice(_)) => format!("twostep-admin trusted-devices list {user}"),
             Self::Refused(_, Refusal::NoCounter(_)) => {
                 "where its codes are wrong, its clock or this host's is: set that".to_owned()
             }
@@ -182,6 +193,15 @@ impl fmt::Display for Failure {
             Self::AccountGone(user) => write!(f, "{user} is enrolled, but has no account any more"),
             Self::UidChanged { user, was, is } => {
                 write!(f, "{user} was enrolled as uid {was} and has uid {is} now")
+            }
+            Self::NotRenamed(user) => {
+                write!(f, "{user} is still the name of the account that was enrolled: nothing was renamed")
+            }
+            Self::NotItsAccount { user, uid, enrolled } => {
+                write!(
+                    f,
+                    "{user} has uid {uid}, and the enrollment was made for uid {enrolled}: that is another account"
+                )
             }
             Self::NotEnrolled(user) => write!(f, "{user} is not enrolled"),
             Self::AlreadyEnrolled(user, state) => {

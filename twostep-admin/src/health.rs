@@ -2,6 +2,7 @@
 
 use crate::check::Finding;
 use nix::unistd::{Uid, User, geteuid};
+use twostep_core::account::Enrollment;
 use twostep_core::name::UserName;
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
@@ -129,36 +130,45 @@ fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
                 // They would all say the same.
                 break;
             }
-            Ok(None) => findings.push(match renamed_to(enrollment.uid) {
-                Some(other) => Finding::warning(
-                    user,
-                    format!(
-                        "has no account any more, but {other} has its uid: if that is a new name, {other} gives no code"
-                    ),
-                    format!("twostep-admin enroll {other}; twostep-admin unenroll {user}"),
-                ),
-                None => Finding::warning(
-                    user,
-                    "is enrolled, but has no account any more",
-                    format!("twostep-admin unenroll {user}"),
-                ),
-            }),
-            Ok(Some(person)) if person.uid != enrollment.uid => findings.push(Finding::warning(
-                user,
-                format!(
-                    "was enrolled as uid {} and has uid {} now: every login is refused",
-                    enrollment.uid, person.uid
-                ),
-                format!("twostep-admin settle {user}"),
-            )),
-            Ok(Some(_)) => {}
+            Ok(person) if person.as_ref().is_some_and(|person| person.uid == enrollment.uid) => {}
+            Ok(person) => findings.push(changed(enrollment, person.map(|person| person.uid), enrolled)),
         }
     }
 }
 
-/// Who has the uid of an account that is gone.
-fn renamed_to(uid: u32) -> Option<String> {
-    User::from_uid(Uid::from_raw(uid)).ok().flatten().map(|user| user.name)
+/// An enrollment that is an orphan: its name has no account any more, or one of this other uid.
+fn changed(enrollment: &Enrollment, is: Option<u32>, enrolled: &[Summary]) -> Finding {
+    let Enrollment { user, uid, .. } = enrollment;
+    // Who has its uid today; it can go to her where she has none of her own.
+    let heir = User::from_uid(Uid::from_raw(*uid)).ok().flatten().map(|heir| heir.name);
+    let taken = enrolled.iter().any(|one| heir.as_deref() == Some(one.enrollment.user.as_str()));
+    let (message, remedy) = match (is, heir, taken) {
+        (None, None, _) => {
+            ("is enrolled, but has no account any more".to_owned(), format!("twostep-admin unenroll {user}"))
+        }
+        (None, Some(heir), true) => (
+            format!("has no account any more; {heir}, who has its uid, is enrolled as well"),
+            format!("twostep-admin unenroll {user}"),
+        ),
+        (None, Some(heir), false) => (
+            format!(
+                "has no account any more, but {heir} has its uid: if that is a new name, {heir} gives no code"
+            ),
+            format!(
+                "if it is, twostep-admin settle {user} --rename {heir}; if not, twostep-admin unenroll {user}"
+            ),
+        ),
+        (Some(is), heir, taken) => (
+            format!("was enrolled as uid {uid} and has uid {is} now: every login is refused"),
+            match heir.filter(|_| !taken) {
+                Some(heir) => format!(
+                    "twostep-admin settle {user} --keep or --drop; --rename {heir}, who has that uid, if that is the same person"
+                ),
+                None => format!("twostep-admin settle {user} --keep or --drop"),
+            },
+        ),
+    };
+    Finding::warning(user, message, remedy)
 }
 
 fn wrong(subject: &str, error: &StoreError) -> Finding {

@@ -24,18 +24,22 @@ mod init;
 mod nss;
 mod output;
 mod resync;
+mod rules;
 mod seed;
 mod seeded;
 mod settle;
 mod show;
 mod stack;
+mod stack_account;
+mod stack_before;
 mod stack_file;
 mod stacks;
+mod trusted_devices;
 mod unenroll;
 mod unlock;
 
 use clap::Parser;
-use cli::{AppPasswordCommand, Arguments, AuthenticatorCommand, Command};
+use cli::{AppPasswordCommand, Arguments, AuthenticatorCommand, Command, TrustedDevicesCommand};
 use context::Context;
 use failure::Failure;
 use std::process::ExitCode;
@@ -76,6 +80,12 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
             authenticators::remove(&context, wanted)
         }
         Command::Authenticator(AuthenticatorCommand::Resync(wanted)) => resync::run(&context, wanted),
+        Command::TrustedDevices(TrustedDevicesCommand::List(wanted)) => {
+            trusted_devices::list(&context, wanted)
+        }
+        Command::TrustedDevices(TrustedDevicesCommand::Forget(wanted)) => {
+            trusted_devices::forget(&context, wanted)
+        }
         Command::Bypass(wanted) => bypass::run(&context, wanted),
         Command::History(wanted) => history::run(&context, wanted),
         Command::Hooks => hooks::run(&context),

@@ -1,11 +1,12 @@
-//! `settle`: an account that was deleted and made anew, or whose uid was changed.
+//! `settle`: an account that was deleted and made anew, whose uid was changed, or that was renamed.
 
 use crate::cli::Settle;
 use crate::consent;
-use crate::context::Context;
+use crate::context::{Context, Subject, find};
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
+use twostep_core::account::Enrollment;
 use twostep_core::change::Action;
 use twostep_terminal::put_line;
 
@@ -13,6 +14,9 @@ use twostep_terminal::put_line;
 pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
+    if let Some(name) = &wanted.rename {
+        return rename(context, &subject, enrollment, name);
+    }
     let user = &subject.name;
     // An account that is gone has nobody to keep the enrollment for.
     let now = match &subject.person {
@@ -35,6 +39,41 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
         Outcome::Dropped
     };
     context.output.report(&Settled { user: user.as_str(), settled: outcome, was: enrollment.uid, is: now })
+}
+
+/// Takes the enrollment to the name that its account has now. The uid tells that it is the same account, so nobody else can be meant.
+fn rename(context: &Context, subject: &Subject, enrollment: &Enrollment, name: &str) -> Result<(), Failure> {
+    let (old, enrolled) = (&enrollment.user, enrollment.uid);
+    if subject.person.as_ref().is_some_and(|person| person.uid == enrolled) {
+        return Err(Failure::NotRenamed(old.clone()));
+    }
+    let new = find(name)?.ok_or_else(|| Failure::UserUnknown(name.to_owned()))?;
+    if new.uid != enrolled {
+        return Err(Failure::NotItsAccount { user: new.name, uid: new.uid, enrolled });
+    }
+    let (session, at) = (context.session()?, context.now.wall);
+    session
+        .rename(enrollment.id, &new.name, &context.author, at)
+        .map_err(|refusal| Failure::refused(&new.name, refusal))?;
+    drop(session);
+    context.audit(&new.name, Action::SettleRename, Some(old.to_string()));
+    let (user, renamed_to) = (old.as_str(), new.name.as_str());
+    context.output.report(&Renamed { user, settled: "renamed", renamed_to, uid: enrolled })
+}
+
+#[derive(Serialize)]
+struct Renamed<'a> {
+    user: &'a str,
+    settled: &'a str,
+    renamed_to: &'a str,
+    uid: u32,
+}
+
+impl Report for Renamed<'_> {
+    fn text(&self, to: &mut String) {
+        let Self { user, renamed_to, uid, .. } = self;
+        put_line!(to, "renamed: {user}'s enrollment, made for uid {uid}, is {renamed_to}'s now");
+    }
 }
 
 #[derive(Clone, Copy, Serialize)]

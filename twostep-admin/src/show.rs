@@ -6,6 +6,7 @@ use crate::context::{Context, Subject, find};
 use crate::failure::Failure;
 use crate::nss;
 use crate::output::{Report, ago, counted, table, time, time_or_none};
+use crate::trusted_devices;
 use serde::Serialize;
 use std::collections::HashSet;
 use twostep_core::account::State;
@@ -31,6 +32,11 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
             .map(|one| Authenticator::of(one, context.now.wall))
             .collect(),
         app_passwords: session.app_passwords(enrollment.id)?.iter().map(One::of).collect(),
+        trusted_devices: session
+            .trusted_devices(enrollment.id, context.policy.interactive.trust_for, &context.now)?
+            .iter()
+            .map(trusted_devices::One::of)
+            .collect(),
     };
     context.output.report(&Shown { line: Line::of(&summary, person.as_ref()), details: Some(details) })
 }
@@ -130,7 +136,7 @@ impl Line {
     fn trouble(&self) -> Option<String> {
         let (was, user) = (self.enrolled_uid?, &self.user);
         match (self.account, self.uid) {
-            (Account::Gone, _) => Some(format!("no such account; twostep-admin unenroll {user}")),
+            (Account::Gone, _) => Some(format!("no such account; twostep-admin settle {user}")),
             (Account::UidChanged, Some(is)) => {
                 Some(format!("enrolled as uid {was}, is uid {is} now; twostep-admin settle {user}"))
             }
@@ -151,6 +157,7 @@ struct Shown {
 struct Details {
     authenticators: Vec<Authenticator>,
     app_passwords: Vec<One>,
+    trusted_devices: Vec<trusted_devices::One>,
 }
 
 #[derive(Serialize)]
@@ -236,6 +243,10 @@ impl Report for Shown {
         if !details.app_passwords.is_empty() {
             to.push_str("\nApp passwords\n");
             to.push_str(&app_passwords::rows(&details.app_passwords));
+        }
+        if !details.trusted_devices.is_empty() {
+            to.push_str("\nTrusted devices\n");
+            to.push_str(&trusted_devices::rows(&details.trusted_devices));
         }
     }
 }

@@ -7,10 +7,13 @@ use crate::stacks::{Files, MODULE};
 use std::path::{Path, PathBuf};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::Policy;
+use twostep_core::protocol::Mode;
+use twostep_core::time::UnixTime;
 
 const INTERACTIVE_LINE: &str = "auth required pam_twostep.so";
-const ACCOUNT_LINE: &str = "account required pam_twostep.so";
-const SKIPPING: &str = "[success=done ignore=ignore default=die]";
+pub(crate) const ONE_PROMPT_LINE: &str = "auth required pam_twostep.so one-prompt";
+pub(crate) const ACCOUNT_LINE: &str = "account required pam_twostep.so";
+pub(crate) const SKIPPING: &str = "[success=done ignore=ignore default=die]";
 /// Modules that take the account password.
 const PASSWORD_MODULES: [&str; 7] = [
     "pam_unix.so",
@@ -29,15 +32,19 @@ pub(crate) struct Stack<'a> {
     pub(crate) entries: &'a [Entry],
     pub(crate) files: &'a Files,
     pub(crate) policy: Option<&'a Policy>,
+    pub(crate) now: UnixTime,
     pub(crate) findings: Vec<Finding>,
+    pub(crate) lines: Vec<AuthLine>,
 }
 
-/// How a line works.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Mode {
-    Interactive,
-    App,
-    AfterKey,
+/// A line of the auth phase, as far as rules of the configuration have to do with it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct AuthLine {
+    pub(crate) number: usize,
+    /// By the word that stands on it.
+    pub(crate) mode: Mode,
+    /// Whether success is enough there, so that a code taken there would stand for the password.
+    pub(crate) ends: bool,
 }
 
 impl Stack<'_> {
@@ -49,21 +56,34 @@ impl Stack<'_> {
         let mut modes = Vec::new();
         for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| ours(entry)) {
             let Entry::Module(line) = entry else { continue };
-            let mode = self.line(line);
+            let said = self.line(line);
+            let mode = self.meant(said);
             match (line.phase, mode) {
                 (Phase::Auth, mode) if !included => {
                     match mode {
-                        Mode::Interactive => self.interactive(at, line),
+                        Mode::ByService => self.interactive(at, line),
                         Mode::App | Mode::AfterKey => self.before_password(at, line, mode),
+                        Mode::OnePrompt => self.one_prompt(at, line),
                     }
                     modes.push((mode, line));
+                    self.lines.push(AuthLine { number: line.number, mode: said, ends: ends(&line.control) });
                 }
-                (Phase::Account, Mode::Interactive) if !included => self.account(at, line),
+                (Phase::Account, Mode::ByService | Mode::AfterKey | Mode::OnePrompt) if !included => {
+                    self.account(at, line)
+                }
                 _ => {}
             }
         }
         self.pair(&modes);
         entries.iter().any(|entry| ours(&entry))
+    }
+
+    /// What a line is that says nothing, by the configuration's list. With [`Mode::ByService`] it asks for a code.
+    fn meant(&self, said: Mode) -> Mode {
+        // A file whose name can be no service's is in no list.
+        let service = ServiceName::parse(self.name).ok();
+        let listed = |policy: &Policy| service.is_some_and(|name| policy.app.services.value.contains(&name));
+        if said == Mode::ByService && self.policy.is_some_and(listed) { Mode::App } else { said }
     }
 
     /// What can be said of a line by itself.
@@ -76,37 +96,35 @@ impl Stack<'_> {
             let message = format!("there is no {}", line.module);
             self.error(line.number, message, "install the module, or name it pam_twostep.so alone");
         }
-        if !line.control.refuses() && matches!(line.phase, Phase::Auth | Phase::Account) {
-            let remedy = match line.phase {
-                Phase::Account => ACCOUNT_LINE.to_owned(),
-                _ => format!("{INTERACTIVE_LINE}, or for app services auth {SKIPPING} {MODULE} app"),
-            };
-            self.error(line.number, "with this control a refusal does not refuse", remedy);
-        }
-        // A file whose name can be no service's is in no list.
-        let service = ServiceName::parse(self.name).ok();
-        let listed = |policy: &Policy| service.is_some_and(|name| policy.app.services.value.contains(&name));
-        let mut mode = if self.policy.is_some_and(listed) { Mode::App } else { Mode::Interactive };
-        let mut said = 0;
+        let (mut mode, mut said) = (Mode::ByService, 0);
         for word in &line.words {
             match (word.as_str(), word.split_once('=')) {
                 ("app", _) => (mode, said) = (Mode::App, said + 1),
                 ("after-key", _) => (mode, said) = (Mode::AfterKey, said + 1),
-                ("debug", _) | (_, Some(("prompt", _))) => {}
+                ("one-prompt", _) => (mode, said) = (Mode::OnePrompt, said + 1),
+                ("debug" | "echo", _) | (_, Some(("prompt", _))) => {}
                 (_, Some(("config", path))) => self.configuration(line.number, path),
                 (unknown, _) => self.error(
                     line.number,
                     format!("the module does not know the word {unknown:?} and refuses everybody"),
-                    "known: app, after-key, prompt=TEXT, config=PATH, debug; in [ ] where there are blanks",
+                    "known: app, after-key, one-prompt, prompt=TEXT, echo, config=PATH, debug; in [ ] where there are blanks",
                 ),
             }
         }
         if said > 1 {
             self.error(
                 line.number,
-                "one line is app or after-key, not both, and not twice",
+                "one line is app, after-key or one-prompt, and says so once: everybody is refused",
                 "write two lines",
             );
+        }
+        if !line.control.refuses() && matches!(line.phase, Phase::Auth | Phase::Account) {
+            let remedy = match (line.phase, mode) {
+                (Phase::Account, _) => ACCOUNT_LINE.to_owned(),
+                (_, Mode::OnePrompt) => ONE_PROMPT_LINE.to_owned(),
+                _ => format!("{INTERACTIVE_LINE}, or for app services auth {SKIPPING} {MODULE} app"),
+            };
+            self.error(line.number, "with this control a refusal does not refuse", remedy);
         }
         mode
     }
@@ -210,7 +228,7 @@ impl Stack<'_> {
     }
 
     /// Whether an entry is, or brings in, a module that takes the account password.
-    fn takes_password(&self, entry: &Entry, phase: Phase) -> bool {
+    pub(crate) fn takes_password(&self, entry: &Entry, phase: Phase) -> bool {
         if !entry.is_in(phase) {
             return false;
         }
@@ -241,75 +259,17 @@ impl Stack<'_> {
         })
     }
 
-    /// The lines that stand before the password modules: `app` and `after-key`.
-    fn before_password(&mut self, at: usize, line: &Line, mode: Mode) {
-        let word = if mode == Mode::App { "app" } else { "after-key" };
-        let remedy = format!("auth {SKIPPING} {MODULE} {word}");
-        let before = self.entries.iter().take(at).find(|entry| self.takes_password(entry, Phase::Auth));
-        if let Some(number) = before.map(Entry::number) {
-            let message =
-                format!("the password modules (line {number}) stand before it and have judged already");
-            self.error(line.number, message, format!("put before them: {remedy}"));
-        }
-        if !matches!(line.control.action("success"), Action::Done | Action::Jump(_)) {
-            let message = match mode {
-                Mode::App => "an app password is not enough: the password modules after it refuse it",
-                _ => "the password is asked for besides the code",
-            };
-            self.error(line.number, message, remedy.clone());
-        }
-        if matches!(line.control.action("ignore"), Action::Ok | Action::Done | Action::Jump(_)) {
-            self.error(line.number, "users who are not enrolled get in without a password", remedy);
-        }
-        self.ignored(line, "whomever the line does not concern is refused");
-    }
-
-    fn ignored(&mut self, line: &Line, message: &str) {
+    pub(crate) fn ignored(&mut self, line: &Line, message: &str) {
         if line.control.refuses() && matches!(line.control.action("ignore"), Action::Bad | Action::Die) {
             self.warning(line.number, message, "add ignore=ignore");
         }
     }
 
-    fn account(&mut self, at: usize, line: &Line) {
-        let before = self.entries.iter().take(at).find(|entry| self.takes_password(entry, Phase::Account));
-        if let Some(number) = before.map(Entry::number) {
-            let message =
-                format!("line {number} stands before it; for an expired password the stack ends there");
-            self.warning(line.number, message, format!("put it before that one: {ACCOUNT_LINE}"));
-        }
-        if line.control.refuses() && ends(&line.control) {
-            let message = "it ends the account phase: nobody looks whether the account has expired";
-            self.error(line.number, message, ACCOUNT_LINE);
-        }
-    }
-
-    /// An auth line for prompts wants an account line.
-    fn pair(&mut self, modes: &[(Mode, &Line)]) {
-        let account = |entry: &Entry| matches!(entry, Entry::Module(line) if line.phase == Phase::Account && line.module_name() == MODULE);
-        let here = self.entries.iter().any(account);
-        let there = self.entries.iter().any(|entry| match entry {
-            Entry::Include(include) if entry.is_in(Phase::Account) => {
-                self.files.get(base(&include.file)).is_some_and(|entries| entries.iter().any(account))
-            }
-            _ => false,
-        });
-        let Some((_, line)) = modes.iter().find(|(mode, _)| *mode != Mode::App) else { return };
-        if here || there {
-            return;
-        }
-        let remedy = format!("before the other account lines: {ACCOUNT_LINE}");
-        if self.name == "sshd" {
-            self.error(line.number, "no account line: an ssh key alone opens, without a code", remedy);
-        } else {
-            self.warning(line.number, "no account line: a first code turns no pending enrollment on", remedy);
-        }
-    }
-
-    fn error(&mut self, number: usize, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn error(&mut self, number: usize, message: impl Into<String>, remedy: impl Into<String>) {
         self.findings.push(Finding::error(self.at(number), message, remedy));
     }
 
-    fn warning(&mut self, number: usize, message: impl Into<String>, remedy: impl Into<String>) {
+    pub(crate) fn warning(&mut self, number: usize, message: impl Into<String>, remedy: impl Into<String>) {
         self.findings.push(Finding::warning(self.at(number), message, remedy));
     }
 
@@ -323,6 +283,6 @@ pub(crate) fn base(file: &str) -> &str {
     file.rsplit('/').next().unwrap_or(file)
 }
 
-fn ends(control: &Control) -> bool {
+pub(crate) fn ends(control: &Control) -> bool {
     matches!(control.action("success"), Action::Done | Action::Jump(_))
 }

@@ -1,12 +1,13 @@
 //! The folder of PAM stacks.
 
 use crate::check::Finding;
-use crate::stack::{Stack, base};
+use crate::stack::{AuthLine, Stack, base};
 use crate::stack_file::{self, Entry};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 use twostep_core::policy::Policy;
+use twostep_core::time::UnixTime;
 
 pub(crate) const MODULE: &str = "pam_twostep.so";
 
@@ -18,10 +19,12 @@ pub(crate) struct Seen {
     pub(crate) services: BTreeSet<String>,
     /// Those whose own file names the module.
     pub(crate) wired: BTreeSet<String>,
+    /// The module's auth lines, by service.
+    pub(crate) lines: BTreeMap<String, Vec<AuthLine>>,
 }
 
 /// Looks at a folder of stacks.
-pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Seen {
+pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Seen {
     let files = match read(folder) {
         Ok(files) => files,
         Err(error) => {
@@ -40,12 +43,23 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>) -> Seen {
         .collect();
     let mut seen = Seen { services: files.keys().cloned().collect(), ..Seen::default() };
     for (name, entries) in &files {
-        let mut stack =
-            Stack { path: folder.join(name), entries, files: &files, policy, name, findings: Vec::new() };
+        let mut stack = Stack {
+            path: folder.join(name),
+            entries,
+            files: &files,
+            policy,
+            name,
+            now,
+            findings: Vec::new(),
+            lines: Vec::new(),
+        };
         if stack.check(included.contains(name.as_str())) {
             seen.wired.insert(name.clone());
         }
         seen.findings.append(&mut stack.findings);
+        if !stack.lines.is_empty() {
+            seen.lines.insert(name.clone(), stack.lines);
+        }
     }
     if seen.wired.is_empty() {
         let remedy = "README.md has the lines for sshd, su, sudo and Dovecot";

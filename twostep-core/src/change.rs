@@ -12,6 +12,7 @@ pub enum Action {
     Activated,
     SettleKeep,
     SettleDrop,
+    SettleRename,
     Unenroll,
     Unlock,
     AuthenticatorAdd,
@@ -29,12 +30,13 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self::Init,
         Self::Enroll,
         Self::Activated,
         Self::SettleKeep,
         Self::SettleDrop,
+        Self::SettleRename,
         Self::Unenroll,
         Self::Unlock,
         Self::AuthenticatorAdd,
@@ -59,6 +61,7 @@ impl Action {
             Self::Activated => "activated",
             Self::SettleKeep => "settle-keep",
             Self::SettleDrop => "settle-drop",
+            Self::SettleRename => "settle-rename",
             Self::Unenroll => "unenroll",
             Self::Unlock => "unlock",
             Self::AuthenticatorAdd => "authenticator-add",
@@ -86,6 +89,7 @@ impl Action {
             | Self::Activated
             | Self::SettleKeep
             | Self::SettleDrop
+            | Self::SettleRename
             | Self::Unenroll
             | Self::AuthenticatorAdd
             | Self::AuthenticatorRemove

@@ -75,6 +75,11 @@ impl Glob {
         Self(pattern.to_owned())
     }
 
+    /// Whether it stands for everything.
+    fn is_anything(&self) -> bool {
+        !self.0.is_empty() && self.0.bytes().all(|byte| byte == b'*')
+    }
+
     /// Whether the whole text is what the pattern stands for.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
@@ -153,7 +158,7 @@ impl Rule {
     fn matches<I: Inquiry>(&self, scene: &Scene<'_>, inquiry: &mut I) -> Result<bool, I::Error> {
         let tty = scene.tty.map(|tty| tty.strip_prefix("/dev/").unwrap_or(tty));
         let plainly = !self.is_over(scene.at)
-            && self.services.as_deref().is_none_or(|all| any(all, scene.service.as_str()))
+            && self.is_for(scene.service)
             && self.ttys.as_deref().is_none_or(|all| tty.is_some_and(|tty| any(all, tty)))
             && self.networks.as_deref().is_none_or(|all| is_in(all, scene.source));
         if !plainly {
@@ -180,6 +185,33 @@ impl Rule {
     #[must_use]
     pub fn last_day(&self) -> Option<String> {
         self.until.map(|until| until.minus(Duration::from_secs(1)).date())
+    }
+
+    /// Whether logins to a service can be its affair.
+    #[must_use]
+    pub fn is_for(&self, service: &ServiceName) -> bool {
+        self.services.as_deref().is_none_or(|all| any(all, service.as_str()))
+    }
+
+    /// Whether the service alone tells whether it matches.
+    #[must_use]
+    pub fn goes_by_service_alone(&self) -> bool {
+        self.ttys.is_none() && self.networks.is_none() && self.users.is_none() && self.groups.is_none()
+    }
+
+    /// Whether every login is its affair.
+    #[must_use]
+    pub fn is_for_everybody(&self) -> bool {
+        self.goes_by_service_alone()
+            && self.services.as_deref().is_none_or(|all| all.iter().any(Glob::is_anything))
+    }
+
+    /// Whether its networks together hold every address of IPv4, or of IPv6.
+    #[must_use]
+    pub fn is_from_anywhere(&self) -> bool {
+        self.networks
+            .as_ref()
+            .is_some_and(|all| IpNet::aggregate(all).iter().any(|net| net.prefix_len() == 0))
     }
 
     /// Whether it lets somebody in without a second step.

@@ -141,3 +141,31 @@ fn a_rule_is_over_when_its_day_is() {
         assert_eq!(decides(&text, "sshd", None, None, false).0 == Ok(Some(1)), there, "{until}");
     }
 }
+
+#[test]
+fn a_rule_says_whose_affair_it_is_without_a_login() {
+    let only = |text: &str| {
+        let policy = crate::config::parse(&format!("[[rule]]\ndemand = \"nothing\"\n{text}")).unwrap();
+        policy.rules.into_iter().next().unwrap()
+    };
+    for (text, service_alone, everybody, anywhere) in [
+        ("", true, true, false),
+        ("service = \"sshd\"", true, false, false),
+        ("service = [\"sshd\", \"**\"]", true, true, false),
+        ("service = \"?*\"", true, false, false),
+        ("user = \"robot\"", false, false, false),
+        ("group = \"ops\"", false, false, false),
+        ("tty = \"*\"", false, false, false),
+        ("from = \"10.0.0.0/8\"", false, false, false),
+        ("from = [\"10.0.0.0/8\", \"::/0\"]", false, false, true),
+        ("from = \"0.0.0.0/0\"", false, false, true),
+        ("from = [\"0.0.0.0/1\", \"128.0.0.0/1\"]", false, false, true),
+    ] {
+        let rule = only(text);
+        let told = (rule.goes_by_service_alone(), rule.is_for_everybody(), rule.is_from_anywhere());
+        assert_eq!(told, (service_alone, everybody, anywhere), "{text}");
+    }
+    let service = |name| ServiceName::parse(name).unwrap();
+    let rule = only("service = \"ssh*\"");
+    assert!(rule.is_for(&service("sshd")) && !rule.is_for(&service("login")));
+}

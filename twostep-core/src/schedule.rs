@@ -57,6 +57,12 @@ impl Schedule {
         begun.last().map_or(self.first, |(_, value)| *value)
     }
 
+    /// Whether a value holds now or will some day.
+    #[must_use]
+    pub fn comes_to(&self, value: Unenrolled, now: UnixTime) -> bool {
+        self.at(now) == value || self.then.iter().any(|(from, later)| *from > now && *later == value)
+    }
+
     /// What comes next, and when.
     #[must_use]
     pub fn next(&self, now: UnixTime) -> Option<(UnixTime, Unenrolled)> {
@@ -78,6 +84,9 @@ mod tests {
         assert_eq!(at(10), (Enroll, Some(20)));
         assert_eq!(at(20), (Deny, None));
         assert_eq!(Schedule::always(Deny).next(UnixTime(0)), None);
+        let comes = |value, now| schedule.comes_to(value, UnixTime(now));
+        assert!(comes(Allow, 9) && comes(Enroll, 9) && comes(Deny, 9));
+        assert!(!comes(Allow, 10) && comes(Enroll, 19) && !comes(Enroll, 20) && comes(Deny, 99));
     }
 
     #[test]

@@ -65,3 +65,7 @@ pub(crate) fn enroll(
         Err(other) => Err(Unavailable { cause: other.to_string(), remedy: "twostep-admin check".to_owned() }),
     }
 }
+
+#[cfg(test)]
+#[path = "at_login_tests.rs"]
+mod tests;

@@ -17,6 +17,8 @@ pub mod key_file;
 mod login_store;
 mod rows;
 pub mod settings;
+#[cfg(test)]
+mod testing;
 pub mod trusted;
 pub mod vault;
 mod verdicts;

@@ -2,9 +2,12 @@
 
 use crate::StoreError;
 use crate::admin::history::{Deed, remember_of};
-use crate::rows::{self, exclusively_and_clean};
+use crate::admin::{Refusal, in_transaction};
+use crate::rows;
 use crate::vault::Session;
 use rusqlite::{OptionalExtension, Row, params};
+use std::net::IpAddr;
+use std::time::Duration;
 use twostep_core::account::EnrollmentId;
 use twostep_core::change::{Action, Author, By};
 use twostep_core::ports::{Trusted, Trusting, Trusts};
@@ -12,6 +15,15 @@ use twostep_core::time::{Lease, Now, UnixTime};
 
 /// How many trusted devices a user has at most; the oldest goes when there is one more.
 pub const TRUSTED_MAX: u32 = 50;
+
+/// Which of a user's trusted devices.
+#[derive(Clone, Copy, Debug)]
+pub enum Devices<'a> {
+    /// All of them.
+    All,
+    /// The one of this id; or this fingerprint or address, at every service.
+    Called(&'a str),
+}
 
 /// A trusted device as lists show it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,11 +53,13 @@ pub(crate) fn trusted(
     let values = params![of.0, at.service.as_str(), at.device.kind().word(), at.device.to_string()];
     let read = |row: &Row<'_>| Ok((rows::lease(row, 0)?, row.get(4)?));
     let found = session.connection.query_row(sql, values, read).optional()?;
-    Ok(found.and_then(|(lease, untold)| {
-        // Where the configuration has become stricter since, that counts.
-        let lease = Lease { lifetime: lease.lifetime.min(at.at_most), ..lease };
-        (!lease.is_over(now)).then_some(Trusted { untold })
-    }))
+    Ok(found
+        .and_then(|(lease, untold)| (!bounded(lease, at.at_most).is_over(now)).then_some(Trusted { untold })))
+}
+
+/// Where the configuration has become stricter since, that counts.
+fn bounded(lease: Lease, at_most: Duration) -> Lease {
+    Lease { lifetime: lease.lifetime.min(at_most), ..lease }
 }
 
 /// Trusts a device from now on.
@@ -104,27 +118,52 @@ fn all(session: &Session, of: EnrollmentId) -> Result<Vec<TrustedDevice>, StoreE
 }
 
 impl Session {
-    /// A user's trusted devices whose time is not over, oldest first.
+    /// A user's trusted devices whose time is not over, oldest first, none for longer than `at_most`.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn trusted_devices(&self, of: EnrollmentId, now: &Now) -> Result<Vec<TrustedDevice>, StoreError> {
-        Ok(all(self, of)?.into_iter().filter(|one| !one.lease.is_over(now)).collect())
+    pub fn trusted_devices(
+        &self,
+        of: EnrollmentId,
+        at_most: Duration,
+        now: &Now,
+    ) -> Result<Vec<TrustedDevice>, StoreError> {
+        let bounded =
+            all(self, of)?.into_iter().map(|one| TrustedDevice { lease: bounded(one.lease, at_most), ..one });
+        Ok(bounded.filter(|one| !one.lease.is_over(now)).collect())
     }
 
-    /// Forgets the trusted devices for which `which` says so, and returns them.
+    /// The trusted devices that are meant, those whose time is over among them: where `trust_days` is raised again, they would be back.
     ///
     /// # Errors
-    /// When the store fails; nothing is forgotten then.
+    /// When one is called that is not there, or the store fails.
+    pub fn find_devices(&self, of: EnrollmentId, which: Devices<'_>) -> Result<Vec<TrustedDevice>, Refusal> {
+        let mut found = all(self, of)?;
+        if let Devices::Called(name) = which {
+            // As they are written down: there is more than one way to write an address of IPv6.
+            let address = name.parse::<IpAddr>().map(|address| address.to_canonical().to_string());
+            let device = address.as_deref().unwrap_or(name);
+            found.retain(|one| one.device == device || one.id.to_string() == name);
+            if found.is_empty() {
+                return Err(Refusal::NoDevice(name.to_owned()));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Forgets trusted devices, and returns them.
+    ///
+    /// # Errors
+    /// As [`Self::find_devices`]; nothing is forgotten then.
     pub fn forget_devices(
         &self,
         of: EnrollmentId,
-        which: impl Fn(&TrustedDevice) -> bool,
+        which: Devices<'_>,
         author: &Author,
         at: UnixTime,
-    ) -> Result<Vec<TrustedDevice>, StoreError> {
-        exclusively_and_clean(&self.connection, || {
-            let found: Vec<_> = all(self, of)?.into_iter().filter(which).collect();
+    ) -> Result<Vec<TrustedDevice>, Refusal> {
+        in_transaction(self, || {
+            let found = self.find_devices(of, which)?;
             for one in &found {
                 self.connection.execute("DELETE FROM trusted_device WHERE id = ?", [one.id])?;
                 let target = Some(one.device.as_str());
@@ -134,3 +173,7 @@ impl Session {
         })
     }
 }
+
+#[cfg(test)]
+#[path = "trusted_tests.rs"]
+mod tests;

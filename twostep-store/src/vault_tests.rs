@@ -3,8 +3,8 @@
 use super::*;
 use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment, Refusal, Whose};
 use crate::files::Fault;
-use crate::host::testing::test_folder;
 use crate::host::{self, Kernel};
+use crate::testing::{SECRET, alice, author, enroll, files, home, host};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -23,53 +23,6 @@ use twostep_core::time::{Now, UnixTime};
 use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Offset, Parameters};
 use twostep_core::verify::{Answer, Rest, verify};
 
-const SECRET: &[u8] = b"the secret of a phone";
-
-fn files(name: &str) -> Files {
-    let folder = test_folder(name);
-    Files {
-        paths: Paths {
-            store: folder.join("store.db"),
-            key: folder.join("master.key"),
-            roster: folder.join("public"),
-            runtime: folder.join("run"),
-        },
-        hooks: Hooks::default(),
-    }
-}
-
-fn author() -> Author {
-    Author { by: By::Administrator("root".to_owned()), why: None }
-}
-
-fn host(name: &str) -> Files {
-    let files = files(name);
-    admin::init(&files, BesideKey::Refuse).unwrap();
-    files
-}
-
-fn alice() -> UserName {
-    UserName::parse("alice").unwrap()
-}
-
-fn enroll(files: &Files, backup_codes: &[BackupCode]) -> EnrollmentId {
-    let new = NewEnrollment {
-        user: &alice(),
-        uid: 1000,
-        state: State::Active,
-        authenticator: Some(NewAuthenticator {
-            label: &Label::parse("phone").unwrap(),
-            parameters: Parameters::COMMON,
-            secret: &Secret::new(SECRET.to_vec()),
-            last_step: None,
-            confirmed: None,
-        }),
-        backup_codes,
-        at: UnixTime(1_700_000_000),
-    };
-    files.session().unwrap().enroll(&new, &author()).unwrap().0
-}
-
 fn phone() -> Authenticator {
     Authenticator {
         id: AuthenticatorId(1),
@@ -82,10 +35,6 @@ fn phone() -> Authenticator {
 fn enter(files: &Files, enrollment: EnrollmentId, answer: &Answer, now: &Now) -> Result<Reason, Unavailable> {
     let mut judge = |credentials: Option<&_>| verify(answer, credentials, now).unwrap();
     Ok(files.session()?.judge(enrollment, &home(), answer.kind(), now, &mut judge)?.reason)
-}
-
-fn home() -> Source {
-    Source::from_items(Some("203.0.113.9"), None)
 }
 
 fn code_of(now: &Now) -> Answer {
@@ -516,6 +465,50 @@ fn a_settled_user_keeps_her_history() {
     let told = session.history(Whose::Person(&alice(), 4242), 9).unwrap();
     let actions: Vec<_> = told.iter().map(|past| past.action.as_str()).collect();
     assert_eq!(actions, ["settle-keep", "enroll"]);
+}
+
+/// `usermod -l`: the same account under another name.
+#[test]
+fn a_renamed_user_keeps_all_she_has() {
+    let files = host("renamed");
+    let id = enroll(&files, &[BackupCode::generate(&mut Kernel).unwrap()]);
+    let (password, mail) = (AppPassword::generate(&mut Kernel).unwrap(), Label::parse("mail").unwrap());
+    let (alicia, other) = (UserName::parse("alicia").unwrap(), UserName::parse("bob").unwrap());
+    let mut session = files.session().unwrap();
+    session.add_app_password(id, &mail, &password, &author(), UnixTime(2)).unwrap();
+    // An earlier bearer of the name, whose history is not hers.
+    session.note_look(&Person { name: alice(), uid: 900 }, &author(), UnixTime(3)).unwrap();
+    let new = NewEnrollment {
+        user: &other,
+        uid: 1001,
+        state: State::Pending,
+        authenticator: None,
+        backup_codes: &[],
+        at: UnixTime(2),
+    };
+    session.enroll(&new, &author()).unwrap();
+    let taken = session.rename(id, &other, &author(), UnixTime(4));
+    assert!(matches!(taken, Err(Refusal::AlreadyEnrolled(State::Pending))));
+    let gone = session.rename(EnrollmentId(99), &alicia, &author(), UnixTime(4));
+    assert!(matches!(gone, Err(Refusal::Store(StoreError::Gone))));
+
+    session.rename(id, &alicia, &author(), UnixTime(4)).unwrap();
+    assert_eq!(session.enrollment(&alice()).unwrap(), None);
+    let found = session.enrollment(&alicia).unwrap().unwrap();
+    assert_eq!((found.id, found.uid, found.state), (id, 1000, State::Active));
+    assert_eq!(session.app_candidates(id, &password).unwrap().live.len(), 1);
+    assert!(session.damage().unwrap().is_empty());
+    let actions = |whose| {
+        let told = session.history(whose, 9).unwrap();
+        told.into_iter().map(|past| past.action).collect::<Vec<_>>()
+    };
+    assert_eq!(actions(Whose::Person(&alicia, 1000)), ["settle-rename", "app-password-add", "enroll"]);
+    assert_eq!(actions(Whose::Name(&alice())), ["show"]);
+    let past = session.history(Whose::Name(&alicia), 1).unwrap().remove(0);
+    assert_eq!(past.target.as_deref(), Some("alice"));
+    drop(session);
+    let now = host::now();
+    assert_eq!(enter(&files, id, &code_of(&now), &now).unwrap(), Reason::Code { authenticator: 1 });
 }
 
 /// A user who makes and revokes app passwords all day, or a help desk that looks all day, pushes out nothing that matters.

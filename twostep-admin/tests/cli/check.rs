@@ -23,7 +23,7 @@ const COMMON_ACCOUNT: &str =
     "account [success=1 default=ignore] pam_unix.so\naccount requisite pam_deny.so\n";
 
 /// A healthy store, beside Debian's common files.
-fn healthy(name: &str) -> Place {
+pub(crate) fn healthy(name: &str) -> Place {
     let place = Place::new(name);
     place.write("pam.d/common-auth", COMMON_AUTH, 0o644);
     place.write("pam.d/common-account", COMMON_ACCOUNT, 0o644);
@@ -31,7 +31,7 @@ fn healthy(name: &str) -> Place {
 }
 
 /// What `check` says of one service, as `line severity message`.
-fn of_service(place: &Place, service: &str, text: &str) -> Vec<String> {
+pub(crate) fn of_service(place: &Place, service: &str, text: &str) -> Vec<String> {
     let path = place.write(&format!("pam.d/{service}"), text, 0o644);
     let found = findings(place);
     fs::remove_file(&path).unwrap();
@@ -44,7 +44,7 @@ fn of_service(place: &Place, service: &str, text: &str) -> Vec<String> {
     found.iter().filter_map(of_it).collect()
 }
 
-fn findings(place: &Place) -> Vec<Value> {
+pub(crate) fn findings(place: &Place) -> Vec<Value> {
     let pam = place.folder.join("pam.d");
     let done = place.run(&["check", "--json", "--pam-dir", pam.to_str().unwrap()]);
     let document: Value = serde_json::from_str(&done.stdout).unwrap();
@@ -56,7 +56,7 @@ fn findings(place: &Place) -> Vec<Value> {
 
 /// Exactly this one finding.
 #[track_caller]
-fn one(place: &Place, service: &str, text: &str, expected: &str) {
+pub(crate) fn one(place: &Place, service: &str, text: &str, expected: &str) {
     let found = of_service(place, service, text);
     assert!(
         found.len() == 1 && found[0].contains(expected),
@@ -221,7 +221,7 @@ fn what_editors_leave_behind_is_no_service() {
 }
 
 /// The messages about anything else than stacks.
-fn messages(place: &Place, severity: &str) -> Vec<String> {
+pub(crate) fn messages(place: &Place, severity: &str) -> Vec<String> {
     let of_it = |finding: &Value| {
         (finding["severity"] == severity).then(|| finding["message"].as_str().unwrap().to_owned())
     };
@@ -276,9 +276,33 @@ fn accounts_that_have_changed_are_warnings() {
     let warnings = messages(&place, "warning").join("\n");
     assert!(warnings.contains("was enrolled as uid 4242 and has uid 0 now"), "{warnings}");
     assert!(warnings.contains("has no account any more"), "{warnings}");
+    // root is enrolled, if not as uid 0: there is no room for another one under that name.
     place.enroll_as("old-name", 0);
     let warnings = messages(&place, "warning").join("\n");
-    assert!(warnings.contains("root has its uid: if that is a new name, root gives no code"), "{warnings}");
+    assert!(warnings.contains("root, who has its uid, is enrolled as well"), "{warnings}");
+}
+
+#[test]
+fn an_account_that_was_renamed_is_a_warning_with_the_remedy() {
+    let place = healthy("check-renamed");
+    place.enroll_as("old-name", 0);
+    let found = findings(&place);
+    let renamed = found.iter().find(|finding| finding["subject"] == "old-name").unwrap();
+    assert_eq!(renamed["severity"], "warning");
+    assert_eq!(
+        renamed["message"],
+        "has no account any more, but root has its uid: if that is a new name, root gives no code"
+    );
+    let remedy = renamed["remedy"].as_str().unwrap();
+    assert!(remedy.contains("twostep-admin settle old-name --rename root"), "{remedy}");
+    place.run(&["settle", "old-name", "--rename", "root"]).is(0);
+    assert!(findings(&place).iter().all(|finding| finding["subject"] != "old-name"));
+    // The name was given to another account, and its old one has a new name.
+    place.run(&["unenroll", "root", "--yes"]).is(0);
+    place.enroll_as("daemon", 0);
+    let found = findings(&place);
+    let reused = found.iter().find(|finding| finding["subject"] == "daemon").unwrap();
+    assert!(reused["remedy"].as_str().unwrap().contains("--rename root"), "{reused}");
 }
 
 /// A phone of each of these users whose latest code is of so many seconds from now.

@@ -3,6 +3,8 @@
 
 mod app_passwords;
 mod check;
+mod check_one_prompt;
+mod check_rules;
 mod codes;
 mod enroll;
 mod explain;
@@ -10,4 +12,5 @@ mod hotp;
 mod place;
 mod settle;
 mod terminal;
+mod trusted_devices;
 mod usage;

@@ -70,3 +70,54 @@ fn a_deleted_account_can_be_shown_and_unenrolled() {
     place.run(&["unenroll", "gone-user", "--yes"]).is(0);
     place.run(&["show", "gone-user"]).is(1);
 }
+
+#[test]
+fn a_renamed_account_takes_its_enrollment_along() {
+    let place = Place::new("settle-rename");
+    place.enroll_as("old-name", 0);
+    place.run(&["app-password", "add", "old-name", "x"]).is(1).says("settle old-name --rename NEW");
+    assert_eq!(
+        place.json(&["settle", "old-name", "--rename", "root", "--reason", "married"]),
+        json!({"user": "old-name", "settled": "renamed", "renamed_to": "root", "uid": 0})
+    );
+    let shown = place.json(&["show", "root"]);
+    assert_eq!((&shown["account"], &shown["state"]), (&json!("ok"), &json!("active")));
+    place.run(&["show", "old-name"]).is(1).says("there is no user");
+    let past = &place.json(&["history", "root"])[0];
+    assert_eq!(
+        (&past["action"], &past["name"], &past["why"]),
+        (&json!("settle-rename"), &json!("old-name"), &json!("married"))
+    );
+    // A name that belongs to another account by now is settled likewise.
+    let place = Place::new("settle-rename-reused");
+    place.enroll_as("daemon", 0);
+    place
+        .run(&["settle", "daemon", "--rename", "root"])
+        .is(0)
+        .shows("daemon's enrollment, made for uid 0, is root's");
+    assert_eq!(place.json(&["show", "daemon"])["state"], "none");
+}
+
+#[test]
+fn what_is_no_renaming_is_refused() {
+    let place = Place::new("settle-rename-refused");
+    place.run(&["settle", "root", "--rename", "daemon"]).is(1).says("root is not enrolled");
+    place.enroll_as("root", 0);
+    place
+        .run(&["settle", "root", "--rename", "daemon"])
+        .is(1)
+        .says("root is still the name of the account that was enrolled");
+    place.enroll_as("old-name", 0);
+    place.run(&["settle", "old-name", "--rename", "root"]).is(1).says("root is already enrolled (active)");
+    place
+        .run(&["settle", "old-name", "--rename", "no-such-user"])
+        .is(1)
+        .says("there is no user \"no-such-user\"");
+    place
+        .run(&["settle", "old-name", "--rename", "daemon"])
+        .is(1)
+        .says("daemon has uid 1, and the enrollment was made for uid 0");
+    place.run(&["settle", "old-name", "--rename"]).is(2);
+    place.run(&["settle", "old-name", "--rename", "root", "--drop"]).is(2);
+    assert_eq!(place.json(&["show", "old-name"])["enrolled_uid"], 0);
+}

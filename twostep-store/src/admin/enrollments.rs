@@ -9,7 +9,7 @@ use crate::login_store::{enrollment_by_name, enrollments_by_uid};
 use crate::rows::one_row;
 use crate::vault::Session;
 use crate::verdicts::forget_failures;
-use rusqlite::params;
+use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId, State};
 use twostep_core::app_password::Label;
 use twostep_core::backup_code::BackupCode;
@@ -191,6 +191,37 @@ impl Session {
             Ok(one_row(
                 self.connection.execute("UPDATE enrollment SET uid = ? WHERE id = ?", params![uid, id.0])?,
             )?)
+        })
+    }
+
+    /// Settles an enrollment whose account was renamed: from now on it is under this name, with all that it has. Whether the name is the
+    /// same account's is for the caller to see.
+    ///
+    /// # Errors
+    /// When somebody is enrolled under that name, the enrollment is gone, or the store fails.
+    pub fn rename(
+        &self,
+        id: EnrollmentId,
+        to: &UserName,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<(), Refusal> {
+        in_transaction(self, || {
+            if let Some(found) = self.enrollment(to)? {
+                return Err(Refusal::AlreadyEnrolled(found.state));
+            }
+            let sql = "SELECT user, uid FROM enrollment WHERE id = ?";
+            let read = |row: &Row<'_>| Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?));
+            let found = self.connection.query_row(sql, [id.0], read).optional()?;
+            let (was, uid) = found.ok_or(StoreError::Gone)?;
+            // What was done for her goes with her; what was done for others of that name, under another uid, does not.
+            let sql = "UPDATE history SET user = ?1 WHERE user = ?2 AND uid = ?3";
+            self.connection.execute(sql, params![to.as_str(), was, uid])?;
+            let sql = "UPDATE enrollment SET user = ?1 WHERE id = ?2";
+            one_row(self.connection.execute(sql, params![to.as_str(), id.0])?)?;
+            let deed = Deed { action: Action::SettleRename, target: Some(&was), author, at };
+            remember_of(self, id, &deed)?;
+            Ok(())
         })
     }
 

@@ -51,6 +51,8 @@ pub enum Refusal {
     NotSuccessive,
     /// The user has no authenticator of that name or id.
     NoAuthenticator(String),
+    /// The user trusts no device of that name or id.
+    NoDevice(String),
     /// Without it the user could sign in no more.
     LastAuthenticator,
     /// One thing is named like the id of another.
@@ -93,7 +95,10 @@ fn pick<T>(all: Vec<T>, which: &str, key: impl Fn(&T) -> (&str, i64)) -> Result<
 }
 
 /// [`exclusively_and_clean`], for work whose refusals are not the store's.
-fn in_transaction<T>(session: &Session, work: impl FnOnce() -> Result<T, Refusal>) -> Result<T, Refusal> {
+pub(crate) fn in_transaction<T>(
+    session: &Session,
+    work: impl FnOnce() -> Result<T, Refusal>,
+) -> Result<T, Refusal> {
     let mut refused = None;
     let done = exclusively_and_clean(&session.connection, || {
         work().map_err(|refusal| match refusal {
@@ -132,6 +137,7 @@ impl fmt::Display for Refusal {
                 write!(f, "these are no two successive codes of its next {RESYNC_BY_ADMINISTRATOR}")
             }
             Self::NoAuthenticator(which) => write!(f, "there is no authenticator {which:?}"),
+            Self::NoDevice(which) => write!(f, "there is no trusted device {which:?}"),
             Self::LastAuthenticator => f.write_str("the last authenticator stays: add another one first"),
             Self::Ambiguous(which) => write!(f, "{which:?} is the name of one and the id of another"),
             Self::AppOnly => f.write_str("there is no authenticator: the enrollment is for programs only"),

@@ -1,0 +1,240 @@
+//! The rules of the configuration, as `check` looks at them: whom they let in without a second step, which are dead weight, whose names
+//! NSS does not know, and which demand what a service's stack cannot ask for.
+
+use crate::check::Finding;
+use crate::stacks::Seen;
+use std::path::Path;
+use std::time::Duration;
+use twostep_core::attempt::ServiceClass;
+use twostep_core::decide::Terms;
+use twostep_core::device::DeviceKind;
+use twostep_core::name::ServiceName;
+use twostep_core::policy::{Origin, Policy, SELF_SERVICE, Setting};
+use twostep_core::ports::{Directory, DirectoryFailed};
+use twostep_core::protocol::Mode;
+use twostep_core::rule::{Demanded, Rule};
+use twostep_core::time::UnixTime;
+use twostep_store::host::Nss;
+
+/// How long before its end an exemption is told of.
+const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
+
+/// All findings about them. `now` is what the clock says.
+pub(crate) fn check(policy: &Policy, file: &Path, now: UnixTime, stacks: &Seen) -> Vec<Finding> {
+    let mut look = Look { policy, file, at: now.max(policy.written), findings: Vec::new() };
+    look.clock(now);
+    look.trust(&policy.interactive.trust);
+    for rule in &policy.rules {
+        if rule.is_over(look.at) {
+            look.over(rule);
+            continue;
+        }
+        if rule.is_exemption() {
+            look.exemption(rule);
+        }
+        if let Some(trust) = &rule.trust {
+            look.trust(trust);
+        }
+    }
+    look.names();
+    look.at_odds(stacks);
+    look.findings
+}
+
+/// The rules that can decide a login to a service, in order; none stands for no rule, where no other is certain to.
+pub(crate) fn reached<'a>(policy: &'a Policy, service: &ServiceName, at: UnixTime) -> Vec<Option<&'a Rule>> {
+    let mut reached = Vec::new();
+    for rule in policy.rules.iter().filter(|rule| !rule.is_over(at) && rule.is_for(service)) {
+        reached.push(Some(rule));
+        if rule.goes_by_service_alone() {
+            return reached;
+        }
+    }
+    reached.push(None);
+    reached
+}
+
+struct Look<'a> {
+    policy: &'a Policy,
+    file: &'a Path,
+    /// The time by which the policy goes.
+    at: UnixTime,
+    findings: Vec<Finding>,
+}
+
+impl Look<'_> {
+    /// The policy goes by the later of the clock and the file's own time.
+    fn clock(&mut self, now: UnixTime) {
+        let written = self.policy.written;
+        if written > now {
+            let message = format!(
+                "was written at {} by its time stamp, which is ahead of this host's clock: until then, dates in it are judged by that time",
+                crate::output::time(written)
+            );
+            let remedy = format!("set the clock if it is behind; else touch {}", self.file.display());
+            self.findings.push(Finding::warning(self.file.display(), message, remedy));
+        }
+    }
+
+    fn over(&mut self, rule: &Rule) {
+        let day = rule.last_day().unwrap_or_default();
+        let message = format!("this rule's last day was {day}: it does nothing any more");
+        self.findings.push(Finding::warning(self.place(rule.origin), message, "take it out"));
+    }
+
+    fn exemption(&mut self, rule: &Rule) {
+        let place = self.place(rule.origin);
+        let last_day = rule.last_day();
+        let message = format!(
+            "an exemption: whoever it matches gives no code and no app password; reason: {}; owner: {}; last day: {}",
+            rule.reason.as_deref().unwrap_or("none given"),
+            rule.owner.as_deref().unwrap_or("none given"),
+            last_day.as_deref().unwrap_or("none, it does not end"),
+        );
+        let missing: Vec<_> = [
+            ("reason", rule.reason.is_none()),
+            ("owner", rule.owner.is_none()),
+            ("until", rule.until.is_none()),
+        ]
+        .into_iter()
+        .filter_map(|(key, is_missing)| is_missing.then_some(key))
+        .collect();
+        let remedy = match missing[..] {
+            [] => "see whether it is needed still".to_owned(),
+            _ => format!("see whether it is needed still, and add: {}", missing.join(", ")),
+        };
+        self.findings.push(Finding::note(&place, message, remedy));
+        if let (Some(until), Some(day)) = (rule.until, last_day)
+            && until <= self.at.plus(SOON)
+        {
+            let message =
+                format!("this exemption's last day is {day}: from then on a second step is demanded");
+            let remedy = "have them enrolled who need it until then, or set a later `until`";
+            self.findings.push(Finding::warning(&place, message, remedy));
+        }
+        if rule.is_for_everybody() {
+            let message = "this exemption has no condition: everybody is exempt, everywhere";
+            self.findings.push(Finding::warning(&place, message, "say for whom or for which service it is"));
+        } else if rule.is_from_anywhere() {
+            let message = "`from` of this exemption holds every address of IPv4 or IPv6: whoever comes over the network is exempt, as far as \
+                           its other conditions go";
+            self.findings.push(Finding::warning(&place, message, "name the networks that are meant"));
+        }
+    }
+
+    fn trust(&mut self, trust: &Setting<Vec<DeviceKind>>) {
+        if trust.value.contains(&DeviceKind::Address) {
+            let days = self.policy.interactive.trust_for.as_secs() / (24 * 60 * 60);
+            let message = format!(
+                "addresses can be trusted: whoever comes from there with a user's password, from behind the same router too, needs no \
+                 code of hers for {days} days"
+            );
+            let remedy = "trust = [\"key\"] trusts what one person has";
+            self.findings.push(Finding::note(self.place(trust.origin), message, remedy));
+        }
+    }
+
+    /// Users and groups that NSS does not know.
+    fn names(&mut self) {
+        let (policy, at) = (self.policy, self.at);
+        for rule in policy.rules.iter().filter(|rule| !rule.is_over(at)) {
+            if let Err(DirectoryFailed(cause)) = self.names_of(rule) {
+                let remedy = "getent must work: is the directory service running?";
+                self.findings.push(Finding::error(self.place(rule.origin), cause, remedy));
+                // They would all say the same.
+                return;
+            }
+        }
+    }
+
+    fn names_of(&mut self, rule: &Rule) -> Result<(), DirectoryFailed> {
+        let place = self.place(rule.origin);
+        let whoever =
+            if rule.is_exemption() { "; whoever gets it is exempt" } else { "; the rule passes over it" };
+        for user in rule.users.iter().flatten() {
+            let message = match Nss.find(user.as_str())? {
+                None => format!("names the user {user}, whom NSS does not know{whoever}"),
+                Some(person) if person.name != *user => {
+                    format!("names the user {user}, whose name is {} by NSS: it matches nobody", person.name)
+                }
+                Some(_) => continue,
+            };
+            self.findings.push(Finding::warning(&place, message, "mend the name, or leave it out"));
+        }
+        for group in rule.groups.iter().flatten() {
+            if !Nss.has_group(group)? {
+                let message = format!("names the group {group}, which NSS does not know{whoever}");
+                self.findings.push(Finding::warning(&place, message, "mend the name, or leave it out"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Rules that demand of a service what its line cannot ask for, as far as the service alone tells.
+    fn at_odds(&mut self, stacks: &Seen) {
+        for (service, lines) in &stacks.lines {
+            let Ok(name) = ServiceName::parse(service) else { continue };
+            if service == SELF_SERVICE {
+                continue;
+            }
+            for rule in reached(self.policy, &name, self.at).into_iter().flatten() {
+                let Some(demand) = &rule.demand else { continue };
+                for line in lines {
+                    let trouble = match (Terms::of(self.policy, Some(rule), line.mode, &name), line.mode) {
+                        (Err(_), mode) => {
+                            format!(
+                                "cannot ask for ({}): everybody whom the rule matches is refused",
+                                word(mode)
+                            )
+                        }
+                        // What such a line is for goes by the configuration's list, until a rule says otherwise.
+                        (Ok(terms), Mode::ByService) => match (terms.class, demand.value, line.ends) {
+                            (ServiceClass::Interactive, Demanded::Code, true) => {
+                                "asks for in the place of the password: its success is enough".to_owned()
+                            }
+                            (ServiceClass::App, Demanded::AppPassword, false) => {
+                                "takes, but the password modules refuse: its success is not enough".to_owned()
+                            }
+                            _ => continue,
+                        },
+                        (Ok(_), _) => continue,
+                    };
+                    let message = format!(
+                        "demands {}, which line {} of the stack {service} {trouble}",
+                        demanded(demand.value),
+                        line.number
+                    );
+                    let remedy = format!(
+                        "add `service` to the rule so that it leaves {service} out, or write that line for what is demanded"
+                    );
+                    self.findings.push(Finding::error(self.place(demand.origin), message, remedy));
+                }
+            }
+        }
+    }
+
+    fn place(&self, origin: Origin) -> String {
+        match origin {
+            Origin::Line(line) => format!("{}:{line}", self.file.display()),
+            Origin::Default | Origin::Always => self.file.display().to_string(),
+        }
+    }
+}
+
+fn word(mode: Mode) -> &'static str {
+    match mode {
+        Mode::App => "app",
+        Mode::AfterKey => "after-key",
+        Mode::OnePrompt => "one-prompt",
+        Mode::ByService => "no word",
+    }
+}
+
+fn demanded(what: Demanded) -> &'static str {
+    match what {
+        Demanded::Code => "a code",
+        Demanded::AppPassword => "an app password",
+        Demanded::Nothing => "nothing",
+        Demanded::Deny => "what nobody has",
+    }
+}

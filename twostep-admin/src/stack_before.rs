@@ -1,0 +1,102 @@
+//! The lines that stand before the password modules: `app`, `after-key` and `one-prompt`.
+
+use crate::check::Finding;
+use crate::stack::{ONE_PROMPT_LINE, SKIPPING, Stack, base, ends};
+use crate::stack_file::{Action, Entry, Line, Phase};
+use crate::stacks::MODULE;
+use twostep_core::protocol::Mode;
+
+/// Password modules that ask for the password although it is there, unless a word says otherwise. Those that go by pam_get_authtok(3), as
+/// pam_unix does, take what is there, and so does pam_sss.
+const ASK_ANEW: [&str; 3] = ["pam_krb5.so", "pam_ldap.so", "pam_winbind.so"];
+
+impl Stack<'_> {
+    /// The lines that stand before the password modules: `app` and `after-key`.
+    pub(crate) fn before_password(&mut self, at: usize, line: &Line, mode: Mode) {
+        let word = if mode == Mode::App { "app" } else { "after-key" };
+        let remedy = format!("auth {SKIPPING} {MODULE} {word}");
+        let before = self.entries.iter().take(at).find(|entry| self.takes_password(entry, Phase::Auth));
+        if let Some(number) = before.map(Entry::number) {
+            let message =
+                format!("the password modules (line {number}) stand before it and have judged already");
+            self.error(line.number, message, format!("put before them: {remedy}"));
+        }
+        if !ends(&line.control) {
+            let message = match mode {
+                Mode::App => "an app password is not enough: the password modules after it refuse it",
+                _ => "the password is asked for besides the code",
+            };
+            self.error(line.number, message, remedy.clone());
+        }
+        if matches!(line.control.action("ignore"), Action::Ok | Action::Done | Action::Jump(_)) {
+            self.error(line.number, "users who are not enrolled get in without a password", remedy);
+        }
+        self.ignored(line, "whomever the line does not concern is refused");
+    }
+
+    /// The line that takes password and code in one. A right code is `PAM_IGNORE` there, whatever the control: the password is judged by the
+    /// modules after it, which find it alone.
+    pub(crate) fn one_prompt(&mut self, at: usize, line: &Line) {
+        let before = self.entries.iter().take(at).find(|entry| self.takes_password(entry, Phase::Auth));
+        if let Some(number) = before.map(Entry::number) {
+            let message = format!(
+                "the password modules (line {number}) stand before it and take the code for a part of the password"
+            );
+            self.error(line.number, message, format!("put before them: {ONE_PROMPT_LINE}"));
+            return;
+        }
+        let Some(after) = self.entries.iter().skip(at).find(|entry| self.takes_password(entry, Phase::Auth))
+        else {
+            let message = "no password module stands after it: nobody looks at the password";
+            self.error(line.number, message, "put the password modules after the line");
+            return;
+        };
+        if let Some((place, module)) = self.asks_anew(after) {
+            let message =
+                format!("{module} asks for the password again: line {} has it already", line.number);
+            self.findings.push(Finding::warning(
+                place,
+                message,
+                "add try_first_pass or use_first_pass to that line",
+            ));
+        }
+        match line.control.action("ignore") {
+            Action::Ignore | Action::Reset => {}
+            Action::Bad | Action::Die | Action::Unknown => {
+                self.error(
+                    line.number,
+                    "a right code is refused as well: it is PAM_IGNORE here",
+                    ONE_PROMPT_LINE,
+                );
+            }
+            Action::Ok | Action::Done | Action::Jump(_) => {
+                self.error(line.number, "a right code can stand for the password", ONE_PROMPT_LINE);
+            }
+        }
+    }
+
+    /// The first password module that an entry is or brings in, and its place, where it does not take the password that it finds.
+    fn asks_anew(&self, entry: &Entry) -> Option<(String, String)> {
+        let (name, line) = match entry {
+            Entry::Module(line) => (self.name, line),
+            Entry::Include(include) => {
+                let file = base(&include.file);
+                let inner =
+                    self.files.get(file)?.iter().find(|inner| self.takes_password(inner, Phase::Auth))?;
+                match inner {
+                    Entry::Module(line) => (file, line),
+                    Entry::Include(_) => return None,
+                }
+            }
+        };
+        let says = |words: &[&str]| line.words.iter().any(|word| words.contains(&word.as_str()));
+        let anew = match line.module_name() {
+            "pam_sss.so" => says(&["prompt_always"]),
+            module => {
+                ASK_ANEW.contains(&module) && !says(&["try_first_pass", "use_first_pass", "force_first_pass"])
+            }
+        };
+        let place = format!("{}:{}", self.path.with_file_name(name).display(), line.number);
+        anew.then(|| (place, line.module_name().to_owned()))
+    }
+}

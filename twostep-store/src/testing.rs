@@ -1,0 +1,72 @@
+//! What the tests of several files need.
+
+use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment};
+use crate::host::testing::test_folder;
+use crate::vault::Files;
+use twostep_core::account::{EnrollmentId, State};
+use twostep_core::app_password::Label;
+use twostep_core::attempt::Source;
+use twostep_core::backup_code::BackupCode;
+use twostep_core::change::{Author, By};
+use twostep_core::name::UserName;
+use twostep_core::policy::{Hooks, Paths};
+use twostep_core::secret::Secret;
+use twostep_core::time::UnixTime;
+use twostep_core::totp::Parameters;
+
+/// That of alice's phone.
+pub(crate) const SECRET: &[u8] = b"the secret of a phone";
+
+/// Places for a store of a test's own.
+pub(crate) fn files(name: &str) -> Files {
+    let folder = test_folder(name);
+    Files {
+        paths: Paths {
+            store: folder.join("store.db"),
+            key: folder.join("master.key"),
+            roster: folder.join("public"),
+            runtime: folder.join("run"),
+        },
+        hooks: Hooks::default(),
+    }
+}
+
+/// Whoever prepares a test.
+pub(crate) fn author() -> Author {
+    Author { by: By::Administrator("root".to_owned()), why: None }
+}
+
+/// With key and store.
+pub(crate) fn host(name: &str) -> Files {
+    let files = files(name);
+    admin::init(&files, BesideKey::Refuse).unwrap();
+    files
+}
+
+pub(crate) fn alice() -> UserName {
+    UserName::parse("alice").unwrap()
+}
+
+/// Enrolls alice, uid 1000, with a phone.
+pub(crate) fn enroll(files: &Files, backup_codes: &[BackupCode]) -> EnrollmentId {
+    let new = NewEnrollment {
+        user: &alice(),
+        uid: 1000,
+        state: State::Active,
+        authenticator: Some(NewAuthenticator {
+            label: &Label::parse("phone").unwrap(),
+            parameters: Parameters::COMMON,
+            secret: &Secret::new(SECRET.to_vec()),
+            last_step: None,
+            confirmed: None,
+        }),
+        backup_codes,
+        at: UnixTime(1_700_000_000),
+    };
+    files.session().unwrap().enroll(&new, &author()).unwrap().0
+}
+
+/// Where she comes from.
+pub(crate) fn home() -> Source {
+    Source::from_items(Some("203.0.113.9"), None)
+}
