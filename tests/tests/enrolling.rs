@@ -75,7 +75,7 @@ fn with_a_wrong_password_nothing_is_shown_and_nothing_stored() {
         assert!(!attempt.success, "{attempt:#?}");
         assert!(!attempt.stderr.contains("authenticator app"), "{attempt:#?}");
         assert_eq!(state(host, "bob"), "none");
-        assert_eq!(host.admin_json(&["history"]).as_array().map(Vec::len), Some(1), "more than init");
+        assert_eq!(host.admin_json(&["history"]).as_array().map(Vec::len), Some(0));
     });
 }
 
@@ -123,7 +123,7 @@ fn unix_day() -> u64 {
 
 /// Kills what sshd has forked for connections, as its time limit does.
 fn kill_sessions(host: &Host) {
-    host.command("pkill", &["-KILL", "-f", "^sshd: "]).expect_success();
+    host.command("pkill", &["-KILL", "-f", r"^sshd: .*\[(pam|priv|net)\]"]).expect_success();
 }
 
 #[test]
