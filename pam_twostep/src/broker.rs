@@ -3,8 +3,8 @@
 use crate::arguments::Arguments;
 use crate::guard::LOG;
 use crate::phases::{Kept, Login, stopped};
-use crate::service;
 use crate::talk::Talk;
+use crate::{here, service};
 use pam::constants::PamFlag;
 use pam::module::PamHandle;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -84,7 +84,8 @@ fn begin(
         echo: arguments.echo,
         config: arguments.config.as_ref().map(|path| path.to_string_lossy().into_owned()),
     };
-    let mut talk = Talk { handle, flags };
+    let code = here::code_for(handle, arguments.mode);
+    let mut talk = Talk { handle, flags, code };
     let begun = Link::connect(&login.policy.paths.runtime.join(SOCKET), ROOT)
         .map_err(Broken::Link)
         .and_then(|link| Ok((converse(&link, &ToBroker::SignIn { sign_in }, &mut talk)?, link)));
@@ -113,7 +114,7 @@ fn settle(
         key: None,
         word: Word::Doubted,
     };
-    let mut talk = Talk { handle, flags };
+    let mut talk = Talk { handle, flags, code: None };
     let issuer = String::new;
     let mut ports = Ports {
         directory: &Nss,
@@ -168,7 +169,7 @@ impl Sitting {
             Course::Ended(before, verdict) if before == user => return *verdict,
             Course::Ended(..) => return stopped(handle, Reason::UserSwitched),
             Course::Open(link) => {
-                let mut talk = Talk { handle, flags };
+                let mut talk = Talk { handle, flags, code: None };
                 match converse(link, &ToBroker::Commit { user: bounded(user) }, &mut talk) {
                     Ok(verdict) => verdict,
                     Err(broken) => broken.end(&mut talk, self.class),

@@ -16,6 +16,7 @@ pam::pam_hooks!(Twostep);
 const PAM_SUCCESS: c_int = 0;
 const PAM_AUTHTOK: c_int = 6;
 const KEPT: &str = "pam_twostep";
+const CODE: &str = "pam_twostep code";
 
 unsafe extern "C" {
     fn pam_get_authtok(
@@ -82,6 +83,19 @@ pub(crate) fn kept(handle: &PamHandle) -> Option<Kept> {
     // SAFETY: under this name only the two functions above store, and both store an `Option<Kept>`. Another module that used the
     // name could break this, as it could anything in the process.
     unsafe { handle.get_data::<Option<Kept>>(KEPT) }.ok().and_then(Clone::clone)
+}
+
+/// Keeps a code that came with the password for the line after the password modules, or forgets the one that was kept.
+#[must_use]
+pub(crate) fn keep_code(handle: &mut PamHandle, code: Option<Secret>) -> bool {
+    handle.set_data::<Option<Secret>>(CODE, Box::new(code)).is_ok()
+}
+
+/// Takes the code that came with the password. It is there once. None where there is none.
+pub(crate) fn take_code(handle: &mut PamHandle) -> Option<Secret> {
+    // SAFETY: under this name only the function above stores, and it stores an `Option<Secret>`.
+    let code = unsafe { handle.get_data::<Option<Secret>>(CODE) }.ok().and_then(Clone::clone)?;
+    keep_code(handle, None).then_some(code)
 }
 
 /// Keeps descriptors 0 to 2 taken while we work: in a service that runs with one of them closed, SQLite would open and leave

@@ -10,7 +10,8 @@ use pam::module::PamHandle;
 use twostep_core::attempt::Source;
 use twostep_core::device::Fingerprint;
 use twostep_core::login::{self, Ending, Ports, Record, Request, Word};
-use twostep_core::protocol::Verdict;
+use twostep_core::protocol::{Mode, Verdict};
+use twostep_core::secret::Secret;
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
 
@@ -23,8 +24,9 @@ pub(crate) fn authenticate(
 ) -> (Verdict, Option<Kept>) {
     let (source, tty) = (service::source(handle), service::tty(handle));
     let request = request(handle, arguments, login, source, tty.as_deref());
+    let code = code_for(handle, arguments.mode);
     let ending =
-        with_ports(handle, flags, login, |ports| login::authenticate(ports, &login.policy, &request));
+        with_ports(handle, flags, code, login, |ports| login::authenticate(ports, &login.policy, &request));
     let verdict = Verdict::from(&ending);
     match ending {
         Ending::Accept(record) | Ending::Ignore(Some(record)) => {
@@ -44,7 +46,7 @@ pub(crate) fn account(
 ) -> Verdict {
     let (source, tty) = (service::source(handle), service::tty(handle));
     let request = request(handle, arguments, login, source, tty.as_deref());
-    let ending = with_ports(handle, flags, login, |ports| match record {
+    let ending = with_ports(handle, flags, None, login, |ports| match record {
         Some(record) => login::account_with_record(ports, &login.policy, &request, record),
         None => login::account_after_key(ports, &login.policy, &request),
     });
@@ -71,15 +73,21 @@ fn request<'l>(
     }
 }
 
+/// The code that an earlier line has taken off the password; a line that does this itself begins anew.
+pub(crate) fn code_for(handle: &mut PamHandle, mode: Mode) -> Option<Secret> {
+    ffi::take_code(handle).filter(|_| mode != Mode::OnePrompt)
+}
+
 /// Runs a piece of the login with this host behind its ports.
 fn with_ports<T>(
     handle: &mut PamHandle,
     flags: PamFlag,
+    code: Option<Secret>,
     login: &Login,
     run: impl FnOnce(&mut Ports<'_>) -> T,
 ) -> T {
     let mut vault = Files::of(&login.policy);
-    let mut talk = Talk { handle, flags };
+    let mut talk = Talk { handle, flags, code };
     let issuer = || twostep_host::issuer(&login.policy);
     run(&mut Ports {
         directory: &Nss,

@@ -4,7 +4,7 @@ use crate::ffi;
 use pam::items;
 use pam::module::PamHandle;
 use std::net::IpAddr;
-use twostep_core::attempt::Source;
+use twostep_core::attempt::{Source, literal};
 use twostep_core::event::Reason;
 use twostep_core::name::ServiceName;
 
@@ -38,7 +38,7 @@ pub(crate) fn source(handle: &PamHandle) -> Source {
 fn ssh_address(handle: &PamHandle) -> Option<IpAddr> {
     let connection = ffi::environment(handle, c"SSH_CONNECTION")?;
     let first = std::str::from_utf8(&connection).ok()?.split(' ').next()?;
-    first.parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    literal(first)
 }
 
 /// The user's name as PAM has it; the service asks for it if it has not yet.

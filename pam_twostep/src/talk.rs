@@ -16,6 +16,8 @@ use twostep_core::secret::Secret;
 pub(crate) struct Talk<'h> {
     pub(crate) handle: &'h mut PamHandle,
     pub(crate) flags: PamFlag,
+    /// A code that came with the password: it answers the first question.
+    pub(crate) code: Option<Secret>,
 }
 
 impl Talk<'_> {
@@ -36,6 +38,9 @@ impl Conversation for Talk<'_> {
     }
 
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed> {
+        if let Some(code) = self.code.take() {
+            return Ok(Entered::of(code, self.known_password().as_ref()));
+        }
         let style = match echo {
             Echo::Hidden => PAM_PROMPT_ECHO_OFF,
             Echo::Shown => PAM_PROMPT_ECHO_ON,
@@ -48,8 +53,10 @@ impl Conversation for Talk<'_> {
 
     fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
         let password = self.known_password().ok_or(TalkFailed)?;
-        let kept = password.expose().get(..length).ok_or(TalkFailed)?;
-        if ffi::set_password(self.handle, &Secret::new(kept.to_vec())) { Ok(()) } else { Err(TalkFailed) }
+        let (password, code) = password.expose().split_at_checked(length).ok_or(TalkFailed)?;
+        let (password, code) = (Secret::new(password.to_vec()), Secret::new(code.to_vec()));
+        let done = ffi::keep_code(self.handle, Some(code)) && ffi::set_password(self.handle, &password);
+        if done { Ok(()) } else { Err(TalkFailed) }
     }
 
     fn tell(&mut self, text: &str) {

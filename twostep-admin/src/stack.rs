@@ -10,7 +10,7 @@ use twostep_core::policy::Policy;
 use twostep_core::protocol::Mode;
 use twostep_core::time::UnixTime;
 
-const INTERACTIVE_LINE: &str = "auth required pam_twostep.so";
+pub(crate) const INTERACTIVE_LINE: &str = "auth required pam_twostep.so";
 pub(crate) const ONE_PROMPT_LINE: &str = "auth required pam_twostep.so one-prompt";
 pub(crate) const ACCOUNT_LINE: &str = "account required pam_twostep.so";
 pub(crate) const SKIPPING: &str = "[success=done ignore=ignore default=die]";

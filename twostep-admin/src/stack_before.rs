@@ -1,7 +1,7 @@
 //! The lines that stand before the password modules: `app`, `after-key` and `one-prompt`.
 
 use crate::check::Finding;
-use crate::stack::{ONE_PROMPT_LINE, SKIPPING, Stack, base, ends};
+use crate::stack::{INTERACTIVE_LINE, ONE_PROMPT_LINE, SKIPPING, Stack, base, ends};
 use crate::stack_file::{Action, Entry, Line, Phase};
 use crate::stacks::MODULE;
 use twostep_core::protocol::Mode;
@@ -9,6 +9,13 @@ use twostep_core::protocol::Mode;
 /// Password modules that ask for the password although it is there, unless a word says otherwise. Those that go by pam_get_authtok(3), as
 /// pam_unix does, take what is there, and so does pam_sss.
 const ASK_ANEW: [&str; 3] = ["pam_krb5.so", "pam_ldap.so", "pam_winbind.so"];
+
+/// Whether an entry is a line of ours that asks for a code.
+fn asks_for_code(entry: &Entry) -> bool {
+    let Entry::Module(line) = entry else { return false };
+    let other = |word: &String| matches!(word.as_str(), "app" | "after-key" | "one-prompt");
+    line.phase == Phase::Auth && line.module_name() == MODULE && !line.words.iter().any(other)
+}
 
 impl Stack<'_> {
     /// The lines that stand before the password modules: `app` and `after-key`.
@@ -34,10 +41,11 @@ impl Stack<'_> {
         self.ignored(line, "whomever the line does not concern is refused");
     }
 
-    /// The line that takes password and code in one. A right code is `PAM_IGNORE` there, whatever the control: the password is judged by the
-    /// modules after it, which find it alone.
+    /// The line that takes password and code apart. It is `PAM_IGNORE` always, and judges nothing: the password modules after it find the
+    /// password alone, and an ordinary line after those finds the code.
     pub(crate) fn one_prompt(&mut self, at: usize, line: &Line) {
-        let before = self.entries.iter().take(at).find(|entry| self.takes_password(entry, Phase::Auth));
+        let takes = |stack: &Self, entry: &Entry| stack.takes_password(entry, Phase::Auth);
+        let before = self.entries.iter().take(at).find(|entry| takes(self, entry));
         if let Some(number) = before.map(Entry::number) {
             let message = format!(
                 "the password modules (line {number}) stand before it and take the code for a part of the password"
@@ -45,13 +53,13 @@ impl Stack<'_> {
             self.error(line.number, message, format!("put before them: {ONE_PROMPT_LINE}"));
             return;
         }
-        let Some(after) = self.entries.iter().skip(at).find(|entry| self.takes_password(entry, Phase::Auth))
-        else {
+        let after = self.entries.iter().enumerate().skip(at).find(|(_, entry)| takes(self, entry));
+        let Some((password, entry)) = after else {
             let message = "no password module stands after it: nobody looks at the password";
             self.error(line.number, message, "put the password modules after the line");
             return;
         };
-        if let Some((place, module)) = self.asks_anew(after) {
+        if let Some((place, module)) = self.asks_anew(entry) {
             let message =
                 format!("{module} asks for the password again: line {} has it already", line.number);
             self.findings.push(Finding::warning(
@@ -60,17 +68,22 @@ impl Stack<'_> {
                 "add try_first_pass or use_first_pass to that line",
             ));
         }
+        if !self.entries.iter().skip(password).any(asks_for_code) {
+            let message =
+                "no line after the password modules judges the code that it cuts off: the password is enough";
+            self.error(line.number, message, format!("put after them: {INTERACTIVE_LINE}"));
+        }
         match line.control.action("ignore") {
             Action::Ignore | Action::Reset => {}
             Action::Bad | Action::Die | Action::Unknown => {
-                self.error(
-                    line.number,
-                    "a right code is refused as well: it is PAM_IGNORE here",
-                    ONE_PROMPT_LINE,
-                );
+                self.error(line.number, "everybody is refused: it is always PAM_IGNORE", ONE_PROMPT_LINE);
             }
             Action::Ok | Action::Done | Action::Jump(_) => {
-                self.error(line.number, "a right code can stand for the password", ONE_PROMPT_LINE);
+                self.error(
+                    line.number,
+                    "nobody looks at the password, or whoever does is passed over",
+                    ONE_PROMPT_LINE,
+                );
             }
         }
     }

@@ -38,7 +38,7 @@ enum Turn {
 use Turn::{Hears, Says};
 
 fn ask(prompt: &str) -> Turn {
-    Says(FromBroker::Ask { ask: Ask::Hidden { prompt: prompt.to_owned() } })
+    Says(FromBroker::Ask { ask: Ask::Hidden { prompt: prompt.to_owned().into() } })
 }
 
 fn answer(text: &str) -> Turn {

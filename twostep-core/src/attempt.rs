@@ -49,9 +49,9 @@ impl Source {
     #[must_use]
     pub fn from_items(rhost: Option<&str>, tty: Option<&str>) -> Self {
         match rhost.filter(|host| !host.is_empty()) {
-            Some(host) => match host.parse::<IpAddr>() {
-                Ok(address) => Self::Address(address.to_canonical()),
-                Err(_) => Self::Name(host.to_ascii_lowercase()),
+            Some(host) => match literal(host) {
+                Some(address) => Self::Address(address),
+                None => Self::Name(host.to_ascii_lowercase()),
             },
             None if tty.is_some_and(|tty| !tty.is_empty()) => Self::Local,
             None => Self::Unknown,
@@ -70,6 +70,15 @@ impl Source {
             other => other.to_string(),
         }
     }
+}
+
+/// Reads an address as services write it: of this host's own links with the interface behind it, `fe80::1%eth0`.
+#[must_use]
+pub fn literal(text: &str) -> Option<IpAddr> {
+    let (address, scope) =
+        text.split_once('%').map_or((text, None), |(address, scope)| (address, Some(scope)));
+    let address = address.parse::<IpAddr>().ok()?;
+    (scope.is_none() || address.is_ipv6()).then(|| address.to_canonical())
 }
 
 impl Source {
@@ -107,6 +116,8 @@ mod tests {
         assert_eq!(from("::ffff:203.0.113.9"), "203.0.113.9");
         assert_eq!(from("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
         assert_eq!(from("Home.example.org"), "name:home.example.org");
+        assert_eq!(from("fe80::1:2:3:4%eth0"), "fe80::/64");
+        assert_eq!(from("203.0.113.9%eth0"), "name:203.0.113.9%eth0");
         assert_eq!(from("203.0.113.9/8"), "name:203.0.113.9/8");
     }
 

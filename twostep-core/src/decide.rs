@@ -111,8 +111,8 @@ impl Terms {
     /// Brings rule and configuration together with the word on the module's line.
     ///
     /// # Errors
-    /// [`Reason::AtOdds`] where the rule demands what that line cannot ask for: behind the word `app` success is enough, so that a code
-    /// taken there would stand for the password.
+    /// [`Reason::AtOdds`] where the rule demands what that line cannot ask for: on a line for app passwords, by its word or by the list,
+    /// success is enough, so that a code taken there would stand for the password.
     pub fn of(
         policy: &Policy,
         rule: Option<&Rule>,
@@ -129,12 +129,13 @@ impl Terms {
             Some(Demanded::AppPassword) => Some(ServiceClass::App),
             Some(Demanded::Nothing | Demanded::Deny) | None => None,
         };
-        let class = match (mode.class(), by_rule) {
+        // Where the line says nothing, the list does: it was put before the password modules for that.
+        let listed = policy.app.services.value.contains(service).then_some(ServiceClass::App);
+        let class = match (mode.class().or(listed), by_rule) {
             (Some(line), Some(wanted)) if line != wanted => {
                 return Err(Reason::AtOdds { rule: demand.map_or(Origin::Always, |demand| demand.origin) });
             }
             (Some(class), _) | (None, Some(class)) => class,
-            (None, None) if policy.app.services.value.contains(service) => ServiceClass::App,
             (None, None) => ServiceClass::Interactive,
         };
         let (unenrolled, trust) = match class {
@@ -144,8 +145,7 @@ impl Terms {
         let unenrolled = rule.and_then(|rule| rule.unenrolled.as_ref()).unwrap_or(unenrolled).clone();
         let trust = trust
             .map(|trust| rule.and_then(|rule| rule.trust.as_ref()).unwrap_or(trust).value.clone())
-            // With password and code in one string nobody could tell whether the code was left out.
-            .filter(|kinds| !kinds.is_empty() && mode != Mode::OnePrompt)
+            .filter(|kinds| !kinds.is_empty())
             .map(|kinds| Trust { kinds, lifetime: policy.interactive.trust_for });
         let settled = demand.and_then(|demand| match demand.value {
             Demanded::Nothing => {

@@ -106,7 +106,7 @@ fn all_terms() -> Vec<(Terms, ServiceName, Option<Rule>)> {
                             for rule in &rules {
                                 match Terms::of(&policy, rule.as_ref(), mode, &service) {
                                     Ok(terms) => all.push((terms, service.clone(), rule.clone())),
-                                    Err(reason) => assert_at_odds(&reason, mode, rule.as_ref()),
+                                    Err(reason) => assert_at_odds(&reason, mode, &service, rule.as_ref()),
                                 }
                             }
                         }
@@ -122,12 +122,13 @@ fn all_terms() -> Vec<(Terms, ServiceName, Option<Rule>)> {
     all
 }
 
-fn assert_at_odds(reason: &Reason, mode: Mode, rule: Option<&Rule>) {
+fn assert_at_odds(reason: &Reason, mode: Mode, service: &ServiceName, rule: Option<&Rule>) {
     assert_eq!(*reason, Reason::AtOdds { rule: Origin::Line(9) });
     let demand = rule.and_then(|rule| rule.demand.as_ref()).map(|demand| demand.value);
     let expected = match mode {
         Mode::App => Some(Demanded::Code),
         Mode::AfterKey | Mode::OnePrompt => Some(Demanded::AppPassword),
+        Mode::ByService if service.as_str() == "imap" => Some(Demanded::Code),
         Mode::ByService => None,
     };
     assert_eq!((demand, demand.is_some()), (expected, true), "{mode:?}");

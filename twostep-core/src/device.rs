@@ -55,7 +55,9 @@ impl Device {
     pub fn of(kinds: &[DeviceKind], key: Option<&Fingerprint>, source: &Source) -> Option<Self> {
         match (key, source) {
             (Some(key), _) if kinds.contains(&DeviceKind::Key) => Some(Self::Key(key.clone())),
-            (_, Source::Address(address)) if kinds.contains(&DeviceKind::Address) => {
+            (_, Source::Address(address))
+                if kinds.contains(&DeviceKind::Address) && is_somebodys(address) =>
+            {
                 Some(Self::Address(*address))
             }
             _ => None,
@@ -70,6 +72,16 @@ impl Device {
             Self::Address(_) => DeviceKind::Address,
         }
     }
+}
+
+/// Whether an address is one party's. From this host itself come all who come through a proxy on it; link-local addresses can be taken on
+/// by anybody on the link.
+fn is_somebodys(address: &IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || link_local)
 }
 
 impl Fingerprint {
@@ -146,6 +158,9 @@ mod tests {
         assert_eq!(of(&[Address], Some(&key), &home), Some(Address));
         assert_eq!(of(&[Key], None, &home), None);
         assert_eq!(of(&[], Some(&key), &home), None);
+        for shared in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.1.1", "fe80::1%eth0"] {
+            assert_eq!(of(&[Address], None, &Source::from_items(Some(shared), None)), None, "{shared}");
+        }
         for elsewhere in
             [Source::Local, Source::Unknown, Source::Caller(1000), Source::Name("home.example".into())]
         {

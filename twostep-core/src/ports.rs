@@ -130,12 +130,18 @@ pub trait Store {
     /// When that would have failed.
     fn pretend(&mut self, source: &Source, kind: Kind, now: &Now) -> Result<(), Unavailable>;
 
-    /// What somebody who is not enrolled is shown on this day (days since 1970, UTC): always the same until something of hers changes, so
-    /// that whoever runs out of time finds it again, nothing having been stored.
+    /// What somebody who is not enrolled is shown on this day (days since 1970, UTC): at one place always the same secret until something
+    /// of hers changes, so that whoever runs out of time finds it again, nothing having been stored. Without a place always another one.
     ///
     /// # Errors
     /// When the store cannot be read, or there is no randomness.
-    fn draft(&mut self, person: &Person, day: i64) -> Result<Draft, Unavailable>;
+    fn draft(&mut self, person: &Person, day: i64, place: Option<&str>) -> Result<Draft, Unavailable>;
+
+    /// How many digits the codes of her authenticators have.
+    ///
+    /// # Errors
+    /// See [`Self::by_name`].
+    fn code_digits(&mut self, enrollment: EnrollmentId) -> Result<Vec<u8>, Unavailable>;
 
     /// Enrolls somebody who has confirmed a draft. Returns whether that was done: not where she is enrolled by now.
     ///
@@ -176,6 +182,9 @@ pub struct Draft {
     pub secret: Secret,
     /// The backup codes.
     pub backup_codes: Vec<BackupCode>,
+    /// The newest enrollment of anybody's when it was made: what concerns her uid and is newer was not seen when it was decided that she
+    /// is to enroll.
+    pub newest: EnrollmentId,
 }
 
 /// A draft whose secret is in a phone.
@@ -250,7 +259,8 @@ pub trait Conversation {
     /// When the service could not ask.
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed>;
 
-    /// Leaves only the first `length` bytes of what [`Self::password`] gave to the modules after us: the rest was a code.
+    /// Leaves only the first `length` bytes of what [`Self::password`] gave to the modules after us. The rest is a code: it answers the
+    /// question of the line after them.
     ///
     /// # Errors
     /// When that cannot be done.

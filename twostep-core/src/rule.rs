@@ -128,13 +128,22 @@ pub trait Inquiry {
     ///
     /// # Errors
     /// When that cannot be told.
-    fn is_any_of(&mut self, users: &[UserName]) -> Result<bool, Self::Error>;
+    fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<bool, Self::Error>;
 
     /// Whether it is a member of one of these groups.
     ///
     /// # Errors
     /// When that cannot be told.
     fn is_member_of(&mut self, groups: &[String]) -> Result<bool, Self::Error>;
+}
+
+/// By what it is told whether somebody is one of the users that a rule names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum By {
+    /// By the canonical name.
+    Name,
+    /// By the uid as well: whoever has two names is the same under both.
+    NameOrUid,
 }
 
 /// The first rule that matches.
@@ -165,13 +174,22 @@ impl Rule {
             return Ok(false);
         }
         if let Some(users) = &self.users
-            && !inquiry.is_any_of(users)?
+            && !inquiry.is_any_of(users, self.by())?
         {
             return Ok(false);
         }
         match &self.groups {
             Some(groups) => inquiry.is_member_of(groups),
             None => Ok(true),
+        }
+    }
+
+    /// What lets somebody in goes by the name that is written there; what asks for something, or refuses, is not dodged by another name
+    /// of the same uid.
+    fn by(&self) -> By {
+        match self.demand.as_ref().map(|demand| demand.value) {
+            Some(Demanded::Code | Demanded::AppPassword | Demanded::Deny) => By::NameOrUid,
+            Some(Demanded::Nothing) | None => By::Name,
         }
     }
 

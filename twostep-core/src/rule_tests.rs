@@ -17,7 +17,7 @@ impl Alice {
 impl Inquiry for Alice {
     type Error = ();
 
-    fn is_any_of(&mut self, users: &[UserName]) -> Result<bool, ()> {
+    fn is_any_of(&mut self, users: &[UserName], _: By) -> Result<bool, ()> {
         self.answer(users.iter().any(|user| user.as_str() == "alice"))
     }
 

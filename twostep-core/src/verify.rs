@@ -7,7 +7,6 @@ use crate::crypto::Subkey;
 use crate::event::Reason;
 use crate::memory_hard::HashError;
 use crate::ports::Entered;
-use crate::secret::Secret;
 use crate::throttle::{self, Allowance, Kind, Record, Tally};
 use crate::time::{Now, UnixTime};
 use crate::totp::{self, Authenticator, AuthenticatorId, Consumed, Match};
@@ -35,9 +34,6 @@ pub enum Answer {
     BackupCode(BackupCode),
     /// Anything else, to be judged as a code.
     Code(Zeroizing<String>),
-    /// The last digits of a password with a code behind it: as many as a code can have at most. How many of them are the code is for each
-    /// authenticator to say.
-    Tail(Zeroizing<String>),
 }
 
 impl Answer {
@@ -48,7 +44,7 @@ impl Answer {
             Self::Empty => Some(Reason::Empty),
             Self::SameAsPassword => Some(Reason::SameAsPassword),
             Self::AppPassword => Some(Reason::AppPasswordAtPrompt),
-            Self::BackupCode(_) | Self::Code(_) | Self::Tail(_) => None,
+            Self::BackupCode(_) | Self::Code(_) => None,
         }
     }
 }
@@ -90,14 +86,12 @@ pub struct CodeOutcome {
     pub changes: Changes,
     /// What remains to be done when the login as a whole has succeeded, if anything.
     pub rest: Option<Rest>,
-    /// How many bytes of a password with a code behind it were that code.
-    pub code_length: usize,
 }
 
 impl CodeOutcome {
     /// A refusal that changes nothing.
     pub(crate) fn refused(reason: Reason) -> Self {
-        Self { reason, changes: Changes::default(), rest: None, code_length: 0 }
+        Self { reason, changes: Changes::default(), rest: None }
     }
 }
 
@@ -160,31 +154,6 @@ pub fn sort(entered: &Entered) -> Answer {
     Answer::Code(code)
 }
 
-/// How a backup code is written, in bytes, where it stands behind a password: `abcd-efgh-jkmnp`.
-const BACKUP_CODE_TAIL: usize = 15;
-/// How many digits codes have.
-const DIGITS: std::ops::RangeInclusive<usize> = 6..=8;
-
-/// Sorts what was entered as password and code in one: the code comes last. Where none can be seen there, it was left out.
-#[must_use]
-pub fn sort_tail(sent: &Secret) -> Answer {
-    let sent = sent.expose();
-    let tail = sent.len().checked_sub(BACKUP_CODE_TAIL).and_then(|at| sent.get(at..));
-    if let Some(tail) = tail
-        && let ([.., b'-', _, _, _, _, _], Some(b'-')) = (tail, tail.get(4))
-        && let Some(code) = BackupCode::parse(tail)
-    {
-        return Answer::BackupCode(code);
-    }
-    let digits = sent.iter().rev().take(*DIGITS.end()).take_while(|byte| byte.is_ascii_digit()).count();
-    if digits < *DIGITS.start() {
-        return Answer::Empty;
-    }
-    let mut tail = Zeroizing::new(String::with_capacity(digits));
-    tail.extend(sent.iter().skip(sent.len() - digits).map(|byte| char::from(*byte)));
-    Answer::Tail(tail)
-}
-
 /// Judges a code or backup code. What [`sort`] has already refused is refused here too, without a change.
 ///
 /// # Errors
@@ -210,19 +179,17 @@ pub fn verify(
     }
     let judged = match answer {
         Answer::BackupCode(code) => judge_backup_code(code, credentials, now)?,
-        Answer::Code(code) | Answer::Tail(code) => judge_code(answer, code, credentials, now.wall),
+        Answer::Code(code) => judge_code(code, credentials, now.wall),
         _ => Err(Reason::CodeWrong),
     };
     Ok(match judged {
         Ok((reason, changes)) => {
-            let code_length = code_length(answer, &reason, credentials);
             let makes_known = throttle::success_is_due(&credentials.tally, now);
             let untold = credentials.untold;
             CodeOutcome {
                 reason,
                 changes,
                 rest: (makes_known || untold > 0).then_some(Rest { untold, makes_known }),
-                code_length,
             }
         }
         Err(reason) => {
@@ -234,30 +201,14 @@ pub fn verify(
 
 type Judged = Result<(Reason, Changes), Reason>;
 
-/// How much of a password with a code behind it was the code.
-fn code_length(answer: &Answer, reason: &Reason, credentials: &CodeCredentials) -> usize {
-    match (answer, reason) {
-        (Answer::BackupCode(_), _) => BACKUP_CODE_TAIL,
-        (Answer::Tail(_), Reason::Code { authenticator }) => {
-            let matched = credentials.authenticators.iter().find(|one| one.id.0 == *authenticator);
-            matched.map_or(0, |one| usize::from(one.parameters.digits()))
-        }
-        _ => 0,
-    }
-}
-
 /// Every authenticator judges it, whichever takes it: what a code costs does not tell whose it is, nor whether it is anybody's.
-fn judge_code(answer: &Answer, code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judged {
+fn judge_code(code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judged {
     let behind = credentials.clock_is_behind(now);
     let mut judged = Err(Reason::CodeWrong);
     for authenticator in &credentials.authenticators {
         if behind && authenticator.parameters.kind() != totp::Kind::Hotp {
             continue;
         }
-        let code = match answer {
-            Answer::Tail(_) => last(code, usize::from(authenticator.parameters.digits())),
-            _ => code,
-        };
         match (authenticator.judge(code, now), &judged) {
             (Match::Code(consumed), Err(_)) => judged = Ok((authenticator.id, consumed)),
             (Match::Replayed, Err(_)) => judged = Err(Reason::CodeReplayed),
@@ -295,11 +246,6 @@ impl CodeCredentials {
     fn any_counts(&self) -> bool {
         self.authenticators.iter().any(|one| one.parameters.kind() == totp::Kind::Hotp)
     }
-}
-
-/// The last so many of some digits, or all there are.
-fn last(digits: &str, count: usize) -> &str {
-    digits.get(digits.len().saturating_sub(count)..).unwrap_or(digits)
 }
 
 fn judge_backup_code(

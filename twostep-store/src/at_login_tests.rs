@@ -13,18 +13,19 @@ use twostep_core::time::UnixTime;
 use twostep_core::totp::{Consumed, Offset};
 
 const DAY: i64 = 20_800;
+const HOME: Option<&str> = Some("203.0.113.9 ");
 
 fn person(name: &str, uid: u32) -> Person {
     Person { name: UserName::parse(name).unwrap(), uid }
 }
 
 fn secret(files: &Files, person: &Person, day: i64) -> Vec<u8> {
-    files.session().unwrap().draft(person, day).unwrap().secret.expose().to_vec()
+    files.session().unwrap().draft(person, day, HOME).unwrap().secret.expose().to_vec()
 }
 
 fn enroll_at_login(files: &Files, person: &Person) -> Result<bool, Unavailable> {
     let mut session = files.session().unwrap();
-    let draft = session.draft(person, DAY).unwrap();
+    let draft = session.draft(person, DAY, HOME).unwrap();
     let code = Consumed { step: 60_000_000, offset: Offset::Steps(-1) };
     Store::enroll(&mut session, person, &Confirmed { draft: &draft, code, at: UnixTime(1_800_000_000) })
 }
@@ -59,11 +60,17 @@ fn a_draft_is_the_same_all_day_and_anothers_is_another() {
         assert_ne!(secret(&files, other, day), first, "{other:?} {day}");
     }
     assert_ne!(secret(&host("draft-elsewhere"), &alice, DAY), first, "of another store");
+    // Whoever has her password, and comes from elsewhere, is shown another one; where anybody can come from, nobody sees one twice.
+    let at = |place| files.session().unwrap().draft(&alice, DAY, place).unwrap().secret.expose().to_vec();
+    assert_eq!(at(HOME), first);
+    assert_ne!(at(Some("198.51.100.7 ")), first);
+    assert_ne!(at(None), at(None));
     // Backup codes are new each time: they are shown when the secret is confirmed.
     let codes =
         |draft: Draft| draft.backup_codes.iter().map(|code| code.expose().to_vec()).collect::<Vec<_>>();
     let mut session = files.session().unwrap();
-    let (one, two) = (codes(session.draft(&alice, DAY).unwrap()), codes(session.draft(&alice, DAY).unwrap()));
+    let (one, two) =
+        (codes(session.draft(&alice, DAY, HOME).unwrap()), codes(session.draft(&alice, DAY, HOME).unwrap()));
     assert_eq!((one.len(), two.len()), (SET, SET));
     assert_ne!(one, two);
 }
@@ -115,8 +122,18 @@ fn nobody_is_enrolled_twice() {
     assert_eq!(enroll_at_login(&files, &alice), Ok(true));
     let before = dump(&files);
     assert_eq!(enroll_at_login(&files, &alice), Ok(false));
-    assert_eq!(enroll_at_login(&files, &person("alice2", 1000)), Ok(false), "another name of hers");
     assert_eq!(dump(&files), before);
+    // Another name of hers, enrolled since it was decided that she is to enroll.
+    let other = person("alice2", 1000);
+    let mut session = files.session().unwrap();
+    let draft = Draft { newest: EnrollmentId(0), ..session.draft(&other, DAY, HOME).unwrap() };
+    let code = Consumed { step: 60_000_000, offset: Offset::Steps(0) };
+    let confirmed = Confirmed { draft: &draft, code, at: UnixTime(1_800_000_000) };
+    assert_eq!(Store::enroll(&mut session, &other, &confirmed), Ok(false));
+    drop(session);
+    assert_eq!(dump(&files), before);
+    // One that was there before is nobody's by now: of an account that is gone, whose uid she has.
+    assert_eq!(enroll_at_login(&files, &other), Ok(true));
     assert_eq!(enroll_at_login(&files, &person("bob", 1001)), Ok(true));
 }
 

@@ -83,8 +83,12 @@ impl Store for Session {
         Ok(exclusively(&self.connection, || verdicts::pretend(self, source, kind, now))?)
     }
 
-    fn draft(&mut self, person: &Person, day: i64) -> Result<Draft, Unavailable> {
-        Ok(at_login::draft(self, person, day)?)
+    fn draft(&mut self, person: &Person, day: i64, place: Option<&str>) -> Result<Draft, Unavailable> {
+        Ok(at_login::draft(self, person, day, place)?)
+    }
+
+    fn code_digits(&mut self, enrollment: EnrollmentId) -> Result<Vec<u8>, Unavailable> {
+        Ok(rows::code_digits(self, enrollment)?)
     }
 
     fn enroll(&mut self, person: &Person, confirmed: &Confirmed<'_>) -> Result<bool, Unavailable> {

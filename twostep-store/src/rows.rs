@@ -92,6 +92,14 @@ pub(crate) fn offset(row: &Row<'_>, at: usize, kind: Kind) -> rusqlite::Result<O
     row.get::<_, Option<i64>>(at)?.map(read).transpose()
 }
 
+/// How many digits the codes of the enrollment's authenticators have.
+pub(crate) fn code_digits(session: &Session, of: EnrollmentId) -> Result<Vec<u8>, StoreError> {
+    let sql = "SELECT DISTINCT digits FROM authenticator WHERE enrollment = ?";
+    let found =
+        session.connection.prepare(sql)?.query_map([of.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+    Ok(found)
+}
+
 /// `memory, passes, lanes, salt, hash` from column `at` on.
 pub(crate) fn hash(row: &Row<'_>, at: usize) -> rusqlite::Result<Hash> {
     let cost = Cost { memory: row.get(at)?, passes: row.get(at + 1)?, lanes: row.get(at + 2)? };

@@ -819,3 +819,29 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     assert_eq!(enter(&files, id, &Answer::BackupCode(code), &now).unwrap(), Reason::BackupCode { left: 0 });
     assert!(files.session().unwrap().damage().unwrap().is_empty());
 }
+
+/// Wrong backup codes count towards no cap: a guesser from everywhere must not fill the store.
+#[test]
+fn no_more_than_so_many_sources_are_kept_and_the_owner_is_told_of_all() {
+    let files = host("many-sources");
+    let id = enroll(&files, &[BackupCode::generate(&mut Kernel).unwrap()]);
+    let now = host::now();
+    let wrong = Answer::BackupCode(BackupCode::generate(&mut Kernel).unwrap());
+    let mut session = files.session().unwrap();
+    // Not synced to the disk each time: it is the counting that is looked at.
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    session.connection.pragma_update(None, "synchronous", "OFF").unwrap();
+    for n in 0..1_250u32 {
+        let source = Source::from_items(Some(&format!("10.0.{}.{}", n / 250, n % 250)), None);
+        let mut judge = |credentials: Option<&_>| verify(&wrong, credentials, &now).unwrap();
+        let outcome = session.judge(id, &source, Kind::BackupCode, &now, &mut judge).unwrap();
+        assert_eq!(outcome.reason, Reason::CodeWrong);
+    }
+    let count: u32 =
+        session.connection.query_row("SELECT count(*) FROM source", [], |row| row.get(0)).unwrap();
+    assert!((900..=1_001).contains(&count), "{count}");
+    let completion = Completion { enrollment: id, activates: false, makes_known: None, trusts: None };
+    let untold = session.complete(&completion, &now).unwrap();
+    assert_eq!(untold.iter().map(|one| one.count).sum::<u32>(), 1_250);
+    assert_eq!((untold[0].source.as_str(), untold[0].count >= 200), ("elsewhere", true));
+}

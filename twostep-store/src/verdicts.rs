@@ -60,7 +60,10 @@ pub(crate) fn apply(
     }
     match &changes.counts {
         Counts::Stay => Ok(()),
-        Counts::Failure(record) => keep(session, of, source, record, 1),
+        Counts::Failure(record) => {
+            keep(session, of, source, record, 1)?;
+            forget_surplus(session, of)
+        }
         Counts::Success(record) => keep(session, of, source, record, 0),
         Counts::SuccessEverywhere => forget_failures(session, of),
     }
@@ -107,6 +110,34 @@ fn keep(
             record.last_success.map(|time| time.0),
         ],
     )?;
+    Ok(())
+}
+
+/// How many sources are kept of a user. Wrong codes come to their cap long before that; wrong backup codes have none.
+const SOURCES_MAX: u32 = 1_000;
+/// The source under which those are counted that are kept no more.
+const ELSEWHERE: &str = "elsewhere";
+
+/// Forgets the oldest of too many sources, a tenth at a time, unless they count towards the cap or are known. What the owner has not been
+/// told of stays to be told.
+fn forget_surplus(session: &Session, of: EnrollmentId) -> Result<(), StoreError> {
+    let connection = &session.connection;
+    let sql = "SELECT count(*) FROM source WHERE enrollment = ?";
+    let count: u32 = connection.query_row(sql, [of.0], |row| row.get(0))?;
+    if count <= SOURCES_MAX {
+        return Ok(());
+    }
+    let oldest = "SELECT source FROM source WHERE enrollment = ?1 AND codes = 0 AND last_success IS NULL AND source <> ?2 \
+                  ORDER BY failed_at LIMIT ?3";
+    let values = params![of.0, ELSEWHERE, SOURCES_MAX / 10];
+    let sql = format!(
+        "INSERT INTO source (enrollment, source, failures, codes, untold) \
+         SELECT ?1, ?2, 0, 0, coalesce(sum(untold), 0) FROM source WHERE enrollment = ?1 AND source IN ({oldest}) \
+         ON CONFLICT DO UPDATE SET untold = untold + excluded.untold"
+    );
+    connection.execute(&sql, values)?;
+    let sql = format!("DELETE FROM source WHERE enrollment = ?1 AND source IN ({oldest})");
+    connection.execute(&sql, values)?;
     Ok(())
 }
 

@@ -79,7 +79,8 @@ fn code(asker: &Asker<'_>, subject: &Subject, given: &Given) -> Result<Proven, U
         prompt: None,
         echo: Echo::Hidden,
         key: None,
-        word: Word::Doubted,
+        // The password has been proven to us.
+        word: Word::Counts,
     };
     let mut vault = Files::of(policy);
     let mut talk = Prover { remote: Remote::over(asker.link), given };

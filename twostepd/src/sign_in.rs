@@ -170,7 +170,11 @@ impl Course<'_> {
             echo: *echo,
             // sshd, which knows of keys, is root.
             key: None,
-            word: if self.ground == Ground::Root { Word::Counts } else { Word::Doubted },
+            word: match self.ground {
+                Ground::Root => Word::Counts,
+                Ground::Granted => Word::Granted,
+                Ground::Own => Word::Doubted,
+            },
         };
         let mut vault = Files::of(policy);
         let mut talk = Remote::over(self.asker.link);

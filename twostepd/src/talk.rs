@@ -5,6 +5,7 @@ use crate::limits::ANSWER;
 use twostep_core::ports::{Conversation, Entered, TalkFailed};
 use twostep_core::protocol::{Answer, Ask, Echo, FromBroker, ToBroker};
 use twostep_core::secret::Secret;
+use zeroize::Zeroizing;
 
 /// The conversation over a connection.
 pub(crate) struct Remote<'l> {
@@ -27,14 +28,14 @@ impl<'l> Remote<'l> {
 
 impl Conversation for Remote<'_> {
     fn password(&mut self, prompt: &str) -> Result<Secret, TalkFailed> {
-        match self.answer(Ask::Password { prompt: prompt.to_owned() })? {
+        match self.answer(Ask::Password { prompt: prompt.to_owned().into() })? {
             Answer::Text { text } => Ok(text),
             Answer::PasswordAgain | Answer::Failed => Err(TalkFailed),
         }
     }
 
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed> {
-        let prompt = prompt.to_owned();
+        let prompt = Zeroizing::new(prompt.to_owned());
         let ask = match echo {
             Echo::Hidden => Ask::Hidden { prompt },
             Echo::Shown => Ask::Shown { prompt },

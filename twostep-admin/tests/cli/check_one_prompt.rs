@@ -2,6 +2,7 @@
 
 use crate::check::{healthy, of_service, one};
 
+const CODE: &str = "auth required pam_twostep.so";
 const REST: &str = "account required pam_twostep.so\n@include common-account\n";
 
 #[test]
@@ -12,9 +13,11 @@ fn a_line_for_password_and_code_in_one_stands_before_the_password_modules() {
         "auth requisite pam_twostep.so one-prompt echo [prompt=Password and code: ]",
         "auth [success=done ignore=ignore default=die] pam_twostep.so one-prompt",
     ] {
-        let text = format!("{line}\n@include common-auth\n{REST}");
+        let text = format!("{line}\n@include common-auth\n{CODE}\n{REST}");
         assert_eq!(of_service(&place, "vpn", &text), Vec::<String>::new(), "{line}");
     }
+    let unjudged = format!("auth required pam_twostep.so one-prompt\n@include common-auth\n{REST}");
+    one(&place, "vpn", &unjudged, "1 error no line after the password modules judges the code");
     let late = format!("@include common-auth\nauth required pam_twostep.so one-prompt\n{REST}");
     one(&place, "vpn", &late, "2 error the password modules (line 1) stand before it and take the code");
     let alone = format!("auth required pam_twostep.so one-prompt\nauth required pam_permit.so\n{REST}");
@@ -22,12 +25,12 @@ fn a_line_for_password_and_code_in_one_stands_before_the_password_modules() {
     for (control, expected) in [
         ("optional", "with this control a refusal does not refuse"),
         ("sufficient", "with this control a refusal does not refuse"),
-        ("[success=ok ignore=ok default=die]", "a right code can stand for the password"),
-        ("[success=ok ignore=done default=die]", "a right code can stand for the password"),
-        ("[success=ok ignore=1 default=die]", "a right code can stand for the password"),
-        ("[success=ok default=die]", "a right code is refused as well"),
+        ("[success=ok ignore=ok default=die]", "nobody looks at the password"),
+        ("[success=ok ignore=done default=die]", "nobody looks at the password"),
+        ("[success=ok ignore=1 default=die]", "nobody looks at the password"),
+        ("[success=ok default=die]", "everybody is refused"),
     ] {
-        let text = format!("auth {control} pam_twostep.so one-prompt\n@include common-auth\n{REST}");
+        let text = format!("auth {control} pam_twostep.so one-prompt\n@include common-auth\n{CODE}\n{REST}");
         one(&place, "vpn", &text, &format!("1 error {expected}"));
     }
 }
@@ -35,8 +38,9 @@ fn a_line_for_password_and_code_in_one_stands_before_the_password_modules() {
 #[test]
 fn a_password_module_that_asks_again_is_a_warning() {
     let place = healthy("check-one-prompt-again");
-    let stack =
-        |module: &str| format!("auth required pam_twostep.so one-prompt\nauth required {module}\n{REST}");
+    let stack = |module: &str| {
+        format!("auth required pam_twostep.so one-prompt\nauth required {module}\n{CODE}\n{REST}")
+    };
     for taken in [
         "pam_unix.so",
         "pam_unix.so nullok",
@@ -55,7 +59,7 @@ fn a_password_module_that_asks_again_is_a_warning() {
     place.write("pam.d/directory-auth", "auth sufficient pam_krb5.so\nauth required pam_unix.so\n", 0o644);
     place.write(
         "pam.d/vpn",
-        &format!("auth required pam_twostep.so one-prompt\n@include directory-auth\n{REST}"),
+        &format!("auth required pam_twostep.so one-prompt\n@include directory-auth\n{CODE}\n{REST}"),
         0o644,
     );
     let found = crate::check::findings(&place);
@@ -93,9 +97,8 @@ fn where_users_set_two_step_up_at_a_login_the_account_line_must_be_there() {
         place.configure(configuration);
         one(&place, "login", &without, "2 error no account line, where users set two-step up");
         assert_eq!(of_service(&place, "login", &with), Vec::<String>::new());
-        let one_prompt =
-            "auth required pam_twostep.so one-prompt\n@include common-auth\n@include common-account\n";
-        one(&place, "login", one_prompt, "1 error no account line, where users set two-step up");
+        let one_prompt = "auth required pam_twostep.so one-prompt\n@include common-auth\nauth required pam_twostep.so\n@include common-account\n";
+        one(&place, "login", one_prompt, "3 error no account line, where users set two-step up");
     }
     let sshd = of_service(&place, "sshd", &without).join("\n");
     assert!(sshd.contains("by password alone") && sshd.contains("an ssh key alone opens"), "{sshd}");

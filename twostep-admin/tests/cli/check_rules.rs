@@ -180,7 +180,7 @@ fn a_rule_that_demands_what_the_line_cannot_ask_for_is_an_error() {
             ("3 error", "line 3 of the stack sshd takes, but the password modules refuse"),
         ],
     );
-    let smtp = "demands a code, which line 1 of the stack smtp asks for in the place of the password";
+    let smtp = "demands a code, which line 1 of the stack smtp cannot ask for (no word): everybody";
     are(&place, "[[rule]]\nservice = \"smtp\"\ndemand = \"code\"", &[("3 error", smtp)]);
     // Without a service it can be the affair of all of them.
     are(

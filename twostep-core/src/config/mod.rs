@@ -36,7 +36,7 @@ pub struct Diagnostic {
 /// # Errors
 /// All mistakes, in the order in which they stand in the text. Never an empty list.
 pub fn parse(text: &str) -> Result<Policy, Vec<Diagnostic>> {
-    let mut reader = Reader { text, mistakes: Vec::new() };
+    let mut reader = Reader::of(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         reader.mistake(error.span().map_or(0, |span| span.start), error.message().to_owned(), None);
@@ -71,10 +71,19 @@ impl fmt::Display for Diagnostic {
 
 struct Reader<'t> {
     text: &'t str,
+    /// Where each line begins: every setting has its place looked up, at every login.
+    lines: Vec<usize>,
     mistakes: Vec<Diagnostic>,
 }
 
 type Value<'t> = Spanned<DeValue<'t>>;
+
+impl<'t> Reader<'t> {
+    fn of(text: &'t str) -> Self {
+        let after = text.match_indices('\n').map(|(at, _)| at + 1);
+        Self { text, lines: std::iter::once(0).chain(after).collect(), mistakes: Vec::new() }
+    }
+}
 
 impl Reader<'_> {
     /// One of the words that a key knows.
@@ -179,10 +188,10 @@ impl Reader<'_> {
     }
 
     fn place(&self, at: usize) -> (usize, usize) {
-        let before = self.text.get(..at).unwrap_or(self.text);
-        let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        let column = before.get(line_start..).map_or(0, |line| line.chars().count()) + 1;
-        (before.matches('\n').count() + 1, column)
+        let line = self.lines.partition_point(|begins| *begins <= at);
+        let begins = line.checked_sub(1).and_then(|index| self.lines.get(index)).copied().unwrap_or(0);
+        let column = self.text.get(begins..at).map_or(0, |before| before.chars().count()) + 1;
+        (line, column)
     }
 }
 

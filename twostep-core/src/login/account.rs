@@ -1,7 +1,7 @@
 //! The account phase: what was left to it, and logins that came without an auth phase of ours.
 
 use super::terms::{Asked, Read, choose};
-use super::{Complete, Ending, Login, Record, Stop, Todo, Verdict, texts};
+use super::{Complete, Ending, Login, Record, Stop, Todo, Verdict, Word, texts};
 use crate::change::{Action, Author, By};
 use crate::decide::{Demand, Otherwise, Unless, Wanted};
 use crate::device::{Device, DeviceKind};
@@ -19,6 +19,8 @@ impl Login<'_, '_, '_> {
         }
         match &record.todo {
             None => {}
+            // Whoever has a code, and no password but that program's word, must not be told in the owner's place, nor make a place known.
+            Some(Todo::Complete(_)) if self.request.word == Word::Doubted => {}
             Some(Todo::Complete(complete)) => self.complete(complete)?,
             Some(Todo::Announce(from)) => {
                 let when = texts::deadline(*from, self.now());

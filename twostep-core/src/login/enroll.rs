@@ -4,7 +4,7 @@
 //! All that must be seen stands in a prompt: some services show nothing else.
 
 use super::terms::{Asked, Read, choose};
-use super::{Ending, Login, Record, Stop, Word, texts};
+use super::{Ending, Login, Record, Request, Stop, Word, texts};
 use crate::change::Action;
 use crate::decide::{Demand, Enroll};
 use crate::event::Reason;
@@ -12,6 +12,7 @@ use crate::key_uri;
 use crate::ports::{Confirmed, Draft, Entered, Person};
 use crate::protocol::Echo;
 use crate::secret::Secret;
+use crate::throttle::Standing;
 use crate::totp::{self, Authenticator, AuthenticatorId, Consumed, Match, Parameters};
 use crate::who::Resolved;
 use std::fmt::Write;
@@ -39,7 +40,7 @@ impl Login<'_, '_, '_> {
         };
         // Who was told that there is time has it.
         let by = enroll.by.or(before.by);
-        if self.request.word == Word::Doubted {
+        if self.request.word != Word::Counts {
             return Ok(match by {
                 Some(_) => record.ending(),
                 None => self.not_set_up("the service is not root", HERE_IT_CANNOT),
@@ -54,7 +55,8 @@ impl Login<'_, '_, '_> {
             }
         }
         let day = self.now().day();
-        let draft = self.ports.vault.open()?.draft(&person, day)?;
+        let place = self.place();
+        let draft = self.ports.vault.open()?.draft(&person, day, place.as_deref())?;
         let code = match self.first_code(&person, &draft) {
             Ok(code) => code,
             Err(NoCode::TalkFailed) => return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT)),
@@ -84,6 +86,14 @@ impl Login<'_, '_, '_> {
         }
         self.changed(Action::Enroll, None);
         Ok(Ending::Accept(Record { todo: None, ..record.clone() }))
+    }
+
+    /// Where she is, if that is a place of her own: whoever has her password only, and comes from elsewhere, is shown another secret. What
+    /// she is shown here she is shown again; where anybody can come from, nobody is shown anything twice.
+    fn place(&self) -> Option<String> {
+        let Request { source, key, .. } = self.request;
+        let key = key.as_ref().map(ToString::to_string).unwrap_or_default();
+        (source.standing() == Standing::Own).then(|| format!("{} {key}", source.key()))
     }
 
     /// What was true in the auth phase need not be so any more.

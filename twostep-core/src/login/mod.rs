@@ -1,12 +1,14 @@
 //! A whole login, over the [`crate::ports`]: resolve the name, read the store, decide, ask, judge, tell.
 //!
-//! Every path ends in one [`Ending`] and has written exactly one line to the log by then. The store is open only while it is
+//! Every path ends in one [`Ending`] and has written exactly one line to the log by then, but for the line of a stack that only takes
+//! password and code apart. The store is open only while it is
 //! read or written, never while somebody is asked something.
 
 mod account;
 mod app;
 mod enroll;
 mod prompt;
+mod split;
 mod terms;
 mod texts;
 
@@ -78,7 +80,9 @@ pub struct Request<'a> {
 pub enum Word {
     /// It does: the service is root, and could do what it likes anyway.
     Counts,
-    /// It does not: it may be a program of the very user's.
+    /// An administrator has granted it the service: what a login changes is changed, but it enrolls nobody.
+    Granted,
+    /// It does not: it may be a program of the very user's. What is left to the account phase stays undone.
     Doubted,
 }
 
@@ -186,7 +190,8 @@ impl Record {
 pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Ending {
     let mut login = Login::new(ports, policy, request, None);
     match login.authenticate() {
-        Ok((reason, ending)) => login.tell_log(reason, ending),
+        Ok((Some(reason), ending)) => login.tell_log(reason, ending),
+        Ok((None, ending)) => ending,
         Err(stop) => login.stop(stop),
     }
 }
@@ -283,23 +288,28 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         Self { ports, policy, request, user, class, veiled: false }
     }
 
-    fn authenticate(&mut self) -> Verdict {
+    fn authenticate(&mut self) -> Result<(Option<Reason>, Ending), Stop> {
         let now = self.now();
         let mut asked = Asked::new(self.ports.directory, self.request.user);
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
         let terms = chosen?.0;
         self.class = terms.class;
-        match terms.class {
-            ServiceClass::Interactive => self.prompt(&terms, asked),
-            ServiceClass::App => self.app(&terms, asked),
-        }
+        let (reason, ending) = match (self.request.mode, terms.class) {
+            (Mode::OnePrompt, _) => return Ok((None, self.split(&terms, asked)?)),
+            (_, ServiceClass::Interactive) => self.prompt(&terms, asked)?,
+            (_, ServiceClass::App) => self.app(&terms, asked)?,
+        };
+        Ok((Some(reason), ending))
     }
 
     fn settle(&mut self) -> Result<Option<(Reason, Ending)>, Stop> {
-        let (now, mut asked) = (self.now(), Asked::new(self.ports.directory, self.request.user));
+        let (now, mut asked) = (self.now(), Asked::without_groups(self.ports.directory, self.request.user));
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
+        if asked.is_left_to_broker() {
+            return Ok(None);
+        }
         let terms = chosen?.0;
         self.class = terms.class;
         Ok(match terms.settled() {

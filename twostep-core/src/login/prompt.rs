@@ -1,24 +1,15 @@
 //! The auth phase of interactive services: a code.
 
 use super::terms::{Asked, Read};
-use super::{
-    CODE_PROMPT, Complete, Ending, Login, ONE_PROMPT, Proof, Result_, Stop, Todo, Verdict, internal, texts,
-};
+use super::{CODE_PROMPT, Complete, Ending, Login, Proof, Result_, Stop, Todo, Verdict, internal, texts};
 use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
 use crate::event::Reason;
 use crate::policy::SELF_SERVICE;
 use crate::ports::Trusting;
-use crate::protocol::Mode;
+use crate::throttle::Kind;
 use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
-
-/// What was entered.
-struct Given {
-    answer: Answer,
-    /// How long the whole was, password and code, where both came in one.
-    in_one: Option<usize>,
-}
 
 impl Login<'_, '_, '_> {
     pub(super) fn prompt(&mut self, terms: &Terms, asked: Asked<'_>) -> Verdict {
@@ -29,15 +20,13 @@ impl Login<'_, '_, '_> {
         self.veiled = self.policy.interactive.ask_everyone
             && !self.request.key_seen()
             && self.request.service.as_str() != SELF_SERVICE;
-        // A client that can send one string only is asked for it whoever it is for.
-        let given = if self.request.mode == Mode::OnePrompt { Some(self.enter()?) } else { None };
         let demand = self.read(terms, asked)?;
         match demand {
-            Demand::Code(wanted) => self.code(terms, &wanted, given),
+            Demand::Code(wanted) => self.code(terms, &wanted),
             Demand::AppPassword(_) => Err(internal("an app password demanded at a prompt")),
             demand => {
                 if self.veiled {
-                    self.judge_nothing(given)?;
+                    self.ask_for_nothing()?;
                 }
                 self.without_a_code(demand)
             }
@@ -65,39 +54,43 @@ impl Login<'_, '_, '_> {
         }
     }
 
-    /// Asks for a code, if that was not done yet, and takes as much trouble over it as over a wrong one.
-    fn judge_nothing(&mut self, given: Option<Given>) -> Result<(), Stop> {
-        let given = given.map_or_else(|| self.enter(), Ok)?;
-        if given.answer.refused_unseen().is_none() {
-            let now = (self.ports.clock)();
-            self.ports.vault.open()?.pretend(&self.request.source, given.answer.kind(), &now)?;
+    /// Asks for a code, and takes as much trouble over it as over a wrong one.
+    fn ask_for_nothing(&mut self) -> Result<(), Stop> {
+        let answer = self.enter()?;
+        if answer.refused_unseen().is_none() {
+            self.pretend(answer.kind())?;
         }
         Ok(())
     }
 
-    fn enter(&mut self) -> Result<Given, Stop> {
-        let failed = |_| Stop(Reason::Conversation);
-        if self.request.mode == Mode::OnePrompt {
-            let sent = self.ports.talk.password(self.request.prompt.unwrap_or(ONE_PROMPT)).map_err(failed)?;
-            return Ok(Given { answer: verify::sort_tail(&sent), in_one: Some(sent.expose().len()) });
-        }
-        let prompt = self.request.prompt.unwrap_or(CODE_PROMPT);
-        let entered = self.ports.talk.ask(prompt, self.request.echo).map_err(failed)?;
-        Ok(Given { answer: verify::sort(&entered), in_one: None })
+    fn pretend(&mut self, kind: Kind) -> Result<(), Stop> {
+        let now = (self.ports.clock)();
+        Ok(self.ports.vault.open()?.pretend(&self.request.source, kind, &now)?)
     }
 
-    fn code(&mut self, terms: &Terms, wanted: &Wanted, given: Option<Given>) -> Verdict {
+    fn enter(&mut self) -> Result<Answer, Stop> {
+        let prompt = self.request.prompt.unwrap_or(CODE_PROMPT);
+        let entered =
+            self.ports.talk.ask(prompt, self.request.echo).map_err(|_| Stop(Reason::Conversation))?;
+        Ok(verify::sort(&entered))
+    }
+
+    fn code(&mut self, terms: &Terms, wanted: &Wanted) -> Verdict {
         if let Some(trust) = &wanted.trust
             && let Some(trusted) = self.trusted(wanted.enrollment, trust)?
         {
+            // Whoever is not asked would be seen to be somebody. What she enters does not matter.
+            if self.veiled {
+                self.ask_for_nothing()?;
+            }
             return Ok(trusted);
         }
         let pending = matches!(wanted.otherwise, Otherwise::AsUnenrolled(_));
-        if pending && !self.veiled && given.is_none() {
+        if pending && !self.veiled {
             let goes_on = matches!(wanted.otherwise, Otherwise::AsUnenrolled(Unless::GoOn(_)));
             self.ports.talk.tell(if goes_on { texts::PENDING } else { texts::PENDING_ENTER });
         }
-        let Given { answer, in_one } = given.map_or_else(|| self.enter(), Ok)?;
+        let answer = self.enter()?;
         if let (Answer::Empty, true) = (&answer, pending) {
             return self.nothing_entered(terms);
         }
@@ -105,6 +98,10 @@ impl Login<'_, '_, '_> {
             return Ok(self.refuse(reason));
         }
         let outcome = self.judge(wanted.enrollment, &answer)?;
+        if self.veiled && matches!(outcome.reason, Reason::Throttled { .. } | Reason::Capped) {
+            // What is not heard costs nothing, and would be told by that from what is.
+            self.pretend(answer.kind())?;
+        }
         if outcome.reason.ending() != Result_::Accepted {
             return Ok(self.refuse(outcome.reason));
         }
@@ -112,16 +109,7 @@ impl Login<'_, '_, '_> {
         complete.completion.activates = pending;
         let todo = (complete != Complete::of(wanted.enrollment) || outcome.untold() > 0)
             .then_some(Todo::Complete(complete));
-        let record = self.record(Proof::Code, todo);
-        Ok(match in_one {
-            None => (outcome.reason, Ending::Accept(record)),
-            // The password is the next module's: whatever the control of our line is, a right code alone does not let in.
-            Some(length) => {
-                let password = length.saturating_sub(outcome.code_length);
-                self.ports.talk.hand_on(password).map_err(|_| Stop(Reason::Conversation))?;
-                (outcome.reason, Ending::Ignore(Some(record)))
-            }
-        })
+        Ok((outcome.reason, Ending::Accept(self.record(Proof::Code, todo))))
     }
 
     fn completion(&self, wanted: &Wanted, outcome: &CodeOutcome) -> Complete {
@@ -147,7 +135,11 @@ impl Login<'_, '_, '_> {
     }
 
     /// Whether this login needs no code, coming from a device that was trusted.
-    fn trusted(&mut self, enrollment: EnrollmentId, trust: &Trust) -> Result<Option<(Reason, Ending)>, Stop> {
+    pub(super) fn trusted(
+        &mut self,
+        enrollment: EnrollmentId,
+        trust: &Trust,
+    ) -> Result<Option<(Reason, Ending)>, Stop> {
         let Some(device) = self.device(trust) else { return Ok(None) };
         let now = (self.ports.clock)();
         let at = Trusting { service: &self.request.service, device: &device, at_most: trust.lifetime };

@@ -2,13 +2,13 @@
 
 use super::{Request, Stop};
 use crate::account::Account;
-use crate::attempt::{Attempt, ServiceClass};
+use crate::attempt::{Attempt, ServiceClass, Source};
 use crate::decide::{Demand, Terms, decide};
 use crate::event::Reason;
 use crate::name::UserName;
 use crate::policy::{Policy, SELF_SERVICE};
-use crate::ports::{Directory, Vault};
-use crate::rule::{self, Inquiry, Rule, Scene};
+use crate::ports::{Directory, Person, Vault};
+use crate::rule::{self, By, Inquiry, Rule, Scene};
 use crate::time::UnixTime;
 use crate::who::{Facts, Resolved, resolve};
 
@@ -56,10 +56,12 @@ pub(super) fn choose<'p>(
     at: UnixTime,
 ) -> Result<(Terms, Option<&'p Rule>), Stop> {
     let Request { service, source, tty, .. } = request;
+    // Whoever runs su or sudo chooses which of her terminals it finds.
+    let tty = tty.filter(|_| !matches!(source, Source::Caller(_)));
     let rule = if service.as_str() == SELF_SERVICE {
         None
     } else {
-        rule::choose(&policy.rules, &Scene { service, tty: *tty, source, at }, asked)?
+        rule::choose(&policy.rules, &Scene { service, tty, source, at }, asked)?
     };
     let terms = Terms::of(policy, rule, request.mode, service).map_err(Stop)?;
     Ok((terms, rule))
@@ -70,11 +72,33 @@ pub(super) struct Asked<'d> {
     directory: &'d dyn Directory,
     raw: &'d str,
     resolved: Option<Resolved>,
+    groups: Groups,
+}
+
+/// Whether this process asks NSS about groups. In one that some user has started, with limits of her choice, an answer is not to be
+/// trusted: getgrouplist(3) cannot say that it has failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Groups {
+    Asked,
+    /// No rule has asked yet.
+    NotAsked,
+    /// One has, and had no answer.
+    LeftToBroker,
 }
 
 impl<'d> Asked<'d> {
     pub(super) fn new(directory: &'d dyn Directory, raw: &'d str) -> Self {
-        Self { directory, raw, resolved: None }
+        Self { directory, raw, resolved: None, groups: Groups::Asked }
+    }
+
+    /// One that is not asked about groups.
+    pub(super) fn without_groups(directory: &'d dyn Directory, raw: &'d str) -> Self {
+        Self { groups: Groups::NotAsked, ..Self::new(directory, raw) }
+    }
+
+    /// Whether a rule wanted to know of a group, and nobody was asked.
+    pub(super) fn is_left_to_broker(&self) -> bool {
+        self.groups == Groups::LeftToBroker
     }
 
     pub(super) fn resolve(&mut self) -> Result<&Resolved, Stop> {
@@ -96,11 +120,11 @@ impl<'d> Asked<'d> {
         self.resolved.as_ref().and_then(Resolved::user).cloned()
     }
 
-    /// The canonical name, for a rule. Whoever would be somebody if only the name were written plainly is not passed off as nobody: a
+    /// Who it is, for a rule. Whoever would be somebody if only the name were written plainly is not passed off as nobody: a
     /// rule that refuses could be dodged so.
-    fn name(&mut self) -> Result<Option<UserName>, Stop> {
+    fn person(&mut self) -> Result<Option<Person>, Stop> {
         match self.resolve()? {
-            Resolved::Known(person) => Ok(Some(person.name.clone())),
+            Resolved::Known(person) => Ok(Some(person.clone())),
             Resolved::Strange { plain: Some(_), .. } => Err(Stop(Reason::NameSpelling)),
             Resolved::Strange { plain: None, .. } | Resolved::Unusable => Ok(None),
         }
@@ -110,12 +134,33 @@ impl<'d> Asked<'d> {
 impl Inquiry for Asked<'_> {
     type Error = Stop;
 
-    fn is_any_of(&mut self, users: &[UserName]) -> Result<bool, Stop> {
-        Ok(self.name()?.is_some_and(|name| users.contains(&name)))
+    fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<bool, Stop> {
+        let Some(person) = self.person()? else { return Ok(false) };
+        if users.contains(&person.name) {
+            return Ok(true);
+        }
+        if by == By::Name {
+            return Ok(false);
+        }
+        for user in users {
+            let found = self.directory.find(user.as_str());
+            if found
+                .map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))?
+                .is_some_and(|one| one.uid == person.uid)
+            {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     fn is_member_of(&mut self, groups: &[String]) -> Result<bool, Stop> {
-        match self.name()? {
+        let person = self.person()?;
+        if person.is_some() && self.groups != Groups::Asked {
+            self.groups = Groups::LeftToBroker;
+            return Err(super::internal("a rule asks about groups where nobody can be asked"));
+        }
+        match person.map(|person| person.name) {
             Some(name) => self
                 .directory
                 .is_member(&name, groups)

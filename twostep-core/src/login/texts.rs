@@ -84,6 +84,7 @@ fn place(key: &str) -> String {
         Some(("uid", uid)) => format!("a program or su of uid {uid} on this host"),
         _ if key == "local" => "a terminal of this host".to_owned(),
         _ if key == "unknown" => "an unknown place".to_owned(),
+        _ if key == "elsewhere" => "many other places".to_owned(),
         _ => key.to_owned(),
     }
 }

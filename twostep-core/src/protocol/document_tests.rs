@@ -114,7 +114,7 @@ fn notation(kind: &str) -> String {
         return format!("list of {}", notation(inner));
     }
     match kind.as_str() {
-        "String" => "text",
+        "String" | "Zeroizing<String>" => "text",
         "Secret" => "secret",
         "UnixTime" => "time",
         "ServiceName" => "service name",

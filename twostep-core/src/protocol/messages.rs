@@ -6,6 +6,7 @@ use crate::attempt::ServiceClass;
 use crate::login::Ending;
 use crate::name::ServiceName;
 use crate::secret::Secret;
+use zeroize::Zeroizing;
 
 choices! {
     /// What a peer says.
@@ -200,17 +201,17 @@ choices! {
         /// The password: the one already given, or the answer to this prompt, which becomes the password of the modules after us.
         Password {
             /// The prompt.
-            prompt: String,
+            prompt: Zeroizing<String>,
         } = 1,
         /// An answer that is not shown.
         Hidden {
             /// The prompt.
-            prompt: String,
+            prompt: Zeroizing<String>,
         } = 2,
         /// An answer that is shown; from other modules of the stack only.
         Shown {
             /// The prompt.
-            prompt: String,
+            prompt: Zeroizing<String>,
         } = 3,
     }
 }

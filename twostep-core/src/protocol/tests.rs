@@ -115,9 +115,9 @@ fn replies() -> Vec<FromBroker> {
         reason: None,
     };
     let mut all = vec![
-        FromBroker::Ask { ask: Ask::Password { prompt: text("Password: ") } },
-        FromBroker::Ask { ask: Ask::Hidden { prompt: text("Verification code: ") } },
-        FromBroker::Ask { ask: Ask::Shown { prompt: text("Name: ") } },
+        FromBroker::Ask { ask: Ask::Password { prompt: text("Password: ").into() } },
+        FromBroker::Ask { ask: Ask::Hidden { prompt: text("Verification code: ").into() } },
+        FromBroker::Ask { ask: Ask::Shown { prompt: text("Name: ").into() } },
         FromBroker::Tell { text: text("two\nlines") },
         FromBroker::Refused { refusal: Refusal::NotAllowed, text: text("no") },
         FromBroker::Status { status: status() },

@@ -172,6 +172,18 @@ impl Field for String {
     }
 }
 
+/// A text that is wiped: some prompts have secrets in them.
+impl Field for Zeroizing<String> {
+    fn put(&self, to: &mut Writer) {
+        to.length(self.len());
+        to.put(self.as_bytes());
+    }
+
+    fn take(from: &mut Reader<'_>) -> Result<Self, Malformed> {
+        from.text().map(|text| Self::new(text.to_owned()))
+    }
+}
+
 impl Field for Secret {
     fn put(&self, to: &mut Writer) {
         to.length(self.expose().len());

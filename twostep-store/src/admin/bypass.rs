@@ -4,8 +4,8 @@ use super::history::{Deed, remember_of};
 use super::{Refusal, in_transaction};
 use crate::StoreError;
 use crate::host::Kernel;
-use crate::rows;
 use crate::vault::Session;
+use crate::{rows, trusted};
 use rusqlite::{OptionalExtension, Row, params};
 use std::time::Duration;
 use twostep_core::account::EnrollmentId;
@@ -46,6 +46,8 @@ impl Session {
                 return Err(Refusal::AppOnly);
             }
             self.drop_bypass_code(of)?;
+            // What was lost with the phone needs no code by its owner's trust.
+            trusted::forget_all(self, of)?;
             let sql = "INSERT INTO backup_code (enrollment, tag, memory, passes, lanes, salt, hash, \
                        lifetime, uses, given, given_since_boot, given_boot) \
                        VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";

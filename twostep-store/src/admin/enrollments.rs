@@ -86,15 +86,23 @@ impl Session {
         new: &NewEnrollment<'_>,
         author: &Author,
     ) -> Result<(EnrollmentId, Option<AuthenticatorId>), Refusal> {
+        // Another name of hers may have been enrolled since she was asked for the password alone.
+        self.enroll_unless(new, author, |_| author.by == By::User)
+    }
+
+    /// Enrolls a user, unless she is enrolled, or another name of her uid is and that is a `conflict`.
+    pub(crate) fn enroll_unless(
+        &self,
+        new: &NewEnrollment<'_>,
+        author: &Author,
+        conflict: impl Fn(&Enrollment) -> bool,
+    ) -> Result<(EnrollmentId, Option<AuthenticatorId>), Refusal> {
         let hashes = self.hash_all(new.backup_codes)?;
         in_transaction(self, || {
             if let Some(found) = self.enrollment(new.user)? {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
-            // Another name of hers may have been enrolled since she was asked for the password alone.
-            if matches!(author.by, By::User | By::Login)
-                && let Some(found) = enrollments_by_uid(self, new.uid)?.first()
-            {
+            if let Some(found) = enrollments_by_uid(self, new.uid)?.into_iter().find(&conflict) {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
             let activated = (new.state == State::Active).then_some(new.at.0);

@@ -84,8 +84,8 @@ impl Person for Peer {
     fn answer(&mut self, prompt: &str, echo: Echo) -> Option<Secret> {
         let prompt = bounded(prompt);
         let ask = match echo {
-            Echo::Hidden => Ask::Hidden { prompt },
-            Echo::Shown => Ask::Shown { prompt },
+            Echo::Hidden => Ask::Hidden { prompt: prompt.into() },
+            Echo::Shown => Ask::Shown { prompt: prompt.into() },
         };
         self.link.send(&FromBroker::Ask { ask }).ok()?;
         match self.link.receive(ANSWER).ok()? {

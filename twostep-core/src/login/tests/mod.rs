@@ -57,6 +57,8 @@ struct Shelf {
     completed: Vec<Completion>,
     trusted: Vec<(ServiceName, Device)>,
     pretended: usize,
+    /// Whether too much has failed already.
+    unheard: bool,
     drafted: Vec<i64>,
     lost_name: bool,
     opened: usize,
@@ -102,7 +104,11 @@ impl Store for Open<'_> {
             authenticators: vec![Authenticator { last_step: self.0.last_step, ..phone() }],
             backup_codes: Vec::new(),
             backup_key: MasterKey::new([1; 32]).subkey(Purpose::BackupCodeTags),
-            tally: Tally { here: throttle::Record::default(), standing: Standing::Own, all_codes: 0 },
+            tally: Tally {
+                here: throttle::Record::default(),
+                standing: Standing::Own,
+                all_codes: if self.0.unheard { throttle::CAP } else { 0 },
+            },
             untold: self.0.failures,
             latest_time: UnixTime(0),
         };
@@ -148,10 +154,15 @@ impl Store for Open<'_> {
         Ok(())
     }
 
-    fn draft(&mut self, _: &Person, day: i64) -> Result<Draft, Unavailable> {
+    fn draft(&mut self, _: &Person, day: i64, place: Option<&str>) -> Result<Draft, Unavailable> {
+        assert_eq!(place, Some("203.0.113.9 "));
         self.0.drafted.push(day);
         let backup_codes = vec![BackupCode::generate(&mut Counting(0)).unwrap()];
-        Ok(Draft { secret: phone().secret, backup_codes })
+        Ok(Draft { secret: phone().secret, backup_codes, newest: EnrollmentId(7) })
+    }
+
+    fn code_digits(&mut self, _: EnrollmentId) -> Result<Vec<u8>, Unavailable> {
+        Ok(vec![6])
     }
 
     fn enroll(&mut self, person: &Person, confirmed: &Confirmed<'_>) -> Result<bool, Unavailable> {
@@ -387,6 +398,21 @@ fn the_owner_is_told_of_wrong_codes_when_she_is_in() {
         vec![Step::Tell("1 wrong code was entered since your last sign-in, from 198.51.100.7.")]
     )));
     assert_eq!(host.shelf.completed[0].makes_known, Some(Source::from_items(Some("203.0.113.9"), None)));
+}
+
+/// A screen locker of hers, or what pretends to be one: it says itself that the password was right.
+#[test]
+fn a_program_of_the_users_own_is_told_nothing_in_her_place() {
+    let mut host = Host::with(State::Active);
+    host.shelf.failures = 3;
+    let request = Request { word: Word::Doubted, ..Host::request("alice", ServiceClass::Interactive) };
+    let ending = host.play(vec![ask(&code())], None, |ports, policy| authenticate(ports, policy, &request));
+    let Ending::Accept(record) = ending else { panic!("{ending:?}") };
+    let ending =
+        host.play(vec![], None, |ports, policy| account_with_record(ports, policy, &request, &record));
+    assert!(accepted(&ending));
+    assert!(host.shelf.completed.is_empty());
+    assert_eq!(host.shelf.failures, 3);
 }
 
 #[test]

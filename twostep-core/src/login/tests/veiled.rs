@@ -70,3 +70,23 @@ fn whoever_has_shown_a_key_is_no_stranger() {
     let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
     assert!(matches!(ending, Ending::Accept(Record { proof: Proof::Key, .. })));
 }
+
+/// Whoever must wait is not judged, which is quicker: it must not be seen.
+#[test]
+fn what_is_not_heard_costs_as_much() {
+    let mut host = host(State::Active, "");
+    host.shelf.unheard = true;
+    assert_eq!(host.at_prompt("alice", vec![ask("000000")]), Ending::Refuse);
+    assert_eq!((host.shelf.failures, host.shelf.pretended), (0, 1));
+}
+
+#[test]
+fn a_trusted_device_is_asked_as_well() {
+    let mut host = host(State::Active, "trust = [\"address\"]\n");
+    let address = crate::device::Device::Address("203.0.113.9".parse().unwrap());
+    host.shelf.trusted.push((ServiceName::parse("sshd").unwrap(), address));
+    assert!(matches!(
+        host.at_prompt("alice", vec![ask("")]),
+        Ending::Accept(Record { proof: Proof::Device, .. })
+    ));
+}

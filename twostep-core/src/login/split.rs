@@ -1,0 +1,79 @@
+//! Clients that send one string only, password and code in one: it is taken apart before the password modules, and judged by nobody yet.
+//! They find the password alone; the line after them finds the code. So nothing is counted for who has not the password where they
+//! refuse, and nobody learns anything that an ordinary prompt would not tell.
+
+use super::terms::{Asked, Read};
+use super::{Ending, Login, ONE_PROMPT, Stop};
+use crate::backup_code::BackupCode;
+use crate::decide::{Demand, Terms};
+use crate::secret::Secret;
+
+/// How a backup code is written, in bytes: `abcd-efgh-jkmnp`.
+const BACKUP_CODE: usize = 15;
+
+impl Login<'_, '_, '_> {
+    /// Always none of our business: what is refused is refused, and logged, by the line after the password modules.
+    pub(super) fn split(&mut self, terms: &Terms, mut asked: Asked<'_>) -> Result<Ending, Stop> {
+        if terms.settled().is_some() {
+            return Ok(Ending::Ignore(None));
+        }
+        // Asked whoever it is for, so that a client sees the same.
+        let prompt = self.request.prompt.unwrap_or(ONE_PROMPT);
+        let sent = self.ports.talk.password(prompt).map_err(|_| Stop(crate::event::Reason::Conversation))?;
+        self.user = asked.resolve()?.user().cloned();
+        let at = self.now();
+        let read = Read::of(terms, self.request, at);
+        let (_, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
+        let Demand::Code(wanted) = demand else { return Ok(Ending::Ignore(None)) };
+        // Where no code is asked for, all of it is the password.
+        if let Some(trust) = &wanted.trust
+            && self.trusted(wanted.enrollment, trust)?.is_some()
+        {
+            return Ok(Ending::Ignore(None));
+        }
+        let digits = self.ports.vault.open()?.code_digits(wanted.enrollment)?;
+        if let Some(at) = code_begins(&sent, &digits) {
+            self.ports.talk.hand_on(at).map_err(|_| Stop(crate::event::Reason::Conversation))?;
+        }
+        Ok(Ending::Ignore(None))
+    }
+}
+
+/// Where the code begins; none where there is none to be seen, be it that it was left out. Of several lengths that her authenticators'
+/// codes have it is the longest that there are digits for.
+fn code_begins(sent: &Secret, lengths: &[u8]) -> Option<usize> {
+    let sent = sent.expose();
+    let begins = sent.len().checked_sub(BACKUP_CODE);
+    if let Some(tail) = begins.and_then(|at| sent.get(at..))
+        && let ([.., b'-', _, _, _, _, _], Some(b'-')) = (tail, tail.get(4))
+        && BackupCode::parse(tail).is_some()
+    {
+        return begins;
+    }
+    let digits = sent.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
+    let longest =
+        lengths.iter().map(|length| usize::from(*length)).filter(|length| *length <= digits).max()?;
+    sent.len().checked_sub(longest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_code_is_what_comes_last() {
+        let begins =
+            |sent: &str, lengths: &[u8]| code_begins(&Secret::new(sent.as_bytes().to_vec()), lengths);
+        assert_eq!(begins("hunter2123456", &[6]), Some(7));
+        assert_eq!(begins("123456", &[6]), Some(0));
+        assert_eq!(begins("hunter12345678", &[6, 8]), Some(6));
+        assert_eq!(begins("hunter2123456", &[6, 8]), Some(7));
+        assert_eq!(begins("ümläut 123456", &[6]), Some(9));
+        assert_eq!(begins("hunter2abcd-efgh-jkmnp", &[6]), Some(7));
+        assert_eq!(begins("abcd-efgh-jkmnp", &[6]), Some(0));
+        for none in ["", "hunter2", "hunter12345", "123 45", "hunter-efgh-jkmnu", "123456x"] {
+            assert_eq!(begins(none, &[6]), None, "{none:?}");
+        }
+        assert_eq!(begins("hunter2123456", &[]), None);
+    }
+}
