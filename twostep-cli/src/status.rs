@@ -298,6 +298,7 @@ mod tests {
                     source: "203.0.113.9".to_owned(),
                 }),
             }],
+            trusted_devices: Vec::new(),
             may_enroll: false,
             help_desk: false,
         }
