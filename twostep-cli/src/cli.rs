@@ -34,7 +34,7 @@ const EXIT_STATUS: &str = "Exit status: 0 done, 1 refused, 2 usage, 3 the broker
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show how you stand: authenticators, app passwords and their last use, backup codes
+    /// Show how you stand: authenticators, app passwords and their last use, trusted devices, backup codes
     Status,
     /// Turn two-step verification on, with a first authenticator
     Enroll(Enroll),
@@ -44,6 +44,9 @@ pub(crate) enum Command {
     /// The phones that make your codes
     #[command(subcommand)]
     Authenticator(Authenticator),
+    /// What need not give a code for a while, since you have said so at a login
+    #[command(subcommand)]
+    TrustedDevices(TrustedDevices),
     /// Make a new set of ten backup codes; the old set is dead
     BackupCodes,
     /// Show what was changed, when and by whom: newest first
@@ -124,6 +127,22 @@ pub(crate) enum Authenticator {
         /// Name or id
         #[arg(value_name = "ID|NAME")]
         one: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TrustedDevices {
+    /// List your trusted devices
+    List,
+    /// Have a code asked for again, from one device or all
+    #[command(group(ArgGroup::new("which").required(true).args(["one", "all"])))]
+    Forget {
+        /// Id; or fingerprint of a key, or address: at every service
+        #[arg(value_name = "ID|DEVICE")]
+        one: Option<String>,
+        /// All of yours
+        #[arg(long)]
+        all: bool,
     },
 }
 
@@ -218,6 +237,9 @@ mod tests {
             "app-password revoke --all",
             "authenticator add tablet",
             "authenticator remove 3",
+            "trusted-devices list --json",
+            "trusted-devices forget 203.0.113.9",
+            "trusted-devices forget --all",
             "backup-codes",
             "history --limit 200",
             "help-desk show alice --reason x",
@@ -226,7 +248,14 @@ mod tests {
             let parsed = Arguments::try_parse_from(["twostep"].into_iter().chain(line.split(' ')));
             assert!(parsed.is_ok(), "{line}: {parsed:?}");
         }
-        for line in ["app-password revoke", "app-password revoke x --all", "history --limit 0", ""] {
+        for line in [
+            "app-password revoke",
+            "app-password revoke x --all",
+            "trusted-devices forget",
+            "trusted-devices forget 1 --all",
+            "history --limit 0",
+            "",
+        ] {
             assert!(
                 Arguments::try_parse_from(["twostep"].into_iter().chain(line.split(' '))).is_err(),
                 "{line}"

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::io;
 use std::thread;
 use twostep_core::protocol::Refusal;
+use twostep_core::protocol::own::ForgottenDevice;
 use twostep_host::link::LinkError;
 
 /// Answers from a list, and keeps what was said. The list must be used up.
@@ -91,6 +92,29 @@ fn questions_are_answered_until_there_is_a_result() {
     let (result, seen) = against(&["hunter2", "123456"], turns, |broker| broker.change(CHANGE));
     assert_eq!(result.unwrap(), done);
     assert_eq!(seen, ["Password: ", "hello", "Verification code: "]);
+}
+
+#[test]
+fn a_trusted_device_is_forgotten_after_password_and_code() {
+    let change = || Change::ForgetTrustedDevice { which: "203.0.113.9".to_owned() };
+    let device = ForgottenDevice {
+        id: 3,
+        service: "sshd".to_owned(),
+        kind: "address".to_owned(),
+        device: "203.0.113.9".to_owned(),
+    };
+    let done = Done::Forgotten { devices: vec![device] };
+    let turns = vec![
+        Hears(ToBroker::Change { user: None, change: change() }),
+        ask("Password: "),
+        answer("hunter2"),
+        ask("Verification code: "),
+        answer("123456"),
+        Says(FromBroker::Done { done: done.clone() }),
+    ];
+    let (result, seen) = against(&["hunter2", "123456"], turns, |broker| broker.change(change()));
+    assert_eq!(result.unwrap(), done);
+    assert_eq!(seen, ["Password: ", "Verification code: "]);
 }
 
 #[test]

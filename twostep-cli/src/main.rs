@@ -11,6 +11,7 @@ mod failure;
 mod help_desk;
 mod person;
 mod status;
+mod trusted_devices;
 
 use clap::{CommandFactory, Parser};
 use cli::{Arguments, Command};
@@ -42,6 +43,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Enroll(wanted) => changes::enroll(arguments, &mut broker, wanted),
         Command::AppPassword(wanted) => changes::app_password(arguments, &mut broker, wanted),
         Command::Authenticator(wanted) => changes::authenticator(arguments, &mut broker, wanted),
+        Command::TrustedDevices(wanted) => trusted_devices::run(arguments, &mut broker, wanted),
         Command::BackupCodes => changes::backup_codes(arguments, &mut broker),
         Command::HelpDesk(wanted) => help_desk::run(arguments, &mut broker, wanted),
         Command::Completions { .. } => Ok(()),

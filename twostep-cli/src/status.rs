@@ -3,6 +3,7 @@
 use crate::cli::Arguments;
 use crate::conversation::Conversation;
 use crate::failure::Failure;
+use crate::trusted_devices;
 use serde::Serialize;
 use twostep_core::protocol::own::{self, Enrollment, Past};
 use twostep_core::protocol::{FromBroker, ToBroker};
@@ -64,6 +65,7 @@ pub(crate) struct Status {
     wrong_codes: u32,
     authenticators: Vec<Authenticator>,
     app_passwords: Vec<AppPassword>,
+    trusted_devices: Vec<trusted_devices::One>,
     may_enroll: bool,
     help_desk: bool,
 }
@@ -116,6 +118,7 @@ impl Status {
             wrong_codes: status.wrong_codes,
             authenticators: status.authenticators.iter().map(|one| Authenticator::of(one, now)).collect(),
             app_passwords: status.app_passwords.iter().map(|one| AppPassword::of(one, now)).collect(),
+            trusted_devices: status.trusted_devices.iter().map(trusted_devices::One::of).collect(),
             may_enroll: status.may_enroll,
             help_desk: status.help_desk,
         }
@@ -190,6 +193,10 @@ impl Report for Status {
         if !self.app_passwords.is_empty() {
             to.push_str("\nApp passwords\n");
             to.push_str(&app_password_table(&self.app_passwords));
+        }
+        if !self.trusted_devices.is_empty() {
+            to.push_str("\nTrusted devices\n");
+            to.push_str(&trusted_devices::rows(&self.trusted_devices));
         }
     }
 }
@@ -298,6 +305,14 @@ mod tests {
                     source: "203.0.113.9".to_owned(),
                 }),
             }],
+            trusted_devices: vec![own::TrustedDevice {
+                id: 7,
+                service: "sshd".to_owned(),
+                kind: "address".to_owned(),
+                device: "2001:db8::9".to_owned(),
+                since: UnixTime(1_800_000_000),
+                until: UnixTime(1_802_592_000),
+            }],
             may_enroll: false,
             help_desk: false,
         }
@@ -347,6 +362,21 @@ mod tests {
         assert_eq!((&by_time["type"], &by_time["period"]), (&"totp".into(), &30.into()));
         assert_eq!(by_count["type"], "hotp");
         assert!(by_count.get("period").is_none(), "{by_count}");
+    }
+
+    #[test]
+    fn a_trusted_device_stands_with_its_service_and_until_when() {
+        let mut text = String::new();
+        Status::of(&active()).text(&mut text);
+        let (_, devices) = text.split_once("\nTrusted devices\n").unwrap();
+        let words: Vec<_> = devices.split_whitespace().collect();
+        assert_eq!(words[..5], ["ID", "SERVICE", "KIND", "DEVICE", "UNTIL"]);
+        assert_eq!(words[5..], ["7", "sshd", "address", "2001:db8::9", "2027-02-14T08:00:00Z"]);
+        let json = serde_json::to_value(Status::of(&active())).unwrap();
+        assert_eq!(json["trusted_devices"][0]["since"], "2027-01-15T08:00:00Z");
+        let mut none = String::new();
+        Status::of(&own::Status { trusted_devices: Vec::new(), ..active() }).text(&mut none);
+        assert!(!none.contains("Trusted"), "{none}");
     }
 
     #[test]

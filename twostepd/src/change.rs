@@ -7,6 +7,7 @@ use crate::limits::{CONFIRM, CONFIRM_TRIES};
 use crate::log::{self, BROKER};
 use crate::prove::{Proven, prove};
 use crate::subject::Subject;
+use std::fmt::Display;
 use std::fs::OpenOptions;
 use std::os::unix::fs::OpenOptionsExt;
 use twostep_core::account::{Enrollment, State};
@@ -17,12 +18,13 @@ use twostep_core::event::{Event, Reason};
 use twostep_core::name::UserName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
-use twostep_core::protocol::own::{Change, Done, NewSecret};
+use twostep_core::protocol::own::{Change, Done, ForgottenDevice, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::secret::Secret;
 use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Match, Offset, Parameters};
 use twostep_host::{Kernel, issuer, now};
 use twostep_store::admin::{FLAG, NewAuthenticator, NewEnrollment, Occasion};
+use twostep_store::trusted::Devices;
 use twostep_store::vault::Session;
 
 /// Makes a change, if the peer proves who it is.
@@ -157,7 +159,33 @@ impl Course<'_> {
                 self.record(Action::BackupCodes, None);
                 Ok(Done::BackupCodes { codes: shown(&codes) })
             }
+            Change::ForgetTrustedDevice { which } => {
+                self.forget_devices(session, &enrollment, Devices::Called(which))
+            }
+            Change::ForgetAllTrustedDevices => self.forget_devices(session, &enrollment, Devices::All),
         }
+    }
+
+    fn forget_devices(
+        &mut self,
+        session: Session,
+        enrollment: &Enrollment,
+        which: Devices<'_>,
+    ) -> Result<Done, Declined> {
+        session.find_devices(enrollment.id, which)?;
+        let session = self.proven(session, enrollment)?;
+        let forgotten = session.forget_devices(enrollment.id, which, &author(), now().wall)?;
+        drop(session);
+        for one in &forgotten {
+            self.record(Action::TrustedDeviceForget, Some(&one.device));
+        }
+        let devices = forgotten.into_iter().map(|one| ForgottenDevice {
+            id: one.id,
+            service: one.service,
+            kind: one.kind,
+            device: one.device,
+        });
+        Ok(Done::Forgotten { devices: devices.collect() })
     }
 
     fn add_authenticator(
@@ -211,7 +239,7 @@ impl Course<'_> {
         Ok(found)
     }
 
-    fn record(&self, action: Action, target: Option<&Label>) {
+    fn record(&self, action: Action, target: Option<&dyn Display>) {
         record(&self.subject.person.name, action, target);
     }
 }
@@ -282,8 +310,8 @@ fn shown(codes: &[BackupCode]) -> Vec<Secret> {
     codes.iter().map(|code| Secret::new(code.grouped().as_bytes().to_vec())).collect()
 }
 
-fn record(user: &UserName, action: Action, target: Option<&Label>) {
-    let target = target.map(Label::to_string);
+fn record(user: &UserName, action: Action, target: Option<&dyn Display>) {
+    let target = target.map(ToString::to_string);
     let reason = Reason::Change { action, author: author(), target };
     BROKER.record(&Event { reason, user: Some(user.clone()), service: None, source: None });
 }

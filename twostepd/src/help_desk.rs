@@ -122,7 +122,7 @@ impl Aided {
         let person = &self.subject.person;
         let standing = self.subject.standing(&session)?;
         if *aid == Aid::Show {
-            let status = own::report(&session, &person.name, &standing)?;
+            let status = own::report(&session, &self.subject, &standing)?;
             session.note_look(person, &self.author, now().wall)?;
             drop(session);
             self.record(Action::Show);

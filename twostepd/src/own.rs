@@ -6,13 +6,15 @@ use crate::help_desk;
 use crate::limits::HISTORY;
 use crate::subject::{Standing, Subject};
 use twostep_core::account::EnrollmentId;
-use twostep_core::name::UserName;
-use twostep_core::protocol::own::{AppPassword, Authenticator, Enrollment, LastUse, Past, Status};
+use twostep_core::protocol::own::{
+    AppPassword, Authenticator, Enrollment, LastUse, Past, Status, TrustedDevice,
+};
 use twostep_core::protocol::wire::LIST_MAX;
 use twostep_core::protocol::{FromBroker, Message};
 use twostep_core::schedule::Unenrolled;
 use twostep_host::now;
 use twostep_store::admin::Whose;
+use twostep_store::trusted;
 use twostep_store::vault::Session;
 
 /// The peer's own enrollment.
@@ -25,7 +27,7 @@ pub(crate) fn status(
     let help_desk = help_desk::is_of(&subject.policy, &subject.person.name)?;
     let session = subject.session()?;
     let standing = subject.standing(&session)?;
-    let mut status = report(&session, &subject.person.name, &standing)?;
+    let mut status = report(&session, &subject, &standing)?;
     drop(session);
     status.may_enroll = standing == Standing::NotEnrolled
         && subject.policy.self_service.enroll.value.at(now().wall) == Unenrolled::Allow;
@@ -69,7 +71,8 @@ fn as_many_as_fit(mut entries: Vec<Past>) -> FromBroker {
 }
 
 /// What the store says of a user, for the user and for the help desk.
-pub(crate) fn report(session: &Session, user: &UserName, standing: &Standing) -> Result<Status, Declined> {
+pub(crate) fn report(session: &Session, subject: &Subject, standing: &Standing) -> Result<Status, Declined> {
+    let user = &subject.person.name;
     let mut status = Status {
         user: user.to_string(),
         state: match standing {
@@ -86,6 +89,7 @@ pub(crate) fn report(session: &Session, user: &UserName, standing: &Standing) ->
         wrong_codes: 0,
         authenticators: Vec::new(),
         app_passwords: Vec::new(),
+        trusted_devices: Vec::new(),
         may_enroll: false,
         help_desk: false,
     };
@@ -99,9 +103,12 @@ pub(crate) fn report(session: &Session, user: &UserName, standing: &Standing) ->
         status.activated = summary.activated;
         status.backup_codes = summary.backup_codes;
         status.wrong_codes = summary.failures;
-        status.bypass_until = session.bypass_until(id, &now())?.map(|(until, _)| until);
+        let now = now();
+        status.bypass_until = session.bypass_until(id, &now)?.map(|(until, _)| until);
         status.authenticators = authenticators(session, id)?;
         status.app_passwords = app_passwords(session, id)?;
+        let trusted = session.trusted_devices(id, subject.policy.interactive.trust_for, &now)?;
+        status.trusted_devices = trusted.into_iter().take(LIST_MAX).map(trusted_device).collect();
     }
     Ok(status)
 }
@@ -134,10 +141,19 @@ fn app_passwords(session: &Session, of: EnrollmentId) -> Result<Vec<AppPassword>
     Ok(session.app_passwords(of)?.into_iter().take(LIST_MAX).map(one).collect())
 }
 
+/// A trusted device as the owner sees it.
+fn trusted_device(info: trusted::TrustedDevice) -> TrustedDevice {
+    let trusted::TrustedDevice { id, service, kind, device, lease } = info;
+    TrustedDevice { id, service, kind, device, since: lease.given.wall, until: lease.until() }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use twostep_core::time::UnixTime;
+    use std::time::Duration;
+    use twostep_core::time::{Lease, Stamp, UnixTime};
+    use twostep_store::admin::{APP_PASSWORDS_MAX, AUTHENTICATORS_MAX};
+    use twostep_store::trusted::TRUSTED_MAX;
 
     #[test]
     fn a_history_with_long_reasons_is_cut_to_what_a_message_has_room_for() {
@@ -154,5 +170,63 @@ mod tests {
         assert!((50..200).contains(&entries.len()), "{}", entries.len());
         assert_eq!(entries[0].at, UnixTime(0), "the newest stay");
         assert_eq!(as_many_as_fit(Vec::new()), FromBroker::History { entries: Vec::new() });
+    }
+
+    /// A trusted device as the store has it, with a fingerprint of the length they have.
+    fn stored() -> trusted::TrustedDevice {
+        let given = Stamp { wall: UnixTime(86_400), since_boot: Duration::ZERO, boot: None };
+        trusted::TrustedDevice {
+            id: 7,
+            service: "sshd".to_owned(),
+            kind: "key".to_owned(),
+            device: format!("SHA256:{}", "x".repeat(43)),
+            lease: Lease { given, lifetime: Duration::from_secs(86_400) },
+        }
+    }
+
+    #[test]
+    fn a_trusted_device_is_shown_with_its_time() {
+        let shown = trusted_device(stored());
+        assert_eq!((shown.id, shown.service.as_str(), shown.kind.as_str()), (7, "sshd", "key"));
+        assert_eq!((shown.since, shown.until), (UnixTime(86_400), UnixTime(2 * 86_400)));
+    }
+
+    #[test]
+    fn who_has_as_much_of_everything_as_there_can_be_is_shown_it_in_one_message() {
+        let longest = "\u{1f4f1}".repeat(64);
+        let authenticator = Authenticator {
+            id: i64::MAX,
+            label: longest.clone(),
+            kind: "totp".to_owned(),
+            algorithm: "sha512".to_owned(),
+            digits: 8,
+            period: Some(60),
+            created: UnixTime(1),
+            last_used: Some(UnixTime(2)),
+        };
+        let used =
+            LastUse { at: UnixTime(2), service: "x".repeat(64), source: format!("name:{}", "x".repeat(255)) };
+        let app_password =
+            AppPassword { id: i64::MAX, name: longest, created: UnixTime(1), last_used: Some(used) };
+        let trusted_device = TrustedDevice { service: "x".repeat(64), ..trusted_device(stored()) };
+        let passwords = usize::try_from(APP_PASSWORDS_MAX).unwrap();
+        let devices = usize::try_from(TRUSTED_MAX).unwrap();
+        let status = Status {
+            user: "x".repeat(255),
+            state: Enrollment::Active,
+            app_only: false,
+            created: Some(UnixTime(1)),
+            activated: Some(UnixTime(2)),
+            backup_codes: 10,
+            bypass_until: Some(UnixTime(3)),
+            wrong_codes: 99,
+            authenticators: vec![authenticator; AUTHENTICATORS_MAX],
+            app_passwords: vec![app_password; passwords],
+            trusted_devices: vec![trusted_device; devices],
+            may_enroll: false,
+            help_desk: true,
+        };
+        assert!(passwords.max(devices) <= LIST_MAX);
+        assert!(FromBroker::Status { status }.encode().is_ok());
     }
 }

@@ -1,7 +1,8 @@
 //! docs/protocol.md has every message, choice and field as the code has it, and no other.
 
 use super::own::{
-    Aid, AppPassword, Authenticator, Change, Done, Enrollment, HelpDesk, LastUse, NewSecret, Past, Status,
+    Aid, AppPassword, Authenticator, Change, Done, Enrollment, ForgottenDevice, HelpDesk, LastUse, NewSecret,
+    Past, Status, TrustedDevice,
 };
 use super::wire::LIST_MAX;
 use super::*;
@@ -31,12 +32,14 @@ const CHOICES: [(&str, &[Choice]); 13] = [
 ];
 
 /// The tables of fields.
-const FIELDS: [(&str, &[Named]); 8] = [
+const FIELDS: [(&str, &[Named]); 10] = [
     ("SignIn", SignIn::FIELDS),
     ("Status", Status::FIELDS),
     ("Authenticator", Authenticator::FIELDS),
     ("AppPassword", AppPassword::FIELDS),
     ("LastUse", LastUse::FIELDS),
+    ("TrustedDevice", TrustedDevice::FIELDS),
+    ("ForgottenDevice", ForgottenDevice::FIELDS),
     ("Past", Past::FIELDS),
     ("NewSecret", NewSecret::FIELDS),
     ("HelpDesk", HelpDesk::FIELDS),

@@ -44,6 +44,13 @@ choices! {
         } = 7,
         /// A new set of backup codes.
         BackupCodes = 8,
+        /// Has a code asked for again from a trusted device.
+        ForgetTrustedDevice {
+            /// Its id; or a fingerprint or an address, at every service.
+            which: String,
+        } = 9,
+        /// Has a code asked for again from all of them.
+        ForgetAllTrustedDevices = 10,
     }
 }
 
@@ -102,6 +109,8 @@ fields! {
         pub authenticators: Vec<Authenticator>,
         /// App passwords, oldest first.
         pub app_passwords: Vec<AppPassword>,
+        /// Trusted devices whose time is not over, oldest first.
+        pub trusted_devices: Vec<TrustedDevice>,
         /// Whether the configuration lets the user enroll herself.
         pub may_enroll: bool,
         /// Whether the peer is of the help desk.
@@ -172,6 +181,40 @@ fields! {
         pub service: String,
         /// From where.
         pub source: String,
+    }
+}
+
+fields! {
+    /// What need not give a code for a while.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct TrustedDevice {
+        /// Its id.
+        pub id: i64,
+        /// The service where it is trusted.
+        pub service: String,
+        /// `key`, `address`
+        pub kind: String,
+        /// The fingerprint of the key, or the address.
+        pub device: String,
+        /// Since when.
+        pub since: UnixTime,
+        /// Until when: what was said at the login, or what the configuration says today, whichever is less.
+        pub until: UnixTime,
+    }
+}
+
+fields! {
+    /// What was a trusted device.
+    #[derive(Clone, Debug, PartialEq, Eq)]
+    pub struct ForgottenDevice {
+        /// Its id.
+        pub id: i64,
+        /// The service where it was trusted.
+        pub service: String,
+        /// `key`, `address`
+        pub kind: String,
+        /// The fingerprint of the key, or the address.
+        pub device: String,
     }
 }
 
@@ -270,5 +313,10 @@ choices! {
             /// How often it can be used.
             uses: u32,
         } = 9,
+        /// They give a code again.
+        Forgotten {
+            /// Them.
+            devices: Vec<ForgottenDevice>,
+        } = 10,
     }
 }

@@ -1,5 +1,6 @@
 use super::own::{
-    Aid, AppPassword, Authenticator, Change, Done, Enrollment, HelpDesk, LastUse, NewSecret, Past, Status,
+    Aid, AppPassword, Authenticator, Change, Done, Enrollment, ForgottenDevice, HelpDesk, LastUse, NewSecret,
+    Past, Status, TrustedDevice,
 };
 use super::wire::LIST_MAX;
 use super::*;
@@ -59,6 +60,8 @@ fn requests() -> Vec<ToBroker> {
         change(Change::RevokeAllAppPasswords),
         change(Change::RenameAppPassword { which: text("1"), name: text("tablet") }),
         change(Change::BackupCodes),
+        change(Change::ForgetTrustedDevice { which: text("203.0.113.9") }),
+        change(Change::ForgetAllTrustedDevices),
         ToBroker::Confirm { code: secret("123456") },
         help(Aid::Show),
         help(Aid::Unlock),
@@ -92,6 +95,14 @@ fn status() -> Status {
             created: UnixTime(1),
             last_used: Some(LastUse { at: UnixTime(2), service: text("imap"), source: text("203.0.113.9") }),
         }],
+        trusted_devices: vec![TrustedDevice {
+            id: 5,
+            service: text("sshd"),
+            kind: text("key"),
+            device: text("SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA"),
+            since: UnixTime(1_800_000_000),
+            until: UnixTime(1_802_592_000),
+        }],
         may_enroll: true,
         help_desk: false,
     }
@@ -114,6 +125,8 @@ fn replies() -> Vec<FromBroker> {
         by: text("alice"),
         reason: None,
     };
+    let forgotten =
+        ForgottenDevice { id: 6, service: text("sshd"), kind: text("address"), device: text("203.0.113.9") };
     let mut all = vec![
         FromBroker::Ask { ask: Ask::Password { prompt: text("Password: ").into() } },
         FromBroker::Ask { ask: Ask::Hidden { prompt: text("Verification code: ").into() } },
@@ -133,6 +146,7 @@ fn replies() -> Vec<FromBroker> {
         done(Done::BackupCodes { codes: Vec::new() }),
         done(Done::Unlocked { forgotten: 3 }),
         done(Done::Bypass { code: secret("k7m2p9q4rt8xw"), until: UnixTime(9), uses: 1 }),
+        done(Done::Forgotten { devices: vec![forgotten] }),
     ];
     for verdict in [
         Verdict::Accepted,
