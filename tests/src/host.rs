@@ -61,6 +61,11 @@ impl Host {
         self.command("touch", &["-d", "2026-01-01", "/etc/twostep/config.toml"]).expect_success();
     }
 
+    /// Gives the box's loopback another address, for clients that come from elsewhere (`-o BindAddress`).
+    pub fn add_address(&self, address: &str) {
+        self.command("ip", &["address", "add", &format!("{address}/32"), "dev", "lo"]).expect_success();
+    }
+
     /// Where the module is, or would be, installed.
     pub fn module_path(&self) -> PathBuf {
         self.modules.join("pam_twostep.so")

@@ -6,6 +6,7 @@ use twostep_tests::{Host, Ssh, in_box};
 
 const PASSWORD: &str = "correct horse";
 const BOBS: &str = "battery staple";
+const HOME: &str = "192.0.2.77";
 
 /// What `twostep --json trusted-devices list` prints for a user.
 #[track_caller]
@@ -20,14 +21,20 @@ fn devices(host: &Host, user: &str) -> Vec<Value> {
 /// sshd with password and code, where an address can be trusted.
 fn with_addresses(host: &Host) {
     host.configure("[interactive]\ntrust = [\"address\"]\n[broker]\nhelp_desk = \"helpdesk\"\n");
+    host.add_address(HOME);
     host.wire_sshd();
     host.start_sshd("");
+}
+
+/// A client at an address that is its own. The host's own loopback is nobody's, and not trusted.
+fn from_home(user: &str) -> Ssh {
+    Ssh::to(user).option(&format!("BindAddress={HOME}"))
 }
 
 /// Has a user trust the address that all come from here, at a login.
 #[track_caller]
 fn trust(user: &str, password: &str, code: &str) {
-    let attempt = Ssh::to(user).answers(&[password, code, "y"]).run("true");
+    let attempt = from_home(user).answers(&[password, code, "y"]).run("true");
     assert!(attempt.success, "{attempt:#?}");
 }
 
@@ -97,7 +104,7 @@ fn what_does_not_fit_or_is_not_proven_forgets_nothing() {
         let id = before[0]["id"].to_string();
 
         // What is not there, and what is somebody else's, is told before anything is asked.
-        for (user, which) in [("alice", id.as_str()), ("alice", "127.0.0.1"), ("bob", "203.0.113.9")] {
+        for (user, which) in [("alice", id.as_str()), ("alice", HOME), ("bob", "203.0.113.9")] {
             let (status, shown) = twostep(host, user, &["trusted-devices", "forget", which], &[]);
             assert!(status == 1 && shown.contains("There is no trusted device"), "{user} {which}: {shown}");
         }
@@ -140,13 +147,13 @@ fn a_help_desk_sees_trusted_devices_and_their_owner_forgets_them_all() {
         let proof = [("Password: ", BOBS), ("Verification code: ", carols[0].as_str())];
         let shown = done(host, "carol", &["help-desk", "show", "alice", "--reason", "INC-9"], &proof);
         let (_, trusted) = shown.split_once("Trusted devices").unwrap_or_default();
-        assert!(trusted.contains("sshd") && trusted.contains("127.0.0.1"), "{shown}");
+        assert!(trusted.contains("sshd") && trusted.contains(HOME), "{shown}");
 
         let proof = [("Password: ", PASSWORD), ("Verification code: ", codes[0].as_str())];
         let shown = done(host, "alice", &["--json", "trusted-devices", "forget", "--all"], &proof);
-        assert!(shown.contains("\"forgotten\"") && shown.contains("\"127.0.0.1\""), "{shown}");
+        assert!(shown.contains("\"forgotten\"") && shown.contains(HOME), "{shown}");
         assert_eq!(devices(host, "alice"), Vec::<Value>::new());
-        let refused = Ssh::to("alice").answers(&[PASSWORD, &phone.wrong_code()]).run("true");
+        let refused = from_home("alice").answers(&[PASSWORD, &phone.wrong_code()]).run("true");
         assert!(!refused.success, "{refused:#?}");
     });
 }

@@ -80,7 +80,9 @@ fn nothing_is_trusted_by_a_login_that_fails() {
         host.start_sshd("");
         host.add_user("alice", PASSWORD);
         let mut phone = host.enroll("alice");
-        let attempt = Ssh::to("alice").answers(&["wrong horse", &phone.fresh_code()]).run("true");
+        host.add_address("192.0.2.77");
+        let home = Ssh::to("alice").option("BindAddress=192.0.2.77");
+        let attempt = home.answers(&["wrong horse", &phone.fresh_code()]).run("true");
         assert!(!attempt.success, "{attempt:#?}");
         assert_eq!(devices(host), 0);
     });
@@ -91,22 +93,30 @@ fn nothing_is_trusted_by_a_login_that_fails() {
 fn an_address_is_trusted_where_that_is_configured_even_with_names() {
     in_box(|host| {
         host.configure("[interactive]\ntrust = [\"address\"]\ntrust_days = 7\n");
+        host.add_address("192.0.2.77");
+        host.add_address("192.0.2.78");
+        host.write("/etc/hosts", "127.0.0.1 localhost\n192.0.2.77 home.example\n192.0.2.78 cafe.example\n");
         host.wire_sshd();
         host.start_sshd("UseDNS yes");
         host.add_user("alice", PASSWORD);
         let mut phone = host.enroll("alice");
-        let first = Ssh::to("alice").answers(&[PASSWORD, &phone.fresh_code(), "y"]).run("true");
+        let home = || Ssh::to("alice").option("BindAddress=192.0.2.77");
+        let first = home().answers(&[PASSWORD, &phone.fresh_code(), "y"]).run("true");
         assert!(first.success, "{first:#?}");
-        assert!(first.prompts[2].contains("(127.0.0.1) for 7 days"), "{first:#?}");
+        assert!(first.prompts[2].contains("(192.0.2.77) for 7 days"), "{first:#?}");
         let line = host.wait_for_log(&["result=accepted", "reason=code ", "user=alice"]);
-        assert_eq!(line.value("from"), Some("127.0.0.1"));
-        let again = Ssh::to("alice").answers(&[PASSWORD]).run("true");
+        assert_eq!(line.value("from"), Some("192.0.2.77"));
+        let again = home().answers(&[PASSWORD]).run("true");
         assert!(again.success, "{again:#?}");
-        // The password is still needed, and a wrong one is not let in by the address.
-        assert!(!Ssh::to("alice").answers(&["wrong horse"]).run("true").success);
+        // The password is still needed, and another address asks.
+        assert!(!home().answers(&["wrong horse"]).run("true").success);
+        let cafe = Ssh::to("alice").option("BindAddress=192.0.2.78");
+        assert!(!cafe.answers(&[PASSWORD, &phone.wrong_code()]).run("true").success);
+        // Whoever comes from the host itself could be anybody behind a proxy on it: nothing to trust.
+        assert!(Ssh::to("alice").answers(&[PASSWORD, &phone.fresh_code()]).run("true").success);
         // Where the administrator thinks better of it, that holds at once.
         host.configure("[interactive]\ntrust = []\n");
-        assert!(!Ssh::to("alice").answers(&[PASSWORD, &phone.wrong_code()]).run("true").success);
+        assert!(!home().answers(&[PASSWORD, &phone.wrong_code()]).run("true").success);
     });
 }
 

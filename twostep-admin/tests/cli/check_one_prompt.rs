@@ -98,7 +98,7 @@ fn where_users_set_two_step_up_at_a_login_the_account_line_must_be_there() {
         one(&place, "login", &without, "2 error no account line, where users set two-step up");
         assert_eq!(of_service(&place, "login", &with), Vec::<String>::new());
         let one_prompt = "auth required pam_twostep.so one-prompt\n@include common-auth\nauth required pam_twostep.so\n@include common-account\n";
-        one(&place, "login", one_prompt, "3 error no account line, where users set two-step up");
+        one(&place, "login", one_prompt, "1 error no account line, where users set two-step up");
     }
     let sshd = of_service(&place, "sshd", &without).join("\n");
     assert!(sshd.contains("by password alone") && sshd.contains("an ssh key alone opens"), "{sshd}");
