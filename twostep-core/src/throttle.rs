@@ -205,6 +205,24 @@ mod tests {
         assert_eq!(heard, CAP_STRANGERS);
     }
 
+    /// docs/threat-model.md has these numbers.
+    #[test]
+    fn a_patient_guesser_from_one_address_needs_twenty_hours_for_what_a_thousand_have_at_once() {
+        let (mut patient, mut time) = (tally(0, 0), 0);
+        while allowance(&patient, Kind::Code, &now(time)) != Allowance::Capped {
+            match allowance(&patient, Kind::Code, &now(time)) {
+                Allowance::Wait(wait) => time += wait.as_secs(),
+                _ => {
+                    patient.here = after_failure(&patient.here, Kind::Code, &now(time));
+                    patient.all_codes += 1;
+                }
+            }
+        }
+        assert_eq!((patient.all_codes, time), (CAP_STRANGERS, 71_470));
+        let document = include_str!("../../docs/threat-model.md");
+        assert!(document.contains("71,470 s"), "docs/threat-model.md does not say how long it takes");
+    }
+
     #[test]
     fn a_success_clears_its_source_and_where_that_is_anybodys_only_the_waiting() {
         let mut tally = tally(6, 5);
