@@ -220,6 +220,14 @@ pub struct Completion {
     pub trusts: Option<Trusts>,
 }
 
+impl Completion {
+    /// Nothing as yet.
+    #[must_use]
+    pub fn of(enrollment: EnrollmentId) -> Self {
+        Self { enrollment, activates: false, makes_known: None, trusts: None }
+    }
+}
+
 /// A device that becomes trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trusts {

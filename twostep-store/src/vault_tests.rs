@@ -840,7 +840,7 @@ fn no_more_than_so_many_sources_are_kept_and_the_owner_is_told_of_all() {
     let count: u32 =
         session.connection.query_row("SELECT count(*) FROM source", [], |row| row.get(0)).unwrap();
     assert!((900..=1_001).contains(&count), "{count}");
-    let completion = Completion { enrollment: id, activates: false, makes_known: None, trusts: None };
+    let completion = Completion::of(id);
     let untold = session.complete(&completion, &now).unwrap();
     assert_eq!(untold.iter().map(|one| one.count).sum::<u32>(), 1_250);
     assert_eq!((untold[0].source.as_str(), untold[0].count >= 200), ("elsewhere", true));

@@ -6,7 +6,7 @@ use crate::change::{Action, Author, By};
 use crate::decide::{Demand, Otherwise, Unless, Wanted};
 use crate::device::{Device, DeviceKind};
 use crate::event::Reason;
-use crate::ports::{Entered, Trusts};
+use crate::ports::{Completion, Entered, Trusts};
 use crate::protocol::Echo;
 use crate::secret::Secret;
 use crate::who::resolve;
@@ -46,7 +46,12 @@ impl Login<'_, '_, '_> {
             }
         }
         let now = (self.ports.clock)();
-        let untold = self.ports.vault.open()?.complete(&completion, &now)?;
+        // A question that was answered with no leaves nothing to write.
+        let untold = if complete.untold == 0 && completion == Completion::of(completion.enrollment) {
+            Vec::new()
+        } else {
+            self.ports.vault.open()?.complete(&completion, &now)?
+        };
         if completion.activates {
             self.log(Reason::Activated);
         }

@@ -161,13 +161,15 @@ pub struct Complete {
     pub offer: Option<(Device, Duration)>,
     /// How many backup codes are left, where one was used.
     pub backup_codes_left: Option<usize>,
+    /// Wrong answers that the owner has not been told of.
+    pub untold: u32,
 }
 
 impl Complete {
     /// Nothing as yet.
     fn of(enrollment: EnrollmentId) -> Self {
-        let completion = Completion { enrollment, activates: false, makes_known: None, trusts: None };
-        Self { completion, offer: None, backup_codes_left: None }
+        let completion = Completion::of(enrollment);
+        Self { completion, offer: None, backup_codes_left: None, untold: 0 }
     }
 }
 

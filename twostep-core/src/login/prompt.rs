@@ -107,15 +107,15 @@ impl Login<'_, '_, '_> {
         }
         let mut complete = self.completion(wanted, &outcome);
         complete.completion.activates = pending;
-        let todo = (complete != Complete::of(wanted.enrollment) || outcome.untold() > 0)
-            .then_some(Todo::Complete(complete));
+        let todo = (complete != Complete::of(wanted.enrollment)).then_some(Todo::Complete(complete));
         Ok((outcome.reason, Ending::Accept(self.record(Proof::Code, todo))))
     }
 
     fn completion(&self, wanted: &Wanted, outcome: &CodeOutcome) -> Complete {
         let mut complete = Complete::of(wanted.enrollment);
-        if outcome.rest.as_ref().is_some_and(|rest| rest.makes_known) {
-            complete.completion.makes_known = Some(self.request.source.clone());
+        if let Some(Rest { untold, makes_known }) = &outcome.rest {
+            complete.untold = *untold;
+            complete.completion.makes_known = makes_known.then(|| self.request.source.clone());
         }
         match &outcome.reason {
             Reason::BackupCode { left } => complete.backup_codes_left = Some(*left),
@@ -144,7 +144,8 @@ impl Login<'_, '_, '_> {
         let now = (self.ports.clock)();
         let at = Trusting { service: &self.request.service, device: &device, at_most: trust.lifetime };
         let Some(trusted) = self.ports.vault.open()?.trusted(enrollment, &at, &now)? else { return Ok(None) };
-        let todo = (trusted.untold > 0).then(|| Todo::Complete(Complete::of(enrollment)));
+        let complete = Complete { untold: trusted.untold, ..Complete::of(enrollment) };
+        let todo = (trusted.untold > 0).then_some(Todo::Complete(complete));
         let reason = Reason::TrustedDevice { device: device.to_string() };
         let record = self.record(Proof::Device, todo);
         Ok(Some((reason, Ending::Accept(record))))
@@ -178,11 +179,5 @@ impl Login<'_, '_, '_> {
             Some(error) => Err(error.into()),
             None => Ok(outcome),
         }
-    }
-}
-
-impl CodeOutcome {
-    fn untold(&self) -> u32 {
-        self.rest.as_ref().map_or(0, |Rest { untold, .. }| *untold)
     }
 }

@@ -1,0 +1,139 @@
+use super::*;
+
+fn event(reason: Reason) -> Event {
+    Event {
+        reason,
+        user: UserName::parse("alice").ok(),
+        service: ServiceName::parse("sshd").ok(),
+        source: Some(Source::from_items(Some("203.0.113.9"), None)),
+    }
+}
+
+#[test]
+fn a_line_is_keys_and_values() {
+    assert_eq!(
+        event(Reason::CodeWrong).line(),
+        "result=refused reason=code-wrong user=alice service=sshd from=203.0.113.9"
+    );
+    assert_eq!(
+        event(Reason::AppPasswordRevoked { name: "old phone".into() }).line(),
+        "result=refused reason=app-password-revoked user=alice service=sshd from=203.0.113.9 name=\"old phone\""
+    );
+}
+
+#[test]
+fn nothing_can_forge_a_line_or_a_key() {
+    let line =
+        event(Reason::AppPassword { name: "x\" user=root\nresult=accepted \u{1b}[2J \u{202e}ü\\".into() })
+            .line();
+    assert!(line.bytes().all(|b| (b' '..=b'~').contains(&b)), "{line}");
+    assert!(
+        line.ends_with(r#"name="x\" user=root\u{a}result=accepted \u{1b}[2J \u{202e}\u{fc}\\""#),
+        "{line}"
+    );
+}
+
+/// One of every reason. The match makes a new variant show up here.
+fn every_reason() -> Vec<Reason> {
+    let text = String::new;
+    use Reason::*;
+    match (Code { authenticator: 1 }) {
+        Code { .. } | BackupCode { .. } | AppPassword { .. } | Key | NotEnrolled | PendingSkipped => {}
+        NotEnrolledDenied | CodeWrong | CodeReplayed | ClockBehind | Empty | SameAsPassword => {}
+        AppPasswordAtPrompt | Throttled { .. } | Capped | EnrollmentChanged | AppOnly | UidChanged { .. } => {
+        }
+        NotAllowed { .. } | Busy { .. } => {}
+        UserUnknown | NameSpelling | NotAnAppPassword | AppPasswordWrong | AppPasswordRevoked { .. } => {}
+        KeyAlone
+        | AccountExpired
+        | UserSwitched
+        | Conversation
+        | Store { .. }
+        | Configuration { .. }
+        | Argument { .. } => {}
+        Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
+        Change { .. } => {}
+        BypassCode { .. } | BypassOver => {}
+        TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
+        DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } => {}
+    }
+    vec![
+        Code { authenticator: 1 },
+        BackupCode { left: 1 },
+        BypassCode { left: 1 },
+        BypassOver,
+        AppPassword { name: text() },
+        TrustedDevice { device: text() },
+        ToEnroll { by: Some(UnixTime(0)) },
+        Exempt { rule: Origin::Line(7) },
+        DeniedByRule { rule: Origin::Line(7) },
+        NotSetUp { cause: "nothing was entered" },
+        AtOdds { rule: Origin::Line(7) },
+        Key,
+        NotEnrolled,
+        PendingSkipped,
+        NotEnrolledDenied,
+        CodeWrong,
+        CodeReplayed,
+        ClockBehind,
+        Empty,
+        SameAsPassword,
+        AppPasswordAtPrompt,
+        Throttled { wait: Duration::ZERO },
+        Capped,
+        EnrollmentChanged,
+        AppOnly,
+        UidChanged { was: 1, is: 2 },
+        UserUnknown,
+        NameSpelling,
+        NotAnAppPassword,
+        AppPasswordWrong,
+        AppPasswordRevoked { name: text() },
+        KeyAlone,
+        AccountExpired,
+        UserSwitched,
+        Conversation,
+        Store { cause: text(), remedy: text() },
+        Configuration { cause: text() },
+        Argument { word: text() },
+        Broker { cause: text(), remedy: text() },
+        NotAllowed { uid: 1, more: 1 },
+        Busy { uid: 1, cause: "requests", more: 1 },
+        Nss { cause: text() },
+        Service,
+        Internal { cause: text() },
+        Hash { cause: text() },
+        Activated,
+    ]
+}
+
+#[test]
+fn every_reason_and_key_is_documented() {
+    let document = include_str!("../../docs/log.md");
+    let mut documented: Vec<&str> = document.lines().filter_map(|line| line.strip_prefix("| `")).collect();
+    for reason in every_reason() {
+        let line = Event { reason, user: None, service: None, source: None }.line();
+        let mut words = line.split_whitespace();
+        let (result, word) = (words.next().unwrap(), words.next().unwrap());
+        let row = format!("{result} {word}` |");
+        let found = documented.iter().position(|line| line.starts_with(&row));
+        let row = documented.remove(found.unwrap_or_else(|| panic!("docs/log.md has no row for {row}")));
+        for key in words.filter_map(|word| word.split_once('=')) {
+            assert!(row.contains(&format!("`{}`", key.0)), "docs/log.md does not tell of {} in {row}", key.0);
+        }
+    }
+    documented.retain(|line| line.starts_with("result=") && !line.starts_with("result=changed"));
+    assert!(documented.is_empty(), "docs/log.md tells of what there is not: {documented:#?}");
+}
+
+#[test]
+fn an_endless_value_ends() {
+    assert!(event(Reason::Argument { word: "x".repeat(100_000) }).line().len() < 1_000);
+}
+
+#[test]
+fn an_unknown_user_is_not_named() {
+    let mut event = event(Reason::UserUnknown);
+    event.user = None;
+    assert_eq!(event.line(), "result=refused reason=user-unknown service=sshd from=203.0.113.9");
+}
