@@ -58,6 +58,15 @@ fn main() -> ExitCode {
         let made = transcript.app_password("twostep app-password add phone", host, &phone.fresh_code());
         transcript.imap("IMAP with it", Expected::In, "alice", &made);
 
+        transcript.say("\nbob, by a rule of the configuration (unenrolled = \"enroll\"), sets it up when he signs in by ssh:");
+        host.configure("[[rule]]\nservice = \"sshd\"\nunenrolled = \"enroll\"\n");
+        let backup_code = transcript.enroll("password, then as he is told");
+        transcript.ssh(
+            "password, a backup code",
+            Expected::In,
+            Ssh::to("bob").answers(&[PASSWORD, &backup_code]),
+        );
+
         transcript.say("\nWhat the host logged (authpriv):");
         for line in host.log_lines() {
             if let Some(at) = line.text.find("result=") {
@@ -136,6 +145,21 @@ impl Transcript {
         console.answer("Verification code: ", code);
         let success = console.end() == Some(0);
         self.line(tried, expected, success, "asked \"Password:\", then \"Verification code:\"");
+    }
+
+    /// Has bob set two-step up at a login; a backup code of his.
+    fn enroll(&mut self, tried: &str) -> String {
+        let mut console = Ssh::to("bob").on_terminal("true");
+        console.answer("Password: ", PASSWORD);
+        let mut phone = Phone::typed_from(&console.wait_for("The code that it shows now: "));
+        console.type_line(&phone.fresh_code());
+        let shown = console.wait_for("Press Enter when you have them: ");
+        console.type_line("");
+        let success = console.end() == Some(0);
+        self.line(tried, Expected::In, success, "QR code, a first code, ten backup codes");
+        let code =
+            shown.lines().map(str::trim).find(|line| line.len() == 15 && line.matches('-').count() == 2);
+        code.unwrap_or_default().to_owned()
     }
 
     /// Has alice make an app password on a terminal of hers; it.
