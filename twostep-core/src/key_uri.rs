@@ -43,6 +43,20 @@ pub fn uri_from(
     uri
 }
 
+/// The shortest that phones read, `otpauth://totp/ISSUER:USER?secret=…`, for [`Parameters::COMMON`], which is what they take for granted: its
+/// QR code fits on a console with 24 lines.
+#[must_use]
+pub fn short(issuer: &str, user: &str, secret: &str) -> Zeroizing<String> {
+    let mut uri = Zeroizing::new(String::with_capacity(1024));
+    uri.push_str("otpauth://totp/");
+    percent_encoded(&mut uri, issuer);
+    uri.push(':');
+    percent_encoded(&mut uri, user);
+    uri.push_str("?secret=");
+    uri.push_str(secret);
+    uri
+}
+
 /// The QR code, two modules a character, black on white whatever the terminal's own colours are: many phones cannot read a white
 /// one on black. None where the text is too long for one (2,953 bytes).
 #[must_use]
@@ -101,6 +115,14 @@ mod tests {
             "otpauth://hotp/Example:alice?secret=GEZDGNBV&issuer=Example&algorithm=SHA256&digits=8&counter=17"
         );
         assert!(uri("Example", "alice", "GEZDGNBV", parameters).ends_with("&counter=0"));
+    }
+
+    #[test]
+    fn the_shortest_one_fits_on_a_console() {
+        let uri = short("mail.example.org", "alice", "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        assert_eq!(*uri, "otpauth://totp/mail.example.org:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
+        let qr = qr_without_colours(&uri).unwrap();
+        assert!(qr.lines().count() <= 21, "{}", qr.lines().count());
     }
 
     #[test]

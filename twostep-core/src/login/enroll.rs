@@ -161,7 +161,7 @@ fn digits(entered: &Secret) -> Zeroizing<String> {
 
 fn what_to_scan(issuer: &str, person: &Person, secret: &Secret) -> Zeroizing<String> {
     let base32 = totp::base32(secret);
-    let uri = key_uri::uri(issuer, person.name.as_str(), &base32, Parameters::COMMON);
+    let uri = key_uri::short(issuer, person.name.as_str(), &base32);
     let qr = key_uri::qr_without_colours(&uri).unwrap_or_default();
     // Its room is made at once: a string that grows leaves copies of itself behind.
     let mut text = Zeroizing::new(String::with_capacity(qr.len() + 1_024));
@@ -169,7 +169,7 @@ fn what_to_scan(issuer: &str, person: &Person, secret: &Secret) -> Zeroizing<Str
     let _ = write!(
         *text,
         "\nTwo-step verification is needed here: a code from your phone after your password.\n\
-         Scan this with an authenticator app, or type the key into it:\n\n{}\n{}\n\n\
+         Scan this with an authenticator app, or type the key into it:\n{}\n{}\n\
          The code that it shows now: ",
         *qr,
         *grouped(&base32)
