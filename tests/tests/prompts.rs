@@ -53,6 +53,28 @@ fn a_client_with_one_prompt_sends_password_and_code_in_one() {
     });
 }
 
+/// With the line alone that takes them apart, nobody would look at the code.
+#[test]
+fn a_code_that_no_line_judges_lets_nobody_in() {
+    in_box(|host| {
+        let mut phone = with_one_prompt(host);
+        host.edit("/etc/pam.d/sshd", |line| {
+            if line == twostep_tests::wiring::INTERACTIVE_AUTH {
+                format!("# {line}")
+            } else {
+                line.to_owned()
+            }
+        });
+        for code in [phone.fresh_code(), phone.wrong_code(), String::new()] {
+            let attempt =
+                Ssh::to("alice").methods("password").answers(&[&format!("{PASSWORD}{code}")]).run("true");
+            assert!(!attempt.success, "{code}: {attempt:#?}");
+        }
+        host.wait_for_log(&["result=unavailable", "reason=code-unjudged", "user=alice", "remedy="]);
+        assert!(Ssh::to("bob").methods("password").answers(&[BOBS]).run("true").success);
+    });
+}
+
 /// A client that can be asked twice is, where the code was left out.
 #[test]
 fn where_the_code_is_left_out_it_is_asked_for() {

@@ -1,6 +1,6 @@
 //! `settle`: an account that was deleted and made anew, whose uid was changed, or that was renamed.
 
-use crate::cli::Settle;
+use crate::cli::{Consent, Settle};
 use crate::consent;
 use crate::context::{Context, Subject, find};
 use crate::failure::Failure;
@@ -15,7 +15,7 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
     let enrollment = subject.enrolled()?;
     if let Some(name) = &wanted.rename {
-        return rename(context, &subject, enrollment, name);
+        return rename(context, &subject, enrollment, name, wanted.consent);
     }
     let user = &subject.name;
     // An account that is gone has nobody to keep the enrollment for.
@@ -41,8 +41,14 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
     context.output.report(&Settled { user: user.as_str(), settled: outcome, was: enrollment.uid, is: now })
 }
 
-/// Takes the enrollment to the name that its account has now. The uid tells that it is the same account, so nobody else can be meant.
-fn rename(context: &Context, subject: &Subject, enrollment: &Enrollment, name: &str) -> Result<(), Failure> {
+/// Takes the enrollment to the name that its account has now. The uid can be another account's that was given it since: it is asked.
+fn rename(
+    context: &Context,
+    subject: &Subject,
+    enrollment: &Enrollment,
+    name: &str,
+    consent: Consent,
+) -> Result<(), Failure> {
     let (old, enrolled) = (&enrollment.user, enrollment.uid);
     if subject.person.as_ref().is_some_and(|person| person.uid == enrolled) {
         return Err(Failure::NotRenamed(old.clone()));
@@ -51,6 +57,12 @@ fn rename(context: &Context, subject: &Subject, enrollment: &Enrollment, name: &
     if new.uid != enrolled {
         return Err(Failure::NotItsAccount { user: new.name, uid: new.uid, enrolled });
     }
+    let question = format!(
+        "{} will sign in with the authenticators, backup codes and app passwords of {old}, and whoever has those signs in as {0}. That is \
+         right after usermod --login; not where the account of {old} was deleted and {0} was given its uid.",
+        new.name
+    );
+    consent::obtain(consent, &question)?;
     let (session, at) = (context.session()?, context.now.wall);
     session
         .rename(enrollment.id, &new.name, &context.author, at)

@@ -62,7 +62,7 @@ impl Source {
     #[must_use]
     pub fn key(&self) -> String {
         match self {
-            Self::Address(IpAddr::V6(address)) => {
+            Self::Address(IpAddr::V6(address)) if is_one_partys(&IpAddr::V6(*address)) => {
                 let [a, b, c, d, ..] = address.segments();
                 format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
             }
@@ -81,12 +81,24 @@ pub fn literal(text: &str) -> Option<IpAddr> {
     (scope.is_none() || address.is_ipv6()).then(|| address.to_canonical())
 }
 
+/// Whether what comes from an address is one party's. From this host itself come all who come through a proxy on it, and link-local
+/// addresses can be taken on by anybody on the link.
+#[must_use]
+pub fn is_one_partys(address: &IpAddr) -> bool {
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || link_local)
+}
+
 impl Source {
     /// Whether what comes from here is one party's. A host name can be taken on by anybody, and a service that tells nothing lets
     /// everybody come from the same place.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match self {
+            Self::Address(address) if !is_one_partys(address) => Standing::Shared,
             Self::Address(_) | Self::Local | Self::Caller(_) => Standing::Own,
             Self::Name(_) | Self::Unknown => Standing::Shared,
         }
@@ -116,9 +128,20 @@ mod tests {
         assert_eq!(from("::ffff:203.0.113.9"), "203.0.113.9");
         assert_eq!(from("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
         assert_eq!(from("Home.example.org"), "name:home.example.org");
-        assert_eq!(from("fe80::1:2:3:4%eth0"), "fe80::/64");
+        assert_eq!(from("fe80::1:2:3:4%eth0"), "fe80::1:2:3:4");
         assert_eq!(from("203.0.113.9%eth0"), "name:203.0.113.9%eth0");
         assert_eq!(from("203.0.113.9/8"), "name:203.0.113.9/8");
+    }
+
+    #[test]
+    fn what_anybody_can_come_from_is_nobodys() {
+        let standing = |host| Source::from_items(Some(host), None).standing();
+        for shared in
+            ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.1.1", "fe80::1%eth0", "host.example"]
+        {
+            assert_eq!(standing(shared), Standing::Shared, "{shared}");
+        }
+        assert_eq!((standing("203.0.113.9"), standing("2001:db8::1")), (Standing::Own, Standing::Own));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What can be trusted not to need a code for a while: the ssh key that was used, or the address somebody comes from.
 
-use crate::attempt::Source;
+use crate::attempt::{Source, is_one_partys};
 use base64ct::{Base64, Base64Unpadded, Encoding};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -56,7 +56,7 @@ impl Device {
         match (key, source) {
             (Some(key), _) if kinds.contains(&DeviceKind::Key) => Some(Self::Key(key.clone())),
             (_, Source::Address(address))
-                if kinds.contains(&DeviceKind::Address) && is_somebodys(address) =>
+                if kinds.contains(&DeviceKind::Address) && is_one_partys(address) =>
             {
                 Some(Self::Address(*address))
             }
@@ -72,16 +72,6 @@ impl Device {
             Self::Address(_) => DeviceKind::Address,
         }
     }
-}
-
-/// Whether an address is one party's. From this host itself come all who come through a proxy on it; link-local addresses can be taken on
-/// by anybody on the link.
-fn is_somebodys(address: &IpAddr) -> bool {
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || link_local)
 }
 
 impl Fingerprint {

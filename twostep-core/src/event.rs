@@ -215,6 +215,8 @@ pub enum Reason {
         /// The error.
         cause: String,
     },
+    /// Password and code were taken apart by one line, and no other one has judged the code.
+    CodeUnjudged,
     /// The service name is missing or none.
     Service,
     /// A bug in this module.
@@ -300,6 +302,7 @@ impl Reason {
             Self::AtOdds { .. } => (Unavailable, "rule-at-odds"),
             Self::Broker { .. } => (Unavailable, "broker"),
             Self::Nss { .. } => (Unavailable, "nss"),
+            Self::CodeUnjudged => (Unavailable, "code-unjudged"),
             Self::Service => (Unavailable, "service"),
             Self::Internal { .. } => (Unavailable, "internal"),
             Self::Hash { .. } => (Unavailable, "hash"),
@@ -318,6 +321,9 @@ impl Reason {
             Self::ToEnroll { by } => by.map(|by| ("by", by.date())).into_iter().collect(),
             Self::Exempt { rule } | Self::DeniedByRule { rule } => vec![("rule", line_of(*rule))],
             Self::NotSetUp { cause } => vec![("cause", (*cause).to_owned())],
+            Self::CodeUnjudged => {
+                vec![("remedy", "after the password modules: auth required pam_twostep.so".to_owned())]
+            }
             Self::AtOdds { rule } => vec![
                 ("rule", line_of(*rule)),
                 ("remedy", "give the rule, or the pam_twostep.so line, other services".to_owned()),

@@ -55,7 +55,7 @@ fn every_reason() -> Vec<Reason> {
         Change { .. } => {}
         BypassCode { .. } | BypassOver => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
-        DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } => {}
+        DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } | CodeUnjudged => {}
     }
     vec![
         Code { authenticator: 1 },
@@ -69,6 +69,7 @@ fn every_reason() -> Vec<Reason> {
         DeniedByRule { rule: Origin::Line(7) },
         NotSetUp { cause: "nothing was entered" },
         AtOdds { rule: Origin::Line(7) },
+        CodeUnjudged,
         Key,
         NotEnrolled,
         PendingSkipped,

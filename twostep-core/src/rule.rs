@@ -111,12 +111,23 @@ impl Glob {
 pub struct Scene<'a> {
     /// The service.
     pub service: &'a ServiceName,
-    /// PAM_TTY.
-    pub tty: Option<&'a str>,
+    /// Where she sits.
+    pub tty: Tty<'a>,
     /// Where from.
     pub source: &'a Source,
     /// When.
     pub at: UnixTime,
+}
+
+/// A terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tty<'a> {
+    /// PAM_TTY.
+    Named(&'a str),
+    /// The service tells none.
+    None,
+    /// Whoever runs su or sudo chooses which of her terminals it finds.
+    Doubted,
 }
 
 /// What rules ask NSS about who signs in.
@@ -165,10 +176,9 @@ pub fn choose<'r, I: Inquiry>(
 
 impl Rule {
     fn matches<I: Inquiry>(&self, scene: &Scene<'_>, inquiry: &mut I) -> Result<bool, I::Error> {
-        let tty = scene.tty.map(|tty| tty.strip_prefix("/dev/").unwrap_or(tty));
         let plainly = !self.is_over(scene.at)
             && self.is_for(scene.service)
-            && self.ttys.as_deref().is_none_or(|all| tty.is_some_and(|tty| any(all, tty)))
+            && self.is_at(scene.tty)
             && self.networks.as_deref().is_none_or(|all| is_in(all, scene.source));
         if !plainly {
             return Ok(false);
@@ -184,12 +194,27 @@ impl Rule {
         }
     }
 
+    /// Whether it can let somebody in who would not get in otherwise, or with less.
+    fn loosens(&self) -> bool {
+        self.is_exemption()
+            || self.unenrolled.as_ref().is_some_and(|unenrolled| unenrolled.value.ever_allows())
+            || self.trust.as_ref().is_some_and(|trust| !trust.value.is_empty())
+    }
+
     /// What lets somebody in goes by the name that is written there; what asks for something, or refuses, is not dodged by another name
     /// of the same uid.
-    fn by(&self) -> By {
-        match self.demand.as_ref().map(|demand| demand.value) {
-            Some(Demanded::Code | Demanded::AppPassword | Demanded::Deny) => By::NameOrUid,
-            Some(Demanded::Nothing) | None => By::Name,
+    #[must_use]
+    pub fn by(&self) -> By {
+        if self.loosens() { By::Name } else { By::NameOrUid }
+    }
+
+    /// A terminal that the caller has chosen says nothing for her.
+    fn is_at(&self, tty: Tty<'_>) -> bool {
+        let Some(all) = &self.ttys else { return true };
+        match tty {
+            Tty::Named(tty) => any(all, tty.strip_prefix("/dev/").unwrap_or(tty)),
+            Tty::None => false,
+            Tty::Doubted => !self.loosens(),
         }
     }
 

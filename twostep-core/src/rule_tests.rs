@@ -36,6 +36,7 @@ fn decides(
 ) -> (Result<Option<usize>, ()>, u32) {
     let policy = crate::config::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     let (service, source) = (ServiceName::parse(service).unwrap(), Source::from_items(from, tty));
+    let tty = tty.map_or(Tty::None, Tty::Named);
     let scene = Scene { service: &service, tty, source: &source, at: UnixTime(1_800_000_000) };
     let mut alice = Alice { asked: Cell::new(0), down };
     let chosen = choose(&policy.rules, &scene, &mut alice).map(|rule| {

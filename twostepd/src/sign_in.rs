@@ -164,8 +164,8 @@ impl Course<'_> {
             service: service.clone(),
             mode: *mode,
             source: self.source.clone(),
-            // As with the source: whoever asks for himself says of his terminal what he likes.
-            tty: tty.as_deref().filter(|_| self.ground != Ground::Own),
+            // As with the source: whoever asks for himself, and a peer that nobody knows, says of the terminal what he likes.
+            tty: tty.as_deref().filter(|_| self.ground == Ground::Granted || self.asker.party == Party(0)),
             prompt: prompt.as_deref(),
             echo: *echo,
             // sshd, which knows of keys, is root.

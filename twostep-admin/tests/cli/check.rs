@@ -295,7 +295,7 @@ fn an_account_that_was_renamed_is_a_warning_with_the_remedy() {
     );
     let remedy = renamed["remedy"].as_str().unwrap();
     assert!(remedy.contains("twostep-admin settle old-name --rename root"), "{remedy}");
-    place.run(&["settle", "old-name", "--rename", "root"]).is(0);
+    place.run(&["settle", "old-name", "--rename", "root", "--yes"]).is(0);
     assert!(findings(&place).iter().all(|finding| finding["subject"] != "old-name"));
     // The name was given to another account, and its old one has a new name.
     place.run(&["unenroll", "root", "--yes"]).is(0);

@@ -75,9 +75,10 @@ fn a_deleted_account_can_be_shown_and_unenrolled() {
 fn a_renamed_account_takes_its_enrollment_along() {
     let place = Place::new("settle-rename");
     place.enroll_as("old-name", 0);
+    place.run(&["settle", "old-name", "--rename", "root"]).is(2).says("--yes");
     place.run(&["app-password", "add", "old-name", "x"]).is(1).says("settle old-name --rename NEW");
     assert_eq!(
-        place.json(&["settle", "old-name", "--rename", "root", "--reason", "married"]),
+        place.json(&["settle", "old-name", "--rename", "root", "--yes", "--reason", "married"]),
         json!({"user": "old-name", "settled": "renamed", "renamed_to": "root", "uid": 0})
     );
     let shown = place.json(&["show", "root"]);
@@ -92,7 +93,7 @@ fn a_renamed_account_takes_its_enrollment_along() {
     let place = Place::new("settle-rename-reused");
     place.enroll_as("daemon", 0);
     place
-        .run(&["settle", "daemon", "--rename", "root"])
+        .run(&["settle", "daemon", "--rename", "root", "--yes"])
         .is(0)
         .shows("daemon's enrollment, made for uid 0, is root's");
     assert_eq!(place.json(&["show", "daemon"])["state"], "none");
@@ -108,7 +109,10 @@ fn what_is_no_renaming_is_refused() {
         .is(1)
         .says("root is still the name of the account that was enrolled");
     place.enroll_as("old-name", 0);
-    place.run(&["settle", "old-name", "--rename", "root"]).is(1).says("root is already enrolled (active)");
+    place
+        .run(&["settle", "old-name", "--rename", "root", "--yes"])
+        .is(1)
+        .says("root is already enrolled (active)");
     place
         .run(&["settle", "old-name", "--rename", "no-such-user"])
         .is(1)

@@ -19,6 +19,10 @@ impl Login<'_, '_, '_> {
         }
         match &record.todo {
             None => {}
+            Some(Todo::Unjudged) => {
+                self.user = record.user.clone();
+                return Err(Stop(Reason::CodeUnjudged));
+            }
             // Whoever has a code, and no password but that program's word, must not be told in the owner's place, nor make a place known.
             Some(Todo::Complete(_)) if self.request.word == Word::Doubted => {}
             Some(Todo::Complete(complete)) => self.complete(complete)?,

@@ -57,6 +57,12 @@ impl Login<'_, '_, '_> {
         let day = self.now().day();
         let place = self.place();
         let draft = self.ports.vault.open()?.draft(&person, day, place.as_deref())?;
+        // Once more: however long the question stood, what has come since is seen now, or is newer than the draft.
+        if self.still_to_enroll()?.is_none() {
+            return Ok(
+                self.not_set_up("it was set up meanwhile, or need not be any more", "Please sign in again.")
+            );
+        }
         let code = match self.first_code(&person, &draft) {
             Ok(code) => code,
             Err(NoCode::TalkFailed) => return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT)),

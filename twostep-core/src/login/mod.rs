@@ -22,7 +22,7 @@ use crate::device::{Device, Fingerprint};
 use crate::event::{Ending as Result_, Event, Reason};
 use crate::memory_hard::HashError;
 use crate::name::{ServiceName, UserName};
-use crate::policy::Policy;
+use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Audit, Completion, Conversation, Directory, Unavailable, Vault};
 use crate::protocol::{Echo, Mode};
 use crate::time::{Now, UnixTime};
@@ -150,6 +150,9 @@ pub enum Todo {
     Enroll(Enroll),
     /// She is told from when on she needs two-step, which she cannot set up here.
     Announce(UnixTime),
+    /// She is refused: a line took password and code apart, and the line after it, which judges, was passed over or is not there. It would
+    /// have left another record.
+    Unjudged,
 }
 
 /// What is left of a login with a code, or with a device that stands for one.
@@ -203,7 +206,8 @@ pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_
 pub fn settle(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Settled {
     let mut login = Login::new(ports, policy, request, None);
     match login.settle() {
-        Ok(Some((reason, ending))) => Settled::Ended(Box::new(login.tell_log(reason, ending))),
+        Ok(Some((Some(reason), ending))) => Settled::Ended(Box::new(login.tell_log(reason, ending))),
+        Ok(Some((None, ending))) => Settled::Ended(Box::new(ending)),
         Ok(None) => Settled::Open(login.class),
         Err(stop) => Settled::Ended(Box::new(login.stop(stop))),
     }
@@ -295,7 +299,21 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         let mut asked = Asked::new(self.ports.directory, self.request.user);
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
-        let terms = chosen?.0;
+        self.veiled = self.is_veiled();
+        let terms = match chosen {
+            // Whoever spells a name otherwise, where a rule wants to know it, is asked like everybody else.
+            Err(Stop(reason @ Reason::NameSpelling))
+                if self.veiled && self.class == ServiceClass::Interactive =>
+            {
+                if self.request.mode == Mode::OnePrompt {
+                    return Ok((None, self.split_nothing()?));
+                }
+                self.ask_for_nothing()?;
+                let (reason, ending) = self.refuse(reason);
+                return Ok((Some(reason), ending));
+            }
+            chosen => chosen?.0,
+        };
         self.class = terms.class;
         let (reason, ending) = match (self.request.mode, terms.class) {
             (Mode::OnePrompt, _) => return Ok((None, self.split(&terms, asked)?)),
@@ -305,20 +323,40 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         Ok((Some(reason), ending))
     }
 
-    fn settle(&mut self) -> Result<Option<(Reason, Ending)>, Stop> {
+    fn settle(&mut self) -> Result<Option<(Option<Reason>, Ending)>, Stop> {
         let (now, mut asked) = (self.now(), Asked::without_groups(self.ports.directory, self.request.user));
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
-        if asked.is_left_to_broker() {
-            return Ok(None);
-        }
-        let terms = chosen?.0;
+        let terms = match chosen {
+            _ if asked.is_left_to_broker() => return Ok(None),
+            Err(Stop(Reason::NameSpelling)) if self.is_veiled() => return Ok(None),
+            chosen => chosen?.0,
+        };
         self.class = terms.class;
         Ok(match terms.settled() {
-            Some(Demand::Nothing(aside)) => Some(self.stand_aside(aside.why.reason.clone(), None)),
-            Some(Demand::Deny(why)) => Some(self.refuse(why.reason.clone())),
+            // The line that judges tells the log.
+            Some(Demand::Nothing(_)) if self.request.mode == Mode::OnePrompt => {
+                Some((None, Ending::Ignore(None)))
+            }
+            Some(Demand::Nothing(aside)) => {
+                let (reason, ending) = self.stand_aside(aside.why.reason.clone(), None);
+                Some((Some(reason), ending))
+            }
+            // Asked like everybody else before she is refused.
+            Some(Demand::Deny(_)) if self.is_veiled() => None,
+            Some(Demand::Deny(why)) => {
+                let (reason, ending) = self.refuse(why.reason.clone());
+                Some((Some(reason), ending))
+            }
             Some(_) | None => None,
         })
+    }
+
+    /// Whether everybody is asked. Whoever has shown a key is no stranger.
+    fn is_veiled(&self) -> bool {
+        self.policy.interactive.ask_everyone
+            && !self.request.key_seen()
+            && self.request.service.as_str() != SELF_SERVICE
     }
 
     /// The time by which the configuration is judged: it was not written later than now, whatever the clock says.

@@ -6,7 +6,6 @@ use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
 use crate::event::Reason;
-use crate::policy::SELF_SERVICE;
 use crate::ports::Trusting;
 use crate::throttle::Kind;
 use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
@@ -14,12 +13,11 @@ use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
 impl Login<'_, '_, '_> {
     pub(super) fn prompt(&mut self, terms: &Terms, asked: Asked<'_>) -> Verdict {
         if let Some(settled) = terms.settled() {
+            if self.veiled && matches!(settled, Demand::Deny(_)) {
+                self.ask_for_nothing()?;
+            }
             return self.without_a_code(settled.clone());
         }
-        // Whoever has shown a key is no stranger.
-        self.veiled = self.policy.interactive.ask_everyone
-            && !self.request.key_seen()
-            && self.request.service.as_str() != SELF_SERVICE;
         let demand = self.read(terms, asked)?;
         match demand {
             Demand::Code(wanted) => self.code(terms, &wanted),
@@ -55,7 +53,7 @@ impl Login<'_, '_, '_> {
     }
 
     /// Asks for a code, and takes as much trouble over it as over a wrong one.
-    fn ask_for_nothing(&mut self) -> Result<(), Stop> {
+    pub(super) fn ask_for_nothing(&mut self) -> Result<(), Stop> {
         let answer = self.enter()?;
         if answer.refused_unseen().is_none() {
             self.pretend(answer.kind())?;

@@ -3,46 +3,80 @@
 //! refuse, and nobody learns anything that an ordinary prompt would not tell.
 
 use super::terms::{Asked, Read};
-use super::{Ending, Login, ONE_PROMPT, Stop};
+use super::{Ending, Login, ONE_PROMPT, Proof, Stop, Todo};
+use crate::account::EnrollmentId;
 use crate::backup_code::BackupCode;
 use crate::decide::{Demand, Terms};
+use crate::event::Reason;
 use crate::secret::Secret;
 
 /// How a backup code is written, in bytes: `abcd-efgh-jkmnp`.
 const BACKUP_CODE: usize = 15;
+/// Ids begin with 1.
+const NOBODY: EnrollmentId = EnrollmentId(0);
 
 impl Login<'_, '_, '_> {
-    /// Always none of our business: what is refused is refused, and logged, by the line after the password modules.
+    /// Always none of our business: what is refused is refused, and logged, by the line after the password modules. Should that not be
+    /// there, the account phase refuses.
     pub(super) fn split(&mut self, terms: &Terms, mut asked: Asked<'_>) -> Result<Ending, Stop> {
-        if terms.settled().is_some() {
-            return Ok(Ending::Ignore(None));
+        match terms.settled() {
+            Some(Demand::Nothing(_)) => return Ok(Ending::Ignore(None)),
+            Some(_) => return Ok(self.unjudged()),
+            None => {}
         }
-        // Asked whoever it is for, so that a client sees the same.
-        let prompt = self.request.prompt.unwrap_or(ONE_PROMPT);
-        let sent = self.ports.talk.password(prompt).map_err(|_| Stop(crate::event::Reason::Conversation))?;
+        let sent = self.whole()?;
         self.user = asked.resolve()?.user().cloned();
-        let at = self.now();
-        let read = Read::of(terms, self.request, at);
+        let veiled = self.policy.interactive.ask_everyone;
+        let read = Read { veiled, ..Read::of(terms, self.request, self.now()) };
         let (_, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
-        let Demand::Code(wanted) = demand else { return Ok(Ending::Ignore(None)) };
+        let wanted = match demand {
+            Demand::Code(wanted) => wanted,
+            demand => {
+                if veiled {
+                    // As many looks into the store as for somebody.
+                    self.ports.vault.open()?.code_digits(NOBODY)?;
+                }
+                let nothing = matches!(demand, Demand::Nothing(_));
+                return Ok(if nothing { Ending::Ignore(None) } else { self.unjudged() });
+            }
+        };
         // Where no code is asked for, all of it is the password.
-        if let Some(trust) = &wanted.trust
-            && self.trusted(wanted.enrollment, trust)?.is_some()
-        {
-            return Ok(Ending::Ignore(None));
-        }
+        let trusted = match &wanted.trust {
+            Some(trust) => self.trusted(wanted.enrollment, trust)?.is_some(),
+            None => false,
+        };
         let digits = self.ports.vault.open()?.code_digits(wanted.enrollment)?;
-        if let Some(at) = code_begins(&sent, &digits) {
-            self.ports.talk.hand_on(at).map_err(|_| Stop(crate::event::Reason::Conversation))?;
+        if let Some(at) = code_begins(&sent, &digits).filter(|_| !trusted) {
+            self.ports.talk.hand_on(at).map_err(|_| Stop(Reason::Conversation))?;
         }
-        Ok(Ending::Ignore(None))
+        Ok(self.unjudged())
+    }
+
+    /// Asked whoever it is for, so that a client sees the same.
+    fn whole(&mut self) -> Result<Secret, Stop> {
+        let prompt = self.request.prompt.unwrap_or(ONE_PROMPT);
+        self.ports.talk.password(prompt).map_err(|_| Stop(Reason::Conversation))
+    }
+
+    /// The same for a name that is nobody's as it is spelled.
+    pub(super) fn split_nothing(&mut self) -> Result<Ending, Stop> {
+        self.whole()?;
+        Ok(self.unjudged())
+    }
+
+    fn unjudged(&self) -> Ending {
+        Ending::Ignore(Some(self.record(Proof::None, Some(Todo::Unjudged))))
     }
 }
 
-/// Where the code begins; none where there is none to be seen, be it that it was left out. Of several lengths that her authenticators'
+/// Where the code begins; none where there is none to be seen, be it that it was left out, or the password: an empty one could be
+/// somebody's. Of several lengths that her authenticators'
 /// codes have it is the longest that there are digits for.
 fn code_begins(sent: &Secret, lengths: &[u8]) -> Option<usize> {
-    let sent = sent.expose();
+    ends_in_code(sent.expose(), lengths).filter(|begins| *begins > 0)
+}
+
+fn ends_in_code(sent: &[u8], lengths: &[u8]) -> Option<usize> {
     let begins = sent.len().checked_sub(BACKUP_CODE);
     if let Some(tail) = begins.and_then(|at| sent.get(at..))
         && let ([.., b'-', _, _, _, _, _], Some(b'-')) = (tail, tail.get(4))
@@ -65,13 +99,20 @@ mod tests {
         let begins =
             |sent: &str, lengths: &[u8]| code_begins(&Secret::new(sent.as_bytes().to_vec()), lengths);
         assert_eq!(begins("hunter2123456", &[6]), Some(7));
-        assert_eq!(begins("123456", &[6]), Some(0));
         assert_eq!(begins("hunter12345678", &[6, 8]), Some(6));
         assert_eq!(begins("hunter2123456", &[6, 8]), Some(7));
         assert_eq!(begins("ümläut 123456", &[6]), Some(9));
         assert_eq!(begins("hunter2abcd-efgh-jkmnp", &[6]), Some(7));
-        assert_eq!(begins("abcd-efgh-jkmnp", &[6]), Some(0));
-        for none in ["", "hunter2", "hunter12345", "123 45", "hunter-efgh-jkmnu", "123456x"] {
+        for none in [
+            "",
+            "hunter2",
+            "hunter12345",
+            "123 45",
+            "hunter-efgh-jkmnu",
+            "123456x",
+            "123456",
+            "abcd-efgh-jkmnp",
+        ] {
             assert_eq!(begins(none, &[6]), None, "{none:?}");
         }
         assert_eq!(begins("hunter2123456", &[]), None);

@@ -8,7 +8,7 @@ use crate::event::Reason;
 use crate::name::UserName;
 use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Directory, Person, Vault};
-use crate::rule::{self, By, Inquiry, Rule, Scene};
+use crate::rule::{self, By, Inquiry, Rule, Scene, Tty};
 use crate::time::UnixTime;
 use crate::who::{Facts, Resolved, resolve};
 
@@ -56,8 +56,11 @@ pub(super) fn choose<'p>(
     at: UnixTime,
 ) -> Result<(Terms, Option<&'p Rule>), Stop> {
     let Request { service, source, tty, .. } = request;
-    // Whoever runs su or sudo chooses which of her terminals it finds.
-    let tty = tty.filter(|_| !matches!(source, Source::Caller(_)));
+    let tty = match (source, tty) {
+        (Source::Caller(_), _) => Tty::Doubted,
+        (_, Some(tty)) => Tty::Named(tty),
+        (_, None) => Tty::None,
+    };
     let rule = if service.as_str() == SELF_SERVICE {
         None
     } else {

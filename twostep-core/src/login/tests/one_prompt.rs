@@ -7,7 +7,13 @@ fn split(host: &mut Host, user: &str, sent: &str) -> Option<usize> {
     let steps = vec![Step::Ask(ONE_PROMPT, Ok(sent.to_owned()))];
     let lines = host.lines.0.borrow().len();
     let ending = host.play(steps, None, |ports, policy| authenticate(ports, policy, &request));
-    assert_eq!(ending, Ending::Ignore(None), "{user:?}");
+    // Whoever has to give a code, or cannot get in at all, must come past the line that judges.
+    let unjudged = |record: &Record| record.todo == Some(Todo::Unjudged);
+    match &ending {
+        Ending::Ignore(None) => assert_eq!(user, "bob"),
+        Ending::Ignore(Some(record)) if unjudged(record) => assert_ne!(user, "bob"),
+        other => panic!("{user:?}: {other:?}"),
+    }
     assert_eq!(host.lines.0.borrow().len(), lines, "the line that judges has its say in the log");
     host.handed_on
 }
@@ -29,6 +35,33 @@ fn whoever_gives_no_code_keeps_the_whole_and_is_asked_the_same() {
     for user in ["bob", "mallory", "ALICE", ""] {
         let mut host = Host::with(State::Active);
         assert_eq!(split(&mut host, user, "hunter2123456"), None, "{user:?}");
+    }
+}
+
+/// The line that judges is not there, or was passed over.
+#[test]
+fn a_code_that_nobody_has_judged_lets_nobody_in() {
+    let mut host = Host::with(State::Active);
+    let request = Request { mode: Mode::OnePrompt, ..Host::request("alice", ServiceClass::Interactive) };
+    let steps = vec![Step::Ask(ONE_PROMPT, Ok("hunter2".to_owned()))];
+    let ending = host.play(steps, None, |ports, policy| authenticate(ports, policy, &request));
+    let Ending::Ignore(Some(record)) = ending else { panic!("{ending:?}") };
+    assert_eq!(host.account("alice", &record, vec![Step::Tell("not available")]), Ending::Unavailable);
+    assert!(
+        host.last_line().starts_with("result=unavailable reason=code-unjudged user=alice"),
+        "{}",
+        host.last_line()
+    );
+    // Nor does it let in whoever is to set two-step up, or is refused without it.
+    for unenrolled in ["enroll", "deny"] {
+        host.configure(&format!("[interactive]\nunenrolled = \"{unenrolled}\"\n"));
+        let request = Request { user: "bob", ..request.clone() };
+        let steps = vec![Step::Ask(ONE_PROMPT, Ok("hunter2".to_owned()))];
+        let ending = host.play(steps, None, |ports, policy| authenticate(ports, policy, &request));
+        assert!(
+            matches!(ending, Ending::Ignore(Some(Record { todo: Some(Todo::Unjudged), .. }))),
+            "{ending:?}"
+        );
     }
 }
 

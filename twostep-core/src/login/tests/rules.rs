@@ -161,6 +161,16 @@ fn what_refuses_is_not_dodged_by_another_name_of_the_uid() {
         assert_eq!(host.at_prompt(name, vec![Step::Tell("cannot sign in here")]), Ending::Refuse, "{name}");
     }
     assert!(matches!(host.at_prompt("bob", vec![]), Ending::Ignore(_)));
+    // Nor is what makes anything stricter.
+    host.shelf.enrollments.clear();
+    host.configure("[[rule]]\nuser = \"alice\"\nunenrolled = \"deny\"\ntrust = []\n");
+    assert_eq!(host.at_prompt("al", vec![Step::Tell("not set up")]), Ending::Refuse);
+    // What lets in is for the name alone.
+    host.configure(
+        "[interactive]\nunenrolled = \"deny\"\n[[rule]]\nuser = \"alice\"\nunenrolled = \"allow\"\n",
+    );
+    assert_eq!(host.at_prompt("al", vec![Step::Tell("not set up")]), Ending::Refuse);
+    assert!(matches!(host.at_prompt("alice", vec![]), Ending::Ignore(_)));
 }
 
 #[test]
@@ -173,4 +183,12 @@ fn a_terminal_says_nothing_where_the_caller_chooses_it() {
         host.play(vec![ask(&code())], Some("hunter2"), |ports, policy| authenticate(ports, policy, &request));
     assert!(accepted(&ending));
     assert!(matches!(host.at_prompt("alice", vec![]), Ending::Ignore(_)));
+    // Against her it counts, wherever she says that she sits.
+    host.configure("[[rule]]\ntty = \"nowhere\"\ndemand = \"deny\"\n");
+    let ending = host.play(vec![Step::Tell("cannot sign in")], Some("hunter2"), |ports, policy| {
+        authenticate(ports, policy, &request)
+    });
+    assert_eq!(ending, Ending::Refuse);
+    host.shelf.last_step = None;
+    assert!(accepted(&host.at_prompt("alice", vec![ask(&code())])));
 }

@@ -90,3 +90,16 @@ fn a_trusted_device_is_asked_as_well() {
         Ending::Accept(Record { proof: Proof::Device, .. })
     ));
 }
+
+/// A rule that wants to know who it is must not tell who is somebody.
+#[test]
+fn rules_that_name_people_do_not_tell_of_them() {
+    let rules = "[[rule]]\nuser = \"bob\"\ndemand = \"deny\"\n";
+    for user in ["alice", "bob", "BOB", "mallory", "MALLORY", "\u{8}\n\r\u{7f}INCORRECT"] {
+        let mut host = host(State::Active, rules);
+        assert_eq!(host.at_prompt(user, vec![ask("000000")]), Ending::Refuse, "{user:?}");
+        let request = Host::request(user, ServiceClass::Interactive);
+        let settled = host.play(vec![], None, |ports, policy| settle(ports, policy, &request));
+        assert_eq!(settled, Settled::Open(ServiceClass::Interactive), "{user:?}");
+    }
+}
