@@ -3,7 +3,7 @@
 use crate::totp::{Kind, Parameters};
 use qrcode::render::unicode::Dense1x2;
 use qrcode::{EcLevel, QrCode};
-use std::fmt::Write;
+use std::fmt::{self, Write};
 use zeroize::Zeroizing;
 
 /// `otpauth://totp/ISSUER:USER?secret=…`, or `otpauth://hotp/…` with a counter of 0. `secret` is in base32; `issuer` has no colon, at
@@ -22,24 +22,15 @@ pub fn uri_from(
     secret: &str,
     parameters: Parameters,
 ) -> Zeroizing<String> {
-    let mut uri = Zeroizing::new(String::with_capacity(1024));
-    // Writing to a String cannot fail.
-    let _ = write!(*uri, "otpauth://{}/", parameters.kind().as_str());
+    let mut uri = begun(parameters.kind(), issuer, user, secret);
+    uri.push_str("&issuer=");
     percent_encoded(&mut uri, issuer);
-    uri.push(':');
-    percent_encoded(&mut uri, user);
-    let _ = write!(*uri, "?secret={secret}&issuer=");
-    percent_encoded(&mut uri, issuer);
-    let _ = write!(
-        *uri,
-        "&algorithm={}&digits={}",
-        parameters.algorithm().as_str().to_ascii_uppercase(),
-        parameters.digits()
-    );
-    let _ = match parameters.kind() {
-        Kind::Totp { period } => write!(*uri, "&period={period}"),
-        Kind::Hotp => write!(*uri, "&counter={counter}"),
-    };
+    let algorithm = parameters.algorithm().as_str().to_ascii_uppercase();
+    put(&mut uri, format_args!("&algorithm={algorithm}&digits={}", parameters.digits()));
+    match parameters.kind() {
+        Kind::Totp { period } => put(&mut uri, format_args!("&period={period}")),
+        Kind::Hotp => put(&mut uri, format_args!("&counter={counter}")),
+    }
     uri
 }
 
@@ -47,14 +38,23 @@ pub fn uri_from(
 /// QR code fits on a console with 24 lines.
 #[must_use]
 pub fn short(issuer: &str, user: &str, secret: &str) -> Zeroizing<String> {
+    begun(Parameters::COMMON.kind(), issuer, user, secret)
+}
+
+fn begun(kind: Kind, issuer: &str, user: &str, secret: &str) -> Zeroizing<String> {
+    // Its room is made at once: a string that grows leaves copies of itself behind.
     let mut uri = Zeroizing::new(String::with_capacity(1024));
-    uri.push_str("otpauth://totp/");
+    put(&mut uri, format_args!("otpauth://{}/", kind.as_str()));
     percent_encoded(&mut uri, issuer);
     uri.push(':');
     percent_encoded(&mut uri, user);
-    uri.push_str("?secret=");
-    uri.push_str(secret);
+    put(&mut uri, format_args!("?secret={secret}"));
     uri
+}
+
+fn put(to: &mut String, text: fmt::Arguments<'_>) {
+    // Writing to a String cannot fail.
+    let _ = to.write_fmt(text);
 }
 
 /// The QR code, two modules a character, black on white whatever the terminal's own colours are: many phones cannot read a white
@@ -88,7 +88,7 @@ fn percent_encoded(to: &mut String, text: &str) {
         match byte {
             b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => to.push(char::from(byte)),
             byte => {
-                let _ = write!(to, "%{byte:02X}");
+                put(to, format_args!("%{byte:02X}"));
             }
         }
     }

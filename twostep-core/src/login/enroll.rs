@@ -15,7 +15,6 @@ use crate::secret::Secret;
 use crate::throttle::Standing;
 use crate::totp::{self, Authenticator, AuthenticatorId, Consumed, Match, Parameters};
 use crate::who::Resolved;
-use std::fmt::Write;
 use zeroize::Zeroizing;
 
 /// How often a first code can be tried.
@@ -168,18 +167,19 @@ fn digits(entered: &Secret) -> Zeroizing<String> {
 fn what_to_scan(issuer: &str, person: &Person, secret: &Secret) -> Zeroizing<String> {
     let base32 = totp::base32(secret);
     let uri = key_uri::short(issuer, person.name.as_str(), &base32);
-    let qr = key_uri::qr_without_colours(&uri).unwrap_or_default();
     // Its room is made at once: a string that grows leaves copies of itself behind.
-    let mut text = Zeroizing::new(String::with_capacity(qr.len() + 1_024));
-    // Writing to a String cannot fail.
-    let _ = write!(
-        *text,
+    let mut text = Zeroizing::new(String::with_capacity(8 * 1024));
+    text.push_str(
         "\nTwo-step verification is needed here: a code from your phone after your password.\n\
-         Scan this with an authenticator app, or type the key into it:\n{}\n{}\n\
-         The code that it shows now: ",
-        *qr,
-        *grouped(&base32)
+         Scan this with an authenticator app, or type the key into it:\n",
     );
+    // Names so long that no QR code holds them leave the key, which is enough.
+    if let Some(qr) = key_uri::qr_without_colours(&uri) {
+        text.push_str(&qr);
+        text.push('\n');
+    }
+    text.push_str(&grouped(&base32));
+    text.push_str("\n\nThe code that it shows now: ");
     text
 }
 
