@@ -205,9 +205,11 @@ fn converse(link: &Link, first: &ToBroker, talk: &mut Talk<'_>) -> Result<Verdic
                 sent = Ok(());
                 continue;
             }
-            (Ok(FromBroker::HandOn { length }), Ok(())) => {
+            (Ok(FromBroker::HandOn { password, code }), Ok(())) => {
                 // A password that is not cut is a wrong one for the modules after us.
-                let _uncut = usize::try_from(length).map(|length| talk.hand_on(length));
+                if let (Ok(password), Ok(code)) = (usize::try_from(password), usize::try_from(code)) {
+                    let _uncut = talk.hand_on(password, code);
+                }
                 sent = Ok(());
                 continue;
             }

@@ -5,10 +5,11 @@
 use crate::Twostep;
 use crate::phases::Kept;
 use libc::{c_char, c_int, c_void};
+use pam::constants::PamMessageStyle;
 use pam::module::PamHandle;
 use std::ffi::{CStr, CString};
 use twostep_core::secret::Secret;
-use zeroize::Zeroizing;
+use zeroize::{Zeroize, Zeroizing};
 
 // Defines pam_sm_authenticate and its five sisters, which check their arguments and hand over to `impl PamHooks for Twostep`.
 pam::pam_hooks!(Twostep);
@@ -26,6 +27,13 @@ unsafe extern "C" {
         prompt: *const c_char,
     ) -> c_int;
     fn pam_set_item(handle: *mut PamHandle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_prompt(
+        handle: *mut PamHandle,
+        style: c_int,
+        response: *mut *mut c_char,
+        format: *const c_char,
+        ...
+    ) -> c_int;
     fn pam_getenv(handle: *mut PamHandle, name: *const c_char) -> *const c_char;
 }
 
@@ -44,12 +52,49 @@ pub(crate) fn password(handle: &mut PamHandle, prompt: &str) -> Option<Secret> {
     Some(Secret::new(bytes.to_vec()))
 }
 
+/// One question, of which nothing is left behind: libpam wipes its copy of the prompt, which may have a secret in it, and here the answer
+/// is wiped. No answer at all is an empty one; none where the service could not ask.
+pub(crate) fn ask(handle: &mut PamHandle, style: PamMessageStyle, prompt: &str) -> Option<Secret> {
+    let bytes = with_nul(prompt.as_bytes());
+    let prompt = CStr::from_bytes_with_nul(&bytes).ok()?;
+    let mut response: *mut c_char = std::ptr::null_mut();
+    // SAFETY: the handle is the one that libpam gave this call; `response` is valid for writing; the format takes one string, and prompt
+    // and format end with NUL and outlive the call.
+    let code = unsafe {
+        pam_prompt(std::ptr::from_mut(handle), style, &raw mut response, c"%s".as_ptr(), prompt.as_ptr())
+    };
+    let answer = taken(response);
+    (code == PAM_SUCCESS).then(|| answer.unwrap_or_else(|| Secret::new(Vec::new())))
+}
+
+/// Copies a response, wipes it and frees it.
+fn taken(response: *mut c_char) -> Option<Secret> {
+    if response.is_null() {
+        return None;
+    }
+    // SAFETY: what a conversation returns is a NUL-terminated string from malloc(3), which is ours now (pam_conv(3)).
+    let length = unsafe { CStr::from_ptr(response) }.to_bytes().len();
+    // SAFETY: those bytes are that string's, and nobody else reads or writes them.
+    let bytes = unsafe { std::slice::from_raw_parts_mut(response.cast::<u8>(), length) };
+    let answer = Secret::new(bytes.to_vec());
+    bytes.zeroize();
+    // SAFETY: see above; it is not used again.
+    unsafe { libc::free(response.cast()) };
+    Some(answer)
+}
+
+fn with_nul(text: &[u8]) -> Zeroizing<Vec<u8>> {
+    // Its room is made at once: a vector that grows leaves copies of itself behind.
+    let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() + 1));
+    bytes.extend_from_slice(text);
+    bytes.push(0);
+    bytes
+}
+
 /// Sets PAM_AUTHTOK, for the modules after us.
 #[must_use]
 pub(crate) fn set_password(handle: &mut PamHandle, password: &Secret) -> bool {
-    let mut bytes = Zeroizing::new(Vec::with_capacity(password.expose().len() + 1));
-    bytes.extend_from_slice(password.expose());
-    bytes.push(0);
+    let bytes = with_nul(password.expose());
     let Ok(text) = CStr::from_bytes_with_nul(&bytes) else { return false };
     // SAFETY: the handle is the one that libpam gave this call; the value ends with NUL, and libpam copies it.
     unsafe { pam_set_item(handle, PAM_AUTHTOK, text.as_ptr().cast()) == PAM_SUCCESS }

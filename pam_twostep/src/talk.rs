@@ -1,13 +1,10 @@
 //! The service's conversation, as the login of twostep-core wants it.
 
 use crate::ffi;
-use pam::constants::{
-    PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TEXT_INFO, PamFlag, PamMessageStyle,
-};
+use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TEXT_INFO, PamFlag};
 use pam::conv::Conv;
 use pam::items::AuthTok;
 use pam::module::PamHandle;
-use pam::secret::SecretBytes;
 use twostep_core::ports::{Conversation, Entered, TalkFailed};
 use twostep_core::protocol::Echo;
 use twostep_core::secret::Secret;
@@ -21,11 +18,6 @@ pub(crate) struct Talk<'h> {
 }
 
 impl Talk<'_> {
-    fn send(&self, style: PamMessageStyle, text: &str) -> Result<Option<SecretBytes>, TalkFailed> {
-        let conversation = self.handle.get_item::<Conv<'_>>().ok().flatten().ok_or(TalkFailed)?;
-        conversation.send(style, text).map_err(|_| TalkFailed)
-    }
-
     fn known_password(&self) -> Option<Secret> {
         let item = self.handle.get_item::<AuthTok<'_>>().ok().flatten()?;
         Some(Secret::new(item.as_bytes().to_vec()))
@@ -45,15 +37,14 @@ impl Conversation for Talk<'_> {
             Echo::Hidden => PAM_PROMPT_ECHO_OFF,
             Echo::Shown => PAM_PROMPT_ECHO_ON,
         };
-        let answer = self.send(style, prompt)?;
-        // No answer at all is an empty one.
-        let text = Secret::new(answer.map(|bytes| bytes.as_bytes().to_vec()).unwrap_or_default());
+        let text = ffi::ask(self.handle, style, prompt).ok_or(TalkFailed)?;
         Ok(Entered::of(text, self.known_password().as_ref()))
     }
 
-    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
-        let password = self.known_password().ok_or(TalkFailed)?;
-        let (password, code) = password.expose().split_at_checked(length).ok_or(TalkFailed)?;
+    fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed> {
+        let whole = self.known_password().ok_or(TalkFailed)?;
+        let (password, code) = (whole.expose().get(..password), whole.expose().get(code..));
+        let (Some(password), Some(code)) = (password, code) else { return Err(TalkFailed) };
         let (password, code) = (Secret::new(password.to_vec()), Secret::new(code.to_vec()));
         let done = ffi::keep_code(self.handle, Some(code)) && ffi::set_password(self.handle, &password);
         if done { Ok(()) } else { Err(TalkFailed) }
@@ -62,7 +53,8 @@ impl Conversation for Talk<'_> {
     fn tell(&mut self, text: &str) {
         if self.flags & PAM_SILENT == 0 {
             // Nothing depends on its being seen, and some services cannot show it.
-            let _unseen = self.send(PAM_TEXT_INFO, text);
+            let conversation = self.handle.get_item::<Conv<'_>>().ok().flatten();
+            let _unseen = conversation.map(|conversation| conversation.send(PAM_TEXT_INFO, text));
         }
     }
 }

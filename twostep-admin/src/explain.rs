@@ -218,7 +218,7 @@ fn denied(reason: &Reason) -> String {
             format!("enrolled as uid {was}, the account has uid {is} now: twostep-admin settle USER")
         }
         Reason::AppOnly => "app-only: no authenticator, so no prompt".to_owned(),
-        Reason::DeniedByRule { .. } => "a rule refuses everybody here".to_owned(),
+        Reason::DeniedByRule { .. } => "a rule of the configuration refuses".to_owned(),
         other => other.word().to_owned(),
     };
     format!("refused: {why}")

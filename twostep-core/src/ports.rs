@@ -267,12 +267,12 @@ pub trait Conversation {
     /// When the service could not ask.
     fn ask(&mut self, prompt: &str, echo: Echo) -> Result<Entered, TalkFailed>;
 
-    /// Leaves only the first `length` bytes of what [`Self::password`] gave to the modules after us. The rest is a code: it answers the
-    /// question of the line after them.
+    /// Takes what [`Self::password`] gave apart: the first `password` bytes are left to the modules after us, and what begins at `code`
+    /// answers the question of the line after them.
     ///
     /// # Errors
     /// When that cannot be done.
-    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed>;
+    fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed>;
 
     /// Says something, where the service lets us; nothing depends on its being seen.
     fn tell(&mut self, text: &str);

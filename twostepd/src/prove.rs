@@ -132,8 +132,8 @@ impl Conversation for Prover<'_> {
         })
     }
 
-    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
-        self.remote.hand_on(length)
+    fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed> {
+        self.remote.hand_on(password, code)
     }
 
     fn tell(&mut self, text: &str) {

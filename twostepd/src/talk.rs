@@ -47,9 +47,10 @@ impl Conversation for Remote<'_> {
         }
     }
 
-    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
-        let length = u32::try_from(length).map_err(|_| TalkFailed)?;
-        self.link.send(&FromBroker::HandOn { length }).map_err(|_| TalkFailed)
+    fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed> {
+        let bytes = |at| u32::try_from(at).map_err(|_| TalkFailed);
+        let message = FromBroker::HandOn { password: bytes(password)?, code: bytes(code)? };
+        self.link.send(&message).map_err(|_| TalkFailed)
     }
 
     fn tell(&mut self, text: &str) {

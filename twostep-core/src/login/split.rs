@@ -12,6 +12,8 @@ use crate::secret::Secret;
 
 /// How a backup code is written, in bytes: `abcd-efgh-jkmnp`.
 const BACKUP_CODE: usize = 15;
+/// How many digits most people's codes have.
+const COMMON_DIGITS: u8 = 6;
 /// Ids begin with 1.
 const NOBODY: EnrollmentId = EnrollmentId(0);
 
@@ -33,8 +35,12 @@ impl Login<'_, '_, '_> {
             Demand::Code(wanted) => wanted,
             demand => {
                 if veiled {
-                    // As many looks into the store as for somebody.
+                    // As many looks into the store as for somebody; and what could be a code is not asked for again, as hers is not. All of it
+                    // stays the password.
                     self.ports.vault.open()?.code_digits(NOBODY)?;
+                    if let Some(code) = code_begins(&sent, &[COMMON_DIGITS]) {
+                        self.hand_on(sent.expose().len(), code)?;
+                    }
                 }
                 let nothing = matches!(demand, Demand::Nothing(_));
                 return Ok(if nothing { Ending::Ignore(None) } else { self.unjudged() });
@@ -47,9 +53,13 @@ impl Login<'_, '_, '_> {
         };
         let digits = self.ports.vault.open()?.code_digits(wanted.enrollment)?;
         if let Some(at) = code_begins(&sent, &digits).filter(|_| !trusted) {
-            self.ports.talk.hand_on(at).map_err(|_| Stop(Reason::Conversation))?;
+            self.hand_on(at, at)?;
         }
         Ok(self.unjudged())
+    }
+
+    fn hand_on(&mut self, password: usize, code: usize) -> Result<(), Stop> {
+        self.ports.talk.hand_on(password, code).map_err(|_| Stop(Reason::Conversation))
     }
 
     /// Asked whoever it is for, so that a client sees the same.

@@ -110,10 +110,12 @@ choices! {
             /// What came of it.
             done: Done,
         } = 9,
-        /// Of the password that was asked for, this much is the password; the rest was a code. No answer.
+        /// What was given for a password is taken apart. No answer.
         HandOn {
-            /// In bytes.
-            length: u32,
+            /// How much of it is the password, in bytes.
+            password: u32,
+            /// Where in it the code begins, in bytes.
+            code: u32,
         } = 10,
     }
 }

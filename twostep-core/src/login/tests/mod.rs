@@ -190,7 +190,7 @@ impl Store for Open<'_> {
 struct Script {
     steps: VecDeque<Step>,
     password: Option<Secret>,
-    handed_on: Option<usize>,
+    handed_on: Option<(usize, usize)>,
 }
 
 #[derive(Debug)]
@@ -213,8 +213,8 @@ impl Conversation for Script {
         Ok(Entered::of(text, self.password.as_ref()))
     }
 
-    fn hand_on(&mut self, length: usize) -> Result<(), TalkFailed> {
-        self.handed_on = Some(length);
+    fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed> {
+        self.handed_on = Some((password, code));
         Ok(())
     }
 
@@ -278,8 +278,8 @@ struct Host {
     shelf: Shelf,
     policy: Policy,
     lines: Lines,
-    /// How much of the password the last login has left to the modules after us.
-    handed_on: Option<usize>,
+    /// How much of the password the last login has left to the modules after us, and where the code begins.
+    handed_on: Option<(usize, usize)>,
 }
 
 impl Host {

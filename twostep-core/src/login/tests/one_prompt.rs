@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn split(host: &mut Host, user: &str, sent: &str) -> Option<usize> {
+fn split(host: &mut Host, user: &str, sent: &str) -> Option<(usize, usize)> {
     let request = Request { mode: Mode::OnePrompt, ..Host::request(user, ServiceClass::Interactive) };
     let steps = vec![Step::Ask(ONE_PROMPT, Ok(sent.to_owned()))];
     let lines = host.lines.0.borrow().len();
@@ -22,9 +22,9 @@ fn split(host: &mut Host, user: &str, sent: &str) -> Option<usize> {
 fn the_code_is_cut_off_and_nobody_judges_it_yet() {
     for state in [State::Active, State::Pending] {
         let mut host = Host::with(state);
-        assert_eq!(split(&mut host, "alice", &format!("hunter2{}", code())), Some(7));
-        assert_eq!(split(&mut host, "alice", "hunter2000000"), Some(7));
-        assert_eq!(split(&mut host, "alice", "hunter2abcd-efgh-jkmnp"), Some(7));
+        assert_eq!(split(&mut host, "alice", &format!("hunter2{}", code())), Some((7, 7)));
+        assert_eq!(split(&mut host, "alice", "hunter2000000"), Some((7, 7)));
+        assert_eq!(split(&mut host, "alice", "hunter2abcd-efgh-jkmnp"), Some((7, 7)));
         assert_eq!(split(&mut host, "alice", "hunter2"), None);
         assert_eq!((host.shelf.failures, host.shelf.last_step), (0, None));
     }
@@ -35,6 +35,17 @@ fn whoever_gives_no_code_keeps_the_whole_and_is_asked_the_same() {
     for user in ["bob", "mallory", "ALICE", ""] {
         let mut host = Host::with(State::Active);
         assert_eq!(split(&mut host, user, "hunter2123456"), None, "{user:?}");
+    }
+}
+
+/// Where everybody is asked, what could be a code is not asked for again of anybody.
+#[test]
+fn strangers_do_not_see_whose_code_was_cut_off() {
+    for user in ["bob", "mallory", "MALLORY"] {
+        let mut host = Host::with(State::Active);
+        host.configure("[interactive]\nask_everyone = true\n");
+        assert_eq!(split(&mut host, user, "hunter2123456"), Some((13, 7)), "{user:?}");
+        assert_eq!(split(&mut host, user, "hunter2"), None, "{user:?}");
     }
 }
 
