@@ -82,6 +82,35 @@ impl Login {
     }
 }
 
+/// Takes password and code apart, before the password modules.
+const ONE_PROMPT: &str = "auth required pam_twostep.so one-prompt\nauth required pam_unix.so nodelay";
+
+/// What rules make of a login.
+const RULES: &str = "[interactive]
+unenrolled = \"enroll from 2099-01-01\"
+[[rule]]
+service = \"free\"
+demand = \"nothing\"
+[[rule]]
+service = \"barred\"
+from = \"203.0.113.0/24\"
+demand = \"deny\"
+[[rule]]
+service = \"grouped\"
+group = \"alice\"
+demand = \"nothing\"
+[[rule]]
+service = \"mail\"
+demand = \"code\"
+[[rule]]
+service = \"must\"
+unenrolled = \"enroll\"
+[[rule]]
+service = \"asks\"
+user = \"alice\"
+demand = \"app-password\"
+";
+
 /// The ways a line can stand in a stack, and pam_unix before one of them, as Debian has it. A lone IGNORE would show as PERM_DENIED.
 fn stacks() -> Stacks {
     let permit = "auth optional pam_permit.so\naccount optional pam_permit.so";
@@ -98,6 +127,12 @@ fn stacks() -> Stacks {
         .file("typo", &stack("nullok"))
         .file("elsewhere", &stack("config=/etc/twostep/other.toml"))
         .file("unix", &format!("auth required pam_unix.so nodelay\n{}", stack("")))
+        .file("free", &stack(""))
+        .file("barred", &stack(""))
+        .file("grouped", &stack(""))
+        .file("must", &stack(""))
+        .file("one", &format!("{ONE_PROMPT}\n{}", stack("")))
+        .file("half", &format!("{ONE_PROMPT}\naccount required pam_twostep.so\n{permit}"))
 }
 
 /// Everybody there is, anew.
@@ -179,6 +214,38 @@ impl People {
             Login::to("typo", "alice", "x"),
         ]
     }
+
+    /// Logins that rules decide, and those of clients with one prompt.
+    fn by_rules(mut self) -> Vec<Login> {
+        let right = format!("{PASSWORD}{}", self.phone.fresh_code());
+        let wrong = format!("{PASSWORD}{}", self.phone.wrong_code());
+        vec![
+            Login::to("free", "alice", "x"),
+            Login::to("free", "nobody-here", "x"),
+            Login::to("barred", "alice", "x"),
+            Login::to("barred", "alice", &self.phone.wrong_code()).from("198.51.100.7"),
+            Login::to("grouped", "alice", "x"),
+            Login::to("grouped", "pat", &self.pending.wrong_code()).from("203.0.113.10"),
+            Login::to("mail", "alice", &self.app_password),
+            Login::to("asks", "alice", &self.app_password),
+            Login::to("asks", "ALICE", "x"),
+            // The QR code is shown, and answered with something else than its code.
+            Login::to("must", "bob", "x"),
+            Login::to("must", "bob", ""),
+            Login::to("must", "bob", Reply::Fails(Code::CONV_ERR)),
+            Login::to("sshd", "bob", "x"),
+            Login::to("one", "alice", &right),
+            Login::to("one", "alice", &right).from("203.0.113.11"),
+            Login::to("one", "alice", &wrong).from("203.0.113.12"),
+            Login::to("one", "alice", PASSWORD).from("203.0.113.13"),
+            Login::to("one", "alice", &format!("{PASSWORD}{}", self.backup_code)).from("203.0.113.14"),
+            Login::to("one", "alice", "123456").from("203.0.113.15"),
+            Login::to("one", "bob", PASSWORD),
+            Login::to("one", "nobody-here", &right),
+            Login::to("half", "alice", &wrong),
+            Login::to("half", "bob", PASSWORD),
+        ]
+    }
 }
 
 /// A log line without what differs by its nature: pids, ids, seconds.
@@ -196,40 +263,48 @@ fn plain(line: &str) -> String {
 
 #[test]
 fn prompts_results_and_log_lines_are_the_same() {
+    in_box(|host| same_both_ways(host, People::logins, 7));
+}
+
+#[test]
+fn what_rules_decide_and_password_and_code_in_one_are_the_same() {
     in_box(|host| {
-        for user in ["alice", "bob", "pat", "otto"] {
-            host.add_user(user, PASSWORD);
-        }
-        let broker = host.start_broker();
-        let mut told = [Way::Here, Way::Broker].map(|way| {
-            let logins = People::make(host).logins();
-            let before = host.log_lines().len();
-            let transcript: Vec<String> = logins
-                .iter()
-                .map(|login| {
-                    let seen = host.log_lines().len();
-                    let mut text = login.run(way);
-                    for line in &host.log_lines()[seen..] {
-                        text = format!("{text}\n    {}", plain(&line.text));
-                    }
-                    text
-                })
-                .collect();
-            let ours = host.log_lines()[before..]
-                .iter()
-                .filter(|line| line.text.starts_with("pam_twostep["))
-                .count();
-            assert!(ours >= logins.len() - 3, "{ours} lines for {} logins", logins.len());
-            transcript
-        });
-        let [here, there] = &mut told;
-        for (here, there) in here.iter().zip(there.iter()) {
-            assert_eq!(here, there);
-        }
-        let accepted = here.iter().filter(|text| text.contains("result=accepted")).count();
-        assert!(accepted >= 7, "{accepted} of {} let in: {here:#?}", here.len());
-        assert_eq!(broker.stop(), Some(0));
+        host.configure(RULES);
+        same_both_ways(host, People::by_rules, 2);
     });
+}
+
+/// Plays these logins both ways and compares them; at least so many must be accepted.
+fn same_both_ways(host: &Host, logins: fn(People) -> Vec<Login>, let_in: usize) {
+    for user in ["alice", "bob", "pat", "otto"] {
+        host.add_user(user, PASSWORD);
+    }
+    let broker = host.start_broker();
+    let [here, there] = [Way::Here, Way::Broker].map(|way| {
+        let logins = logins(People::make(host));
+        let before = host.log_lines().len();
+        let transcript: Vec<String> = logins
+            .iter()
+            .map(|login| {
+                let seen = host.log_lines().len();
+                let mut text = login.run(way);
+                for line in &host.log_lines()[seen..] {
+                    text = format!("{text}\n    {}", plain(&line.text));
+                }
+                text
+            })
+            .collect();
+        let lines = host.log_lines();
+        let ours = lines[before..].iter().filter(|line| line.text.starts_with("pam_twostep[")).count();
+        assert!(ours >= logins.len() - 3, "{ours} lines for {} logins", logins.len());
+        transcript
+    });
+    for (here, there) in here.iter().zip(there.iter()) {
+        assert_eq!(here, there);
+    }
+    let accepted = here.iter().filter(|text| text.contains("result=accepted")).count();
+    assert!(accepted >= let_in, "{accepted} of {} let in: {here:#?}", here.len());
+    assert_eq!(broker.stop(), Some(0));
 }
 
 /// A line that names a configuration is judged by that one or not at all: the broker does not go where a peer points it.
