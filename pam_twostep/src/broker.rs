@@ -14,8 +14,9 @@ use twostep_core::event::Reason;
 use twostep_core::login::{self, Ports, Request, Settled, UNAVAILABLE_TEXT, Word};
 use twostep_core::ports::{Conversation, Entered, Store, Unavailable, Vault};
 use twostep_core::protocol::{
-    Answer, Ask, Echo, FromBroker, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict, bounded,
+    Answer, Ask, Echo, FromBroker, Mode, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict, bounded,
 };
+use twostep_core::rule::Tty;
 use twostep_core::secret::Secret;
 use twostep_host::link::{Link, LinkError, SOCKET};
 use twostep_host::{Nss, now};
@@ -33,9 +34,11 @@ pub(crate) fn authenticate(
     login: &Login,
 ) -> (Verdict, Option<Kept>) {
     let Begun { verdict, class, link } = begin(Phase::Auth, handle, flags, arguments, login);
+    let mode = arguments.mode;
     let kept = match verdict {
-        Verdict::Accepted | Verdict::Ignored => link
-            .map(|link| Kept::AtBroker(Arc::new(Sitting { class, course: Mutex::new(Course::Open(link)) }))),
+        Verdict::Accepted | Verdict::Ignored => link.map(|link| {
+            Kept::AtBroker(Arc::new(Sitting { mode, class, course: Mutex::new(Course::Open(link)) }))
+        }),
         _ => None,
     };
     (verdict, kept)
@@ -108,7 +111,7 @@ fn settle(
         service: login.service.clone(),
         mode: arguments.mode,
         source: source(handle),
-        tty,
+        tty: Tty::told(tty),
         prompt: None,
         echo: arguments.echo,
         key: None,
@@ -150,6 +153,7 @@ impl Vault for OutOfReach {
 
 /// A login that the broker has judged and that waits for its account phase.
 pub(crate) struct Sitting {
+    mode: Mode,
     class: ServiceClass,
     course: Mutex<Course>,
 }
@@ -162,6 +166,11 @@ enum Course {
 }
 
 impl Sitting {
+    /// Whether it was begun by a line that takes password and code apart.
+    pub(crate) fn is_unjudged(&self) -> bool {
+        self.mode == Mode::OnePrompt
+    }
+
     /// The account phase. Whoever calls it again is told the same.
     pub(crate) fn commit(&self, handle: &mut PamHandle, flags: PamFlag, user: &str) -> Verdict {
         let mut course = self.course.lock().unwrap_or_else(PoisonError::into_inner);

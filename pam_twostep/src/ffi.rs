@@ -63,8 +63,8 @@ pub(crate) fn ask(handle: &mut PamHandle, style: PamMessageStyle, prompt: &str) 
     let code = unsafe {
         pam_prompt(std::ptr::from_mut(handle), style, &raw mut response, c"%s".as_ptr(), prompt.as_ptr())
     };
-    let answer = taken(response);
-    (code == PAM_SUCCESS).then(|| answer.unwrap_or_else(|| Secret::new(Vec::new())))
+    // What a conversation leaves behind that says it has failed is not touched: it may have freed it.
+    (code == PAM_SUCCESS).then(|| taken(response).unwrap_or_else(|| Secret::new(Vec::new())))
 }
 
 /// Copies a response, wipes it and frees it.

@@ -10,6 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 use twostep_core::event::{Event, Reason};
 use twostep_core::ports::Audit;
+use twostep_core::protocol::Mode;
 use twostep_host::{Syslog, scrub_stack};
 
 /// Where log lines go.
@@ -29,8 +30,10 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
     let service = service::name(handle).ok();
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let _stdio = ffi::StandardDescriptors::fill();
-        // login and sshd use one handle for several tries and names: what an earlier one left must not be found, whatever follows.
-        if phase == Phase::Auth && !ffi::forget_kept(handle) {
+        // login and sshd use one handle for several tries and names: what an earlier one left must not be found, whatever follows. But that
+        // a code was not judged stays true until a line has judged it, and leaves a record of its own.
+        let unjudged = ffi::kept(handle).is_some_and(|kept| kept.is_unjudged());
+        if phase == Phase::Auth && !unjudged && !ffi::forget_kept(handle) {
             return unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
         }
         let arguments = match Arguments::parse(words) {
@@ -40,6 +43,9 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         #[cfg(feature = "provoke")]
         if arguments.panic {
             provoke();
+        }
+        if phase == Phase::Auth && arguments.mode == Mode::OnePrompt && !ffi::forget_kept(handle) {
+            return unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
         }
         let debug = arguments.debug;
         let call = Call { handle, arguments, flags };

@@ -11,6 +11,7 @@ use twostep_core::attempt::Source;
 use twostep_core::device::Fingerprint;
 use twostep_core::login::{self, Ending, Ports, Record, Request, Word};
 use twostep_core::protocol::{Mode, Verdict};
+use twostep_core::rule::Tty;
 use twostep_core::secret::Secret;
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
@@ -65,7 +66,7 @@ fn request<'l>(
         service: login.service.clone(),
         mode: arguments.mode,
         source,
-        tty,
+        tty: Tty::told(tty),
         prompt: arguments.prompt.as_deref(),
         echo: arguments.echo,
         key: ffi::environment(handle, c"SSH_AUTH_INFO_0").and_then(|info| Fingerprint::of_auth_info(&info)),

@@ -7,7 +7,7 @@ use pam::constants::PamResultCode;
 use pam::module::PamHandle;
 use std::sync::Arc;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::Record;
+use twostep_core::login::{Record, Todo};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
@@ -30,6 +30,16 @@ pub(crate) enum Kept {
     Here(Box<Record>),
     /// The broker has, and waits for the rest.
     AtBroker(Arc<Sitting>),
+}
+
+impl Kept {
+    /// Whether it is left by a line that takes password and code apart: what it says is that nobody has judged the code.
+    pub(crate) fn is_unjudged(&self) -> bool {
+        match self {
+            Self::Here(record) => record.todo == Some(Todo::Unjudged),
+            Self::AtBroker(sitting) => sitting.is_unjudged(),
+        }
+    }
 }
 
 /// The auth phase. It has a frame of its own, below that of its caller, which does not scrub itself.
@@ -72,6 +82,8 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
                 Err(reason) => stopped(handle, reason),
             };
         }
+        // Left by a try of another method before: sshd has one handle for them.
+        Some(Kept::Here(record)) if by_key && record.todo == Some(Todo::Unjudged) => None,
         Some(Kept::Here(record)) => Some(record),
     };
     // The same name on the same handle, and nothing to write: all was decided in the auth phase.

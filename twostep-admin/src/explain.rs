@@ -13,7 +13,7 @@ use twostep_core::event::{Ending, Reason};
 use twostep_core::login::{Judged, Request, Word, demand};
 use twostep_core::policy::{Origin, Policy};
 use twostep_core::protocol::{Echo, Mode};
-use twostep_core::rule::{Demanded, Rule};
+use twostep_core::rule::{Demanded, Rule, Tty};
 use twostep_core::time::UnixTime;
 use twostep_store::host::Nss;
 use twostep_terminal::put_line;
@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
         service: wanted.service.clone(),
         mode: Mode::ByService,
         source: wanted.from.map_or(Source::Unknown, |address| Source::Address(address.to_canonical())),
-        tty: wanted.tty.as_deref(),
+        tty: Tty::told(wanted.tty.as_deref()),
         prompt: None,
         echo: Echo::Hidden,
         key: None,

@@ -12,7 +12,7 @@ use twostep_core::name::ServiceName;
 use twostep_core::policy::{Origin, Policy, SELF_SERVICE, Setting};
 use twostep_core::ports::{Directory, DirectoryFailed};
 use twostep_core::protocol::Mode;
-use twostep_core::rule::{By, Demanded, Rule};
+use twostep_core::rule::{Demanded, Rule};
 use twostep_core::time::UnixTime;
 use twostep_store::host::Nss;
 
@@ -154,7 +154,7 @@ impl Look<'_> {
         for user in rule.users.iter().flatten() {
             let message = match Nss.find(user.as_str())? {
                 None => format!("names the user {user}, whom NSS does not know{whoever}"),
-                Some(person) if person.name != *user && rule.by() == By::Name => {
+                Some(person) if person.name != *user && rule.is_exemption() => {
                     format!("names the user {user}, whose name is {} by NSS: it matches nobody", person.name)
                 }
                 Some(_) => continue,

@@ -10,6 +10,7 @@ use crate::protocol::Mode;
 use crate::rule::{Demanded, Rule};
 use crate::schedule::{Schedule, Unenrolled};
 use crate::time::UnixTime;
+use std::cmp::Ordering;
 use std::time::Duration;
 
 /// What is demanded, and why.
@@ -159,6 +160,40 @@ impl Terms {
             Demanded::Code | Demanded::AppPassword => None,
         });
         Ok(Self { class, unenrolled, trust, settled })
+    }
+
+    /// These terms, and in no part less than `other`: what may hold as well.
+    ///
+    /// # Errors
+    /// [`Reason::AtOdds`] where the one is for a code and the other for an app password.
+    pub fn and_at_least(self, other: Self, at: UnixTime) -> Result<Self, Reason> {
+        let rank = |terms: &Self| match terms.settled {
+            Some(Demand::Nothing(_)) => 0,
+            None => 1,
+            Some(_) => 2,
+        };
+        match rank(&self).cmp(&rank(&other)) {
+            Ordering::Less => return Ok(other),
+            Ordering::Greater => return Ok(self),
+            Ordering::Equal if self.settled.is_some() => return Ok(self),
+            Ordering::Equal => {}
+        }
+        if self.class != other.class {
+            return Err(Reason::AtOdds { rule: other.unenrolled.origin });
+        }
+        let strictness = |schedule: &Schedule| match (schedule.at(at), schedule.next(at)) {
+            (Unenrolled::Allow, Some((_, Unenrolled::Enroll))) => 1,
+            (Unenrolled::Allow, _) => 0,
+            (Unenrolled::Enroll, _) => 2,
+            (Unenrolled::Deny, _) => 3,
+        };
+        let (mine, others) = (strictness(&self.unenrolled.value), strictness(&other.unenrolled.value));
+        let unenrolled = if mine >= others { self.unenrolled } else { other.unenrolled };
+        let trust = self.trust.zip(other.trust).map(|(mine, others)| Trust {
+            kinds: mine.kinds.into_iter().filter(|kind| others.kinds.contains(kind)).collect(),
+            lifetime: mine.lifetime.min(others.lifetime),
+        });
+        Ok(Self { unenrolled, trust: trust.filter(|trust| !trust.kinds.is_empty()), ..self })
     }
 
     /// What is decided already, whoever signs in and whatever the store says: it need not be opened.

@@ -239,6 +239,40 @@ fn a_stricter_rule_in_front_never_loosens() {
     assert!(compared > 100, "{compared}");
 }
 
+/// Rules that match in doubt are joined so with the one that matches.
+#[test]
+fn what_two_sets_of_terms_have_in_common_is_no_less_than_either() {
+    let service = ServiceName::parse("sshd").unwrap();
+    let mut compared = 0;
+    for class in [ServiceClass::Interactive, ServiceClass::App] {
+        for at in TIMES {
+            // One of each kind.
+            let mut kinds: Vec<([u8; 3], Terms)> = Vec::new();
+            for (terms, ..) in all_terms().into_iter().filter(|(terms, ..)| terms.class == class) {
+                let parts = parts(&terms, at);
+                if kinds.iter().all(|(known, _)| *known != parts) {
+                    kinds.push((parts, terms));
+                }
+            }
+            for (_, one) in &kinds {
+                for (_, other) in &kinds {
+                    let both = one.clone().and_at_least(other.clone(), at).unwrap();
+                    for account in accounts() {
+                        let strict =
+                            |terms: &Terms| strictness(&decide(terms, &attempt(&service, at), &account));
+                        assert!(
+                            strict(&both) >= strict(one).max(strict(other)),
+                            "{one:?} and {other:?}: {both:?}"
+                        );
+                        compared += 1;
+                    }
+                }
+            }
+        }
+    }
+    assert!(compared > 10_000, "{compared}");
+}
+
 #[test]
 fn the_codes_of_who_is_not_enrolled_are_not_asked_for() {
     for (terms, service, _) in all_terms() {

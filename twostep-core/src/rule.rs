@@ -130,6 +130,14 @@ pub enum Tty<'a> {
     Doubted,
 }
 
+impl<'a> Tty<'a> {
+    /// What a service tells.
+    #[must_use]
+    pub fn told(tty: Option<&'a str>) -> Self {
+        tty.map_or(Self::None, Self::Named)
+    }
+}
+
 /// What rules ask NSS about who signs in.
 pub trait Inquiry {
     /// Why there is no answer.
@@ -139,7 +147,7 @@ pub trait Inquiry {
     ///
     /// # Errors
     /// When that cannot be told.
-    fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<bool, Self::Error>;
+    fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<Match, Self::Error>;
 
     /// Whether it is a member of one of these groups.
     ///
@@ -153,11 +161,32 @@ pub trait Inquiry {
 pub enum By {
     /// By the canonical name.
     Name,
-    /// By the uid as well: whoever has two names is the same under both.
+    /// By the uid as well.
     NameOrUid,
 }
 
-/// The first rule that matches.
+/// Whether something is as a rule wants it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Match {
+    /// It is not.
+    No,
+    /// It may be: the terminal is the caller's choice, or it is another name of the same uid. Nobody gets in by such a rule who would not
+    /// without it, nor with less ([`crate::decide::Terms::and_at_least`]).
+    Doubted,
+    /// It is.
+    Yes,
+}
+
+/// Which rules hold for a login.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Choice<'r> {
+    /// The first that matches.
+    pub rule: Option<&'r Rule>,
+    /// Those before it that match in doubt.
+    pub doubted: Vec<&'r Rule>,
+}
+
+/// The first rule that matches, and those before it that may.
 ///
 /// # Errors
 /// When the inquiry fails: the rule that was asked about, or another one after it, could be the one.
@@ -165,56 +194,44 @@ pub fn choose<'r, I: Inquiry>(
     rules: &'r [Rule],
     scene: &Scene<'_>,
     inquiry: &mut I,
-) -> Result<Option<&'r Rule>, I::Error> {
+) -> Result<Choice<'r>, I::Error> {
+    let mut doubted = Vec::new();
     for rule in rules {
-        if rule.matches(scene, inquiry)? {
-            return Ok(Some(rule));
+        match rule.matches(scene, inquiry)? {
+            Match::No => {}
+            Match::Doubted => doubted.push(rule),
+            Match::Yes => return Ok(Choice { rule: Some(rule), doubted }),
         }
     }
-    Ok(None)
+    Ok(Choice { rule: None, doubted })
 }
 
 impl Rule {
-    fn matches<I: Inquiry>(&self, scene: &Scene<'_>, inquiry: &mut I) -> Result<bool, I::Error> {
+    fn matches<I: Inquiry>(&self, scene: &Scene<'_>, inquiry: &mut I) -> Result<Match, I::Error> {
         let plainly = !self.is_over(scene.at)
             && self.is_for(scene.service)
-            && self.is_at(scene.tty)
             && self.networks.as_deref().is_none_or(|all| is_in(all, scene.source));
-        if !plainly {
-            return Ok(false);
+        let mut found = if plainly { self.is_at(scene.tty) } else { Match::No };
+        if let (Some(users), true) = (&self.users, found > Match::No) {
+            // Another name of the uid matches in doubt, which is nothing to an exemption.
+            let by = if self.is_exemption() { By::Name } else { By::NameOrUid };
+            found = found.min(inquiry.is_any_of(users, by)?);
         }
-        if let Some(users) = &self.users
-            && !inquiry.is_any_of(users, self.by())?
+        if let (Some(groups), true) = (&self.groups, found > Match::No)
+            && !inquiry.is_member_of(groups)?
         {
-            return Ok(false);
+            found = Match::No;
         }
-        match &self.groups {
-            Some(groups) => inquiry.is_member_of(groups),
-            None => Ok(true),
-        }
+        Ok(found)
     }
 
-    /// Whether it can let somebody in who would not get in otherwise, or with less.
-    fn loosens(&self) -> bool {
-        self.is_exemption()
-            || self.unenrolled.as_ref().is_some_and(|unenrolled| unenrolled.value.ever_allows())
-            || self.trust.as_ref().is_some_and(|trust| !trust.value.is_empty())
-    }
-
-    /// What lets somebody in goes by the name that is written there; what asks for something, or refuses, is not dodged by another name
-    /// of the same uid.
-    #[must_use]
-    pub fn by(&self) -> By {
-        if self.loosens() { By::Name } else { By::NameOrUid }
-    }
-
-    /// A terminal that the caller has chosen says nothing for her.
-    fn is_at(&self, tty: Tty<'_>) -> bool {
-        let Some(all) = &self.ttys else { return true };
-        match tty {
-            Tty::Named(tty) => any(all, tty.strip_prefix("/dev/").unwrap_or(tty)),
-            Tty::None => false,
-            Tty::Doubted => !self.loosens(),
+    fn is_at(&self, tty: Tty<'_>) -> Match {
+        let matches = |tty: &str| self.ttys.as_deref().is_some_and(|all| any(all, tty));
+        match (&self.ttys, tty) {
+            (None, _) => Match::Yes,
+            (Some(_), Tty::Doubted) => Match::Doubted,
+            (Some(_), Tty::Named(tty)) if matches(tty.strip_prefix("/dev/").unwrap_or(tty)) => Match::Yes,
+            (Some(_), Tty::Named(_) | Tty::None) => Match::No,
         }
     }
 

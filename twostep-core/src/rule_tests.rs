@@ -17,8 +17,11 @@ impl Alice {
 impl Inquiry for Alice {
     type Error = ();
 
-    fn is_any_of(&mut self, users: &[UserName], _: By) -> Result<bool, ()> {
-        self.answer(users.iter().any(|user| user.as_str() == "alice"))
+    fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<Match, ()> {
+        let named = |name| users.iter().any(|user| user.as_str() == name);
+        // al is another name of hers.
+        let other = if named("al") && by == By::NameOrUid { Match::Doubted } else { Match::No };
+        self.answer(true).map(|_| if named("alice") { Match::Yes } else { other })
     }
 
     fn is_member_of(&mut self, groups: &[String]) -> Result<bool, ()> {
@@ -36,15 +39,10 @@ fn decides(
 ) -> (Result<Option<usize>, ()>, u32) {
     let policy = crate::config::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
     let (service, source) = (ServiceName::parse(service).unwrap(), Source::from_items(from, tty));
-    let tty = tty.map_or(Tty::None, Tty::Named);
+    let tty = Tty::told(tty);
     let scene = Scene { service: &service, tty, source: &source, at: UnixTime(1_800_000_000) };
     let mut alice = Alice { asked: Cell::new(0), down };
-    let chosen = choose(&policy.rules, &scene, &mut alice).map(|rule| {
-        rule.map(|rule| match rule.origin {
-            Origin::Line(line) => line,
-            other => panic!("{other:?}"),
-        })
-    });
+    let chosen = choose(&policy.rules, &scene, &mut alice).map(|choice| choice.rule.map(line));
     (chosen, alice.asked.get())
 }
 
@@ -169,4 +167,25 @@ fn a_rule_says_whose_affair_it_is_without_a_login() {
     let service = |name| ServiceName::parse(name).unwrap();
     let rule = only("service = \"ssh*\"");
     assert!(rule.is_for(&service("sshd")) && !rule.is_for(&service("login")));
+}
+
+fn line(rule: &Rule) -> usize {
+    match rule.origin {
+        Origin::Line(line) => line,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// What may match is looked at, and looked past.
+#[test]
+fn rules_that_match_in_doubt_are_kept_beside_the_one_that_matches() {
+    let text = "[[rule]]\ntty = \"tty1\"\ndemand = \"code\"\n[[rule]]\nuser = \"al\"\nunenrolled = \"deny\"\n\
+                [[rule]]\nuser = \"al\"\ndemand = \"nothing\"\n[[rule]]\nservice = \"su\"\ndemand = \"deny\"\n";
+    let policy = crate::config::parse(text).unwrap();
+    let (service, source) = (ServiceName::parse("su").unwrap(), Source::Caller(1000));
+    let scene = Scene { service: &service, tty: Tty::Doubted, source: &source, at: UnixTime(1_800_000_000) };
+    let mut alice = Alice { asked: Cell::new(0), down: false };
+    let choice = choose(&policy.rules, &scene, &mut alice).unwrap();
+    assert_eq!(choice.rule.map(line), Some(10));
+    assert_eq!(choice.doubted.into_iter().map(line).collect::<Vec<_>>(), [1, 4]);
 }

@@ -63,14 +63,6 @@ impl Schedule {
         self.at(now) == value || self.then.iter().any(|(from, later)| *from > now && *later == value)
     }
 
-    /// Whether anybody who is not enrolled gets in by it, at any time.
-    #[must_use]
-    pub fn ever_allows(&self) -> bool {
-        std::iter::once(self.first)
-            .chain(self.then.iter().map(|step| step.1))
-            .any(|value| value == Unenrolled::Allow)
-    }
-
     /// What comes next, and when.
     #[must_use]
     pub fn next(&self, now: UnixTime) -> Option<(UnixTime, Unenrolled)> {

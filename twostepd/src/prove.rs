@@ -23,6 +23,7 @@ use twostep_core::name::ServiceName;
 use twostep_core::policy::SELF_SERVICE;
 use twostep_core::ports::{Audit, Conversation, Entered, TalkFailed};
 use twostep_core::protocol::{Echo, Mode};
+use twostep_core::rule::Tty;
 use twostep_core::secret::Secret;
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
@@ -75,7 +76,7 @@ fn code(asker: &Asker<'_>, subject: &Subject, given: &Given) -> Result<Proven, U
         service,
         mode: Mode::ByService,
         source: Source::Caller(asker.peer.uid),
-        tty: None,
+        tty: Tty::None,
         prompt: None,
         echo: Echo::Hidden,
         key: None,

@@ -16,6 +16,7 @@ use twostep_core::name::UserName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
 use twostep_core::protocol::{FromBroker, Mode, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict};
+use twostep_core::rule::Tty;
 use twostep_host::configuration::{self, DEFAULT_PATH};
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
@@ -165,7 +166,11 @@ impl Course<'_> {
             mode: *mode,
             source: self.source.clone(),
             // As with the source: whoever asks for himself, and a peer that nobody knows, says of the terminal what he likes.
-            tty: tty.as_deref().filter(|_| self.ground == Ground::Granted || self.asker.party == Party(0)),
+            tty: if self.ground == Ground::Granted || self.asker.party == Party(0) {
+                Tty::told(tty.as_deref())
+            } else {
+                Tty::Doubted
+            },
             prompt: prompt.as_deref(),
             echo: *echo,
             // sshd, which knows of keys, is root.

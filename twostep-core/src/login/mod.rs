@@ -25,6 +25,7 @@ use crate::name::{ServiceName, UserName};
 use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Audit, Completion, Conversation, Directory, Unavailable, Vault};
 use crate::protocol::{Echo, Mode};
+use crate::rule::Tty;
 use crate::time::{Now, UnixTime};
 use std::time::Duration;
 use terms::Asked;
@@ -63,8 +64,8 @@ pub struct Request<'a> {
     pub mode: Mode,
     /// Where from.
     pub source: Source,
-    /// PAM_TTY.
-    pub tty: Option<&'a str>,
+    /// Where she sits.
+    pub tty: Tty<'a>,
     /// The prompt; the usual one unless given.
     pub prompt: Option<&'a str>,
     /// Whether a code is shown while it is typed.
@@ -306,7 +307,7 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
                 if self.veiled && self.class == ServiceClass::Interactive =>
             {
                 if self.request.mode == Mode::OnePrompt {
-                    return Ok((None, self.split_nothing()?));
+                    return Ok((None, self.split_nobodys()?));
                 }
                 self.ask_for_nothing()?;
                 let (reason, ending) = self.refuse(reason);

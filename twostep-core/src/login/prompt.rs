@@ -55,7 +55,7 @@ impl Login<'_, '_, '_> {
     /// Asks for a code, and takes as much trouble over it as over a wrong one.
     pub(super) fn ask_for_nothing(&mut self) -> Result<(), Stop> {
         let answer = self.enter()?;
-        if answer.refused_unseen().is_none() {
+        if answer.refused_unseen().is_none() || matches!(answer, Answer::SameAsPassword) {
             self.pretend(answer.kind())?;
         }
         Ok(())
@@ -93,6 +93,10 @@ impl Login<'_, '_, '_> {
             return self.nothing_entered(terms);
         }
         if let Some(reason) = answer.refused_unseen() {
+            // What is left of a password behind a line that cuts codes off can be the same as the code, and nobody's is ever cut.
+            if self.veiled && matches!(answer, Answer::SameAsPassword) {
+                self.pretend(answer.kind())?;
+            }
             return Ok(self.refuse(reason));
         }
         let outcome = self.judge(wanted.enrollment, &answer)?;

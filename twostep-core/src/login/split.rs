@@ -23,24 +23,20 @@ impl Login<'_, '_, '_> {
     pub(super) fn split(&mut self, terms: &Terms, mut asked: Asked<'_>) -> Result<Ending, Stop> {
         match terms.settled() {
             Some(Demand::Nothing(_)) => return Ok(Ending::Ignore(None)),
+            Some(_) if self.veiled => return self.split_nobodys(),
             Some(_) => return Ok(self.unjudged()),
             None => {}
         }
         let sent = self.whole()?;
         self.user = asked.resolve()?.user().cloned();
-        let veiled = self.policy.interactive.ask_everyone;
+        let veiled = self.veiled;
         let read = Read { veiled, ..Read::of(terms, self.request, self.now()) };
         let (_, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
         let wanted = match demand {
             Demand::Code(wanted) => wanted,
             demand => {
                 if veiled {
-                    // As many looks into the store as for somebody; and what could be a code is not asked for again, as hers is not. All of it
-                    // stays the password.
-                    self.ports.vault.open()?.code_digits(NOBODY)?;
-                    if let Some(code) = code_begins(&sent, &[COMMON_DIGITS]) {
-                        self.hand_on(sent.expose().len(), code)?;
-                    }
+                    self.keep_code(&sent)?;
                 }
                 let nothing = matches!(demand, Demand::Nothing(_));
                 return Ok(if nothing { Ending::Ignore(None) } else { self.unjudged() });
@@ -68,10 +64,22 @@ impl Login<'_, '_, '_> {
         self.ports.talk.password(prompt).map_err(|_| Stop(Reason::Conversation))
     }
 
-    /// The same for a name that is nobody's as it is spelled.
-    pub(super) fn split_nothing(&mut self) -> Result<Ending, Stop> {
-        self.whole()?;
+    /// The same for whoever is refused without a look into the store.
+    pub(super) fn split_nobodys(&mut self) -> Result<Ending, Stop> {
+        let sent = self.whole()?;
+        self.ports.vault.open()?.code_digits(NOBODY)?;
+        self.keep_code(&sent)?;
         Ok(self.unjudged())
+    }
+
+    /// Of whoever has no code: as many looks into the store as for somebody; and what could be a code is not asked for again, as hers is not.
+    /// All of it stays the password.
+    fn keep_code(&mut self, sent: &Secret) -> Result<(), Stop> {
+        self.ports.vault.open()?.code_digits(NOBODY)?;
+        match code_begins(sent, &[COMMON_DIGITS]) {
+            Some(code) => self.hand_on(sent.expose().len(), code),
+            None => Ok(()),
+        }
     }
 
     fn unjudged(&self) -> Ending {

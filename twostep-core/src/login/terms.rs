@@ -8,7 +8,7 @@ use crate::event::Reason;
 use crate::name::UserName;
 use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Directory, Person, Vault};
-use crate::rule::{self, By, Inquiry, Rule, Scene, Tty};
+use crate::rule::{self, By, Choice, Inquiry, Match, Rule, Scene, Tty};
 use crate::time::UnixTime;
 use crate::who::{Facts, Resolved, resolve};
 
@@ -56,18 +56,19 @@ pub(super) fn choose<'p>(
     at: UnixTime,
 ) -> Result<(Terms, Option<&'p Rule>), Stop> {
     let Request { service, source, tty, .. } = request;
-    let tty = match (source, tty) {
-        (Source::Caller(_), _) => Tty::Doubted,
-        (_, Some(tty)) => Tty::Named(tty),
-        (_, None) => Tty::None,
-    };
-    let rule = if service.as_str() == SELF_SERVICE {
-        None
+    let tty = if matches!(source, Source::Caller(_)) { Tty::Doubted } else { *tty };
+    let none = Choice { rule: None, doubted: Vec::new() };
+    let choice = if service.as_str() == SELF_SERVICE {
+        none
     } else {
         rule::choose(&policy.rules, &Scene { service, tty, source, at }, asked)?
     };
-    let terms = Terms::of(policy, rule, request.mode, service).map_err(Stop)?;
-    Ok((terms, rule))
+    let of = |rule| Terms::of(policy, rule, request.mode, service).map_err(Stop);
+    let mut terms = of(choice.rule)?;
+    for doubted in choice.doubted {
+        terms = terms.and_at_least(of(Some(doubted))?, at).map_err(Stop)?;
+    }
+    Ok((terms, choice.rule))
 }
 
 /// A name that NSS is asked about no earlier than somebody wants to know, and once.
@@ -137,24 +138,22 @@ impl<'d> Asked<'d> {
 impl Inquiry for Asked<'_> {
     type Error = Stop;
 
-    fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<bool, Stop> {
-        let Some(person) = self.person()? else { return Ok(false) };
+    fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<Match, Stop> {
+        let Some(person) = self.person()? else { return Ok(Match::No) };
         if users.contains(&person.name) {
-            return Ok(true);
+            return Ok(Match::Yes);
         }
         if by == By::Name {
-            return Ok(false);
+            return Ok(Match::No);
         }
         for user in users {
             let found = self.directory.find(user.as_str());
-            if found
-                .map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))?
-                .is_some_and(|one| one.uid == person.uid)
-            {
-                return Ok(true);
+            let found = found.map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))?;
+            if found.is_some_and(|one| one.uid == person.uid) {
+                return Ok(Match::Doubted);
             }
         }
-        Ok(false)
+        Ok(Match::No)
     }
 
     fn is_member_of(&mut self, groups: &[String]) -> Result<bool, Stop> {

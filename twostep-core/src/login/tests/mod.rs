@@ -299,7 +299,7 @@ impl Host {
             service: ServiceName::parse(service).unwrap(),
             mode,
             source: Source::from_items(Some("203.0.113.9"), None),
-            tty: Some("ssh"),
+            tty: Tty::Named("ssh"),
             prompt: None,
             echo: Echo::Hidden,
             key: None,

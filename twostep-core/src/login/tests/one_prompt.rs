@@ -41,10 +41,13 @@ fn whoever_gives_no_code_keeps_the_whole_and_is_asked_the_same() {
 /// Where everybody is asked, what could be a code is not asked for again of anybody.
 #[test]
 fn strangers_do_not_see_whose_code_was_cut_off() {
-    for user in ["bob", "mallory", "MALLORY"] {
+    for user in ["bob", "mallory", "MALLORY", "ALICE", "al"] {
         let mut host = Host::with(State::Active);
-        host.configure("[interactive]\nask_everyone = true\n");
+        host.shelf.enrollments.clear();
+        host.configure("[interactive]\nask_everyone = true\n[[rule]]\nuser = \"al\"\ndemand = \"deny\"\n");
+        host.shelf.opened = 0;
         assert_eq!(split(&mut host, user, "hunter2123456"), Some((13, 7)), "{user:?}");
+        assert_eq!(host.shelf.opened, 2, "{user:?}");
         assert_eq!(split(&mut host, user, "hunter2"), None, "{user:?}");
     }
 }

@@ -192,3 +192,26 @@ fn a_terminal_says_nothing_where_the_caller_chooses_it() {
     host.shelf.last_step = None;
     assert!(accepted(&host.at_prompt("alice", vec![ask(&code())])));
 }
+
+/// Rules about terminals in front of others, at su.
+#[test]
+fn a_terminal_that_is_doubted_neither_enrolls_nor_passes_over_a_refusal() {
+    let mut host = Host::with(State::Active);
+    let su = Request { source: Source::Caller(1234), ..Host::request("bob", ServiceClass::Interactive) };
+    let tell = || vec![Step::Tell("not set up for you")];
+    host.configure(
+        "[interactive]\nunenrolled = \"deny\"\n[[rule]]\ntty = \"tty1\"\nunenrolled = \"enroll\"\n",
+    );
+    assert_eq!(host.play(tell(), None, |ports, policy| authenticate(ports, policy, &su)), Ending::Refuse);
+    let refusing = "[[rule]]\nservice = \"sshd\"\ndemand = \"deny\"\n";
+    host.configure(&format!("[[rule]]\ntty = \"tty1\"\ndemand = \"code\"\n{refusing}"));
+    let alice = Request { user: "alice", ..su.clone() };
+    let steps = vec![Step::Tell("cannot sign in here")];
+    assert_eq!(host.play(steps, None, |ports, policy| authenticate(ports, policy, &alice)), Ending::Refuse);
+    // Nor is a code that is demanded at a terminal passed over for an exemption behind it.
+    host.configure("[[rule]]\ntty = \"tty1\"\ndemand = \"code\"\n[[rule]]\ndemand = \"nothing\"\n");
+    let ending =
+        host.play(vec![ask(&code())], Some("hunter2"), |ports, policy| authenticate(ports, policy, &alice));
+    assert!(accepted(&ending));
+    assert_eq!(settle_of(&mut host, &alice), Settled::Open(ServiceClass::Interactive));
+}
