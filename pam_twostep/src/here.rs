@@ -2,14 +2,14 @@
 
 use crate::arguments::Arguments;
 use crate::guard::LOG;
-use crate::phases::{Kept, Login};
+use crate::phases::{Kept, Left, Login};
 use crate::talk::Talk;
 use crate::{ffi, service};
 use pam::constants::PamFlag;
 use pam::module::PamHandle;
 use twostep_core::attempt::Source;
 use twostep_core::device::Fingerprint;
-use twostep_core::login::{self, Ending, Ports, Record, Request, Word};
+use twostep_core::login::{self, Ending, Ports, Request, Word};
 use twostep_core::protocol::{Mode, Verdict};
 use twostep_core::rule::Tty;
 use twostep_core::secret::Secret;
@@ -43,13 +43,14 @@ pub(crate) fn account(
     flags: PamFlag,
     arguments: &Arguments,
     login: &Login,
-    record: Option<&Record>,
+    left: Left<'_>,
 ) -> Verdict {
     let (source, tty) = (service::source(handle), service::tty(handle));
     let request = request(handle, arguments, login, source, tty.as_deref());
-    let ending = with_ports(handle, flags, None, login, |ports| match record {
-        Some(record) => login::account_with_record(ports, &login.policy, &request, record),
-        None => login::account_after_key(ports, &login.policy, &request),
+    let ending = with_ports(handle, flags, None, login, |ports| match left {
+        Left::Record(record) => login::account_with_record(ports, &login.policy, &request, record),
+        Left::Key => login::account_after_key(ports, &login.policy, &request),
+        Left::UnjudgedOrKey => login::account_unjudged_or_after_key(ports, &login.policy, &request),
     });
     Verdict::from(&ending)
 }

@@ -42,6 +42,17 @@ impl Kept {
     }
 }
 
+/// What an account phase begins with.
+#[derive(Clone, Copy)]
+pub(crate) enum Left<'r> {
+    /// A key alone.
+    Key,
+    /// What the auth phase has left.
+    Record(&'r Record),
+    /// It has left that nobody has judged the code; but sshd has one handle for all methods, and may have accepted a key since.
+    UnjudgedOrKey,
+}
+
 /// The auth phase. It has a frame of its own, below that of its caller, which does not scrub itself.
 #[inline(never)]
 pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
@@ -82,8 +93,6 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
                 Err(reason) => stopped(handle, reason),
             };
         }
-        // Left by a try of another method before: sshd has one handle for them.
-        Some(Kept::Here(record)) if by_key && record.todo == Some(Todo::Unjudged) => None,
         Some(Kept::Here(record)) => Some(record),
     };
     // The same name on the same handle, and nothing to write: all was decided in the auth phase.
@@ -99,7 +108,12 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
     };
     match (wholly_root(), record) {
         (Ok(true), Some(record)) => {
-            let verdict = here::account(handle, flags, &arguments, &login, Some(&record));
+            let left = if by_key && record.todo == Some(Todo::Unjudged) {
+                Left::UnjudgedOrKey
+            } else {
+                Left::Record(&record)
+            };
+            let verdict = here::account(handle, flags, &arguments, &login, left);
             // Whoever calls a second time is told the same, and nothing is written or said again.
             if matches!(verdict, Verdict::Accepted | Verdict::Ignored)
                 && !ffi::keep(handle, Kept::Here(Box::new(Record { todo: None, ..*record })))
@@ -108,7 +122,7 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
             }
             verdict
         }
-        (Ok(true), None) => here::account(handle, flags, &arguments, &login, None),
+        (Ok(true), None) => here::account(handle, flags, &arguments, &login, Left::Key),
         (Ok(false), None) => broker::account_after_key(handle, flags, &arguments, &login),
         // What this process has begun as root it cannot end as somebody else: the broker knows nothing of it.
         (Ok(false), Some(_)) => stopped(

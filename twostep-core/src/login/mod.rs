@@ -248,6 +248,23 @@ pub fn account_after_key(ports: &mut Ports<'_>, policy: &Policy, request: &Reque
     }
 }
 
+/// The account phase of a login whose code nobody has judged, where the service says that it may have accepted a key: a try of another
+/// method before it, on the same handle, can have left that. Whoever may come by a key alone does; all others are refused for the code.
+pub fn account_unjudged_or_after_key(
+    ports: &mut Ports<'_>,
+    policy: &Policy,
+    request: &Request<'_>,
+) -> Ending {
+    let mut login = Login::new(ports, policy, request, None);
+    // What is told to whoever comes by a key alone is not for her who did not.
+    login.veiled = true;
+    match login.account_after_key() {
+        Ok((reason, ending @ Ending::Ignore(_))) => login.tell_log(reason, ending),
+        Ok(_) => login.stop(Stop(Reason::CodeUnjudged)),
+        Err(stop) => login.stop(stop),
+    }
+}
+
 /// A login that ends without a verdict of [`crate::decide`] or [`crate::verify`].
 pub(crate) struct Stop(pub(crate) Reason);
 

@@ -97,3 +97,28 @@ fn where_the_store_cannot_be_read_nobody_gets_in() {
     let ending = host.play(steps, None, |ports, policy| authenticate(ports, policy, &request));
     assert_eq!(ending, Ending::Unavailable);
 }
+
+/// sshd has one handle for all methods: a try by password that failed leaves what a key finds.
+#[test]
+fn a_key_after_a_try_that_failed_lets_in_whom_a_key_alone_lets_in() {
+    for (user, unenrolled, lets_in) in [
+        ("alice", "allow", false),
+        ("bob", "allow", true),
+        ("bob", "enroll from 2027-02-01", true),
+        ("bob", "enroll", false),
+        ("bob", "deny", false),
+    ] {
+        let mut host = Host::with(State::Active);
+        host.configure(&format!("[interactive]\nunenrolled = \"{unenrolled}\"\n"));
+        let request = Host::request(user, ServiceClass::Interactive);
+        let told = match (lets_in, unenrolled) {
+            (true, "allow") => vec![],
+            (true, _) => vec![Step::Tell("will be needed here")],
+            (false, _) => vec![Step::Tell(UNAVAILABLE_TEXT)],
+        };
+        let ending =
+            host.play(told, None, |ports, policy| account_unjudged_or_after_key(ports, policy, &request));
+        assert_eq!(ending == Ending::Ignore(None), lets_in, "{user} {unenrolled}: {ending:?}");
+        assert_eq!(host.last_line().contains("reason=code-unjudged"), !lets_in, "{}", host.last_line());
+    }
+}
