@@ -123,6 +123,8 @@ mod tests {
         assert_eq!(*uri, "otpauth://totp/mail.example.org:alice?secret=GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ");
         let qr = qr_without_colours(&uri).unwrap();
         assert!(qr.lines().count() <= 21, "{}", qr.lines().count());
+        // The light modules are drawn: the quiet zone is.
+        assert!(qr.lines().take(2).all(|line| line.chars().all(|module| module == '█')), "{}", *qr);
     }
 
     #[test]
