@@ -82,29 +82,28 @@ impl Login<'_, '_, '_> {
         self.log(Reason::Change { action, author: Author { by: By::Login, why: None }, target });
     }
 
-    pub(super) fn account_after_key(&mut self) -> Verdict {
+    /// What is demanded now, read anew.
+    pub(super) fn demand(&mut self) -> Result<Demand, Stop> {
         let now = self.now();
         let mut asked = Asked::new(self.ports.directory, self.request.user);
         let chosen = choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
         let terms = chosen?.0;
         self.class = terms.class;
-        let demand = match terms.settled() {
-            Some(settled) => settled.clone(),
-            None => {
-                let read = Read::of(&terms, self.request, now);
-                let (user, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
-                self.user = user;
-                demand
-            }
-        };
-        match demand {
+        let read = Read::of(&terms, self.request, now);
+        let (user, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
+        self.user = user;
+        Ok(demand)
+    }
+
+    pub(super) fn account_after_key(&mut self) -> Verdict {
+        match self.demand()? {
             Demand::Nothing(aside) => Ok((aside.why.reason, Ending::Ignore(None))),
             Demand::Deny(why) => Ok(self.refuse(why.reason)),
             // Nobody can be asked anything here: sshd only keeps what is told for later.
             Demand::Enroll(enroll) => Ok(match enroll.by {
                 Some(by) => {
-                    let when = texts::deadline(by, now);
+                    let when = texts::deadline(by, self.now());
                     self.ports.talk.tell(&format!(
                         "Two-step verification will be needed here {when}. To set it up, sign in with your password \
                          (ssh -o PubkeyAuthentication=no)."

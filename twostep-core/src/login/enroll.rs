@@ -3,13 +3,12 @@
 //!
 //! All that must be seen stands in a prompt: some services show nothing else.
 
-use super::terms::{Asked, Read, choose};
 use super::{Ending, Login, Record, Request, Stop, Word, texts};
 use crate::change::Action;
 use crate::decide::{Demand, Enroll};
 use crate::event::Reason;
 use crate::key_uri;
-use crate::ports::{Confirmed, Draft, Entered, Person};
+use crate::ports::{Confirmed, Draft, Entered, Person, Unavailable};
 use crate::protocol::Echo;
 use crate::secret::Secret;
 use crate::throttle::Standing;
@@ -28,69 +27,47 @@ impl Login<'_, '_, '_> {
         before: &Enroll,
     ) -> Result<Ending, Stop> {
         let Resolved::Known(person) = resolved else { return Err(super::internal("nobody to enroll")) };
-        let enroll = match self.still_to_enroll()? {
-            Some(enroll) => enroll,
-            None => {
-                return Ok(self.not_set_up(
-                    "it was set up meanwhile, or need not be any more",
-                    "Please sign in again.",
-                ));
+        match self.set_up(&person, before) {
+            Ok(Outcome::Enrolled) => {
+                self.changed(Action::Enroll, None);
+                Ok(Ending::Accept(Record { todo: None, ..record.clone() }))
             }
-        };
+            Ok(Outcome::PutOff) => Ok(record.ending()),
+            Err(Hindrance::NotSetUp(why)) => {
+                let (cause, text) = why.told();
+                self.ports.talk.tell(text);
+                Ok(self.tell_log(Reason::NotSetUp { cause }, Ending::Refuse))
+            }
+            Err(Hindrance::Stop(stop)) => Err(stop),
+        }
+    }
+
+    fn set_up(&mut self, person: &Person, before: &Enroll) -> Result<Outcome, Hindrance> {
         // Who was told that there is time has it.
-        let by = enroll.by.or(before.by);
+        let by = self.still_to_enroll()?.by.or(before.by);
         if self.request.word != Word::Counts {
-            return Ok(match by {
-                Some(_) => record.ending(),
-                None => self.not_set_up("the service is not root", HERE_IT_CANNOT),
-            });
+            return by.map(|_| Outcome::PutOff).ok_or(NotSetUp::NotRoot.into());
         }
         if let Some(by) = by {
             let when = texts::deadline(by, self.now());
-            if !self
-                .yes(&format!("\nTwo-step verification will be needed here {when}. Set it up now? [y/N] "))
-            {
-                return Ok(record.ending());
+            let question =
+                format!("\nTwo-step verification will be needed here {when}. Set it up now? [y/N] ");
+            if !self.yes(&question) {
+                return Ok(Outcome::PutOff);
             }
         }
-        let day = self.now().day();
-        let place = self.place();
-        let draft = self.ports.vault.open()?.draft(&person, day, place.as_deref())?;
+        let (day, place) = (self.now().day(), self.place());
+        let draft = self.ports.vault.open()?.draft(person, day, place.as_deref())?;
         // Once more: however long the question stood, what has come since is seen now, or is newer than the draft.
-        if self.still_to_enroll()?.is_none() {
-            return Ok(
-                self.not_set_up("it was set up meanwhile, or need not be any more", "Please sign in again.")
-            );
+        self.still_to_enroll()?;
+        let code = self.first_code(person, &draft)?;
+        self.ports.talk.ask(&backup_codes(&draft), Echo::Hidden).map_err(|_| NotSetUp::CannotAsk)?;
+        let confirmed = Confirmed { draft: &draft, code, at: (self.ports.clock)().wall };
+        if self.ports.vault.open()?.enroll(person, &confirmed)? {
+            Ok(Outcome::Enrolled)
+        } else {
+            Err(NotSetUp::JustNow.into())
         }
-        let code = match self.first_code(&person, &draft) {
-            Ok(code) => code,
-            Err(NoCode::TalkFailed) => return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT)),
-            Err(NoCode::Empty) => {
-                return Ok(self.not_set_up(
-                    "nothing was entered",
-                    "Two-step verification was not set up, and is needed here.",
-                ));
-            }
-            Err(NoCode::Wrong) => {
-                return Ok(self.not_set_up(
-                    "no right code was entered",
-                    "None of these was its code. The phone's clock must be right. Nothing was set up; please try again.",
-                ));
-            }
-        };
-        if self.ports.talk.ask(&backup_codes(&draft), Echo::Hidden).is_err() {
-            return Ok(self.not_set_up("the service cannot ask", HERE_IT_CANNOT));
-        }
-        let at = (self.ports.clock)().wall;
-        let confirmed = Confirmed { draft: &draft, code, at };
-        if !self.ports.vault.open()?.enroll(&person, &confirmed)? {
-            return Ok(self.not_set_up(
-                "it was set up meanwhile",
-                "It was set up for you meanwhile. Please sign in again.",
-            ));
-        }
-        self.changed(Action::Enroll, None);
-        Ok(Ending::Accept(Record { todo: None, ..record.clone() }))
     }
 
     /// Where she is, if that is a place of her own: whoever has her password only, and comes from elsewhere, is shown another secret. What
@@ -102,21 +79,16 @@ impl Login<'_, '_, '_> {
     }
 
     /// What was true in the auth phase need not be so any more.
-    fn still_to_enroll(&mut self) -> Result<Option<Enroll>, Stop> {
-        let now = self.now();
-        let mut asked = Asked::new(self.ports.directory, self.request.user);
-        let terms = choose(self.policy, self.request, &mut asked, now)?.0;
-        let (_, demand) =
-            Read::of(&terms, self.request, now).demand(self.ports.directory, self.ports.vault, asked)?;
-        Ok(match demand {
-            Demand::Enroll(enroll) => Some(enroll),
-            _ => None,
-        })
+    fn still_to_enroll(&mut self) -> Result<Enroll, Hindrance> {
+        match self.demand()? {
+            Demand::Enroll(enroll) => Ok(enroll),
+            _ => Err(NotSetUp::Meanwhile.into()),
+        }
     }
 
     /// Shows what goes into the phone, and waits for its first code. It confirms that the secret was read right; whoever guesses it has
     /// gained nothing that she did not have.
-    fn first_code(&mut self, person: &Person, draft: &Draft) -> Result<Consumed, NoCode> {
+    fn first_code(&mut self, person: &Person, draft: &Draft) -> Result<Consumed, NotSetUp> {
         let parameters = Parameters::COMMON;
         let authenticator = Authenticator {
             id: AuthenticatorId(0),
@@ -126,11 +98,11 @@ impl Login<'_, '_, '_> {
         };
         let mut prompt = what_to_scan(&(self.ports.issuer)(), person, &draft.secret);
         for _ in 0..TRIES {
-            let entered = self.ports.talk.ask(&prompt, self.request.echo).map_err(|_| NoCode::TalkFailed)?;
+            let entered = self.ports.talk.ask(&prompt, self.request.echo).map_err(|_| NotSetUp::CannotAsk)?;
             let code = match &entered {
-                Entered::Text(text) if text.is_empty() => return Err(NoCode::Empty),
+                Entered::Text(text) if text.is_empty() => return Err(NotSetUp::NothingEntered),
                 // A service that gives the password to every question.
-                Entered::PasswordAgain => return Err(NoCode::TalkFailed),
+                Entered::PasswordAgain => return Err(NotSetUp::CannotAsk),
                 Entered::Text(text) => digits(text),
             };
             if let Match::Code(consumed) = authenticator.judge(&code, (self.ports.clock)().wall) {
@@ -138,22 +110,72 @@ impl Login<'_, '_, '_> {
             }
             prompt = Zeroizing::new("That is not its code. The code that it shows now: ".to_owned());
         }
-        Err(NoCode::Wrong)
-    }
-
-    fn not_set_up(&mut self, cause: &'static str, text: &str) -> Ending {
-        self.ports.talk.tell(text);
-        self.tell_log(Reason::NotSetUp { cause }, Ending::Refuse)
+        Err(NotSetUp::WrongCodes)
     }
 }
 
 const HERE_IT_CANNOT: &str = "Two-step verification must be set up first, and that cannot be done here. Sign in with ssh \
                               (-o PreferredAuthentications=keyboard-interactive) or at a console, or ask your administrator.";
 
-enum NoCode {
-    TalkFailed,
-    Empty,
-    Wrong,
+enum Outcome {
+    /// She is enrolled.
+    Enrolled,
+    /// There is time left, and she has not said yes, or cannot be asked.
+    PutOff,
+}
+
+enum Hindrance {
+    NotSetUp(NotSetUp),
+    Stop(Stop),
+}
+
+/// Why nothing was stored.
+enum NotSetUp {
+    Meanwhile,
+    JustNow,
+    NotRoot,
+    CannotAsk,
+    NothingEntered,
+    WrongCodes,
+}
+
+impl NotSetUp {
+    /// What the log is told, and what she is.
+    fn told(&self) -> (&'static str, &'static str) {
+        match self {
+            Self::Meanwhile => ("it was set up meanwhile, or need not be any more", "Please sign in again."),
+            Self::JustNow => {
+                ("it was set up meanwhile", "It was set up for you meanwhile. Please sign in again.")
+            }
+            Self::NotRoot => ("the service is not root", HERE_IT_CANNOT),
+            Self::CannotAsk => ("the service cannot ask", HERE_IT_CANNOT),
+            Self::NothingEntered => {
+                ("nothing was entered", "Two-step verification was not set up, and is needed here.")
+            }
+            Self::WrongCodes => (
+                "no right code was entered",
+                "None of these was its code. The phone's clock must be right. Nothing was set up; please try again.",
+            ),
+        }
+    }
+}
+
+impl From<NotSetUp> for Hindrance {
+    fn from(why: NotSetUp) -> Self {
+        Self::NotSetUp(why)
+    }
+}
+
+impl From<Stop> for Hindrance {
+    fn from(stop: Stop) -> Self {
+        Self::Stop(stop)
+    }
+}
+
+impl From<Unavailable> for Hindrance {
+    fn from(unavailable: Unavailable) -> Self {
+        Self::Stop(unavailable.into())
+    }
 }
 
 fn digits(entered: &Secret) -> Zeroizing<String> {

@@ -39,13 +39,9 @@ pub fn demand<'p>(
     let mut asked = Asked::new(directory, request.user);
     let now = now.max(policy.written);
     let (terms, rule) = choose(policy, request, &mut asked, now).map_err(|stop| stop.0)?;
-    let judged = |user, demand| Judged { user, rule, class: terms.class, demand };
-    if let Some(demand) = terms.settled() {
-        return Ok(judged(asked.user(), demand.clone()));
-    }
     let read = Read::of(&terms, request, now);
     let (user, demand) = read.demand(directory, vault, asked).map_err(|stop| stop.0)?;
-    Ok(judged(user, demand))
+    Ok(Judged { user, rule, class: terms.class, demand })
 }
 
 /// The rule that matches, and what follows from it.
@@ -192,6 +188,9 @@ impl<'t> Read<'t> {
         vault: &mut dyn Vault,
         asked: Asked<'_>,
     ) -> Result<(Option<UserName>, Demand), Stop> {
+        if let Some(settled) = self.terms.settled() {
+            return Ok((asked.user(), settled.clone()));
+        }
         let resolved = asked.into_resolved()?;
         if let (Some(unlisted), ServiceClass::Interactive, false) =
             (resolved.unlisted(), self.terms.class, self.veiled)
