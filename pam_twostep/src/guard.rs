@@ -32,20 +32,19 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         let _stdio = ffi::StandardDescriptors::fill();
         // login and sshd use one handle for several tries and names: what an earlier one left must not be found, whatever follows. But that
         // a code was not judged stays true until a line has judged it, and leaves a record of its own.
-        let unjudged = ffi::kept(handle).is_some_and(|kept| kept.is_unjudged());
-        if phase == Phase::Auth && !unjudged && !ffi::forget_kept(handle) {
+        let arguments = Arguments::parse(words);
+        let begins_anew = arguments.as_ref().is_ok_and(|arguments| arguments.mode == Mode::OnePrompt)
+            || !ffi::kept(handle).is_some_and(|kept| kept.is_unjudged());
+        if phase == Phase::Auth && begins_anew && !ffi::forget_kept(handle) {
             return unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
         }
-        let arguments = match Arguments::parse(words) {
+        let arguments = match arguments {
             Ok(arguments) => arguments,
             Err(UnknownWord(word)) => return unavailable(handle, Reason::Argument { word }),
         };
         #[cfg(feature = "provoke")]
         if arguments.panic {
             provoke();
-        }
-        if phase == Phase::Auth && arguments.mode == Mode::OnePrompt && !ffi::forget_kept(handle) {
-            return unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
         }
         let debug = arguments.debug;
         let call = Call { handle, arguments, flags };

@@ -196,8 +196,7 @@ impl Record {
 pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Ending {
     let mut login = Login::new(ports, policy, request, None);
     match login.authenticate() {
-        Ok((Some(reason), ending)) => login.tell_log(reason, ending),
-        Ok((None, ending)) => ending,
+        Ok(told) => login.end(told),
         Err(stop) => login.stop(stop),
     }
 }
@@ -207,8 +206,7 @@ pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_
 pub fn settle(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Settled {
     let mut login = Login::new(ports, policy, request, None);
     match login.settle() {
-        Ok(Some((Some(reason), ending))) => Settled::Ended(Box::new(login.tell_log(reason, ending))),
-        Ok(Some((None, ending))) => Settled::Ended(Box::new(ending)),
+        Ok(Some(told)) => Settled::Ended(Box::new(login.end(told))),
         Ok(None) => Settled::Open(login.class),
         Err(stop) => Settled::Ended(Box::new(login.stop(stop))),
     }
@@ -298,6 +296,12 @@ struct Login<'a, 'p, 'r> {
 }
 
 type Verdict = Result<(Reason, Ending), Stop>;
+/// An ending, and what the log is told of it, if it is.
+type Told = (Option<Reason>, Ending);
+
+fn told((reason, ending): (Reason, Ending)) -> Told {
+    (Some(reason), ending)
+}
 
 impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
     fn new(
@@ -312,7 +316,7 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         Self { ports, policy, request, user, class, veiled: false }
     }
 
-    fn authenticate(&mut self) -> Result<(Option<Reason>, Ending), Stop> {
+    fn authenticate(&mut self) -> Result<Told, Stop> {
         let now = self.now();
         let mut asked = Asked::new(self.ports.directory, self.request.user);
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
@@ -327,21 +331,19 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
                     return Ok((None, self.split_nobodys()?));
                 }
                 self.ask_for_nothing()?;
-                let (reason, ending) = self.refuse(reason);
-                return Ok((Some(reason), ending));
+                return Ok(told(self.refuse(reason)));
             }
             chosen => chosen?.0,
         };
         self.class = terms.class;
-        let (reason, ending) = match (self.request.mode, terms.class) {
-            (Mode::OnePrompt, _) => return Ok((None, self.split(&terms, asked)?)),
-            (_, ServiceClass::Interactive) => self.prompt(&terms, asked)?,
-            (_, ServiceClass::App) => self.app(&terms, asked)?,
-        };
-        Ok((Some(reason), ending))
+        match (self.request.mode, terms.class) {
+            (Mode::OnePrompt, _) => Ok((None, self.split(&terms, asked)?)),
+            (_, ServiceClass::Interactive) => self.prompt(&terms, asked).map(told),
+            (_, ServiceClass::App) => self.app(&terms, asked).map(told),
+        }
     }
 
-    fn settle(&mut self) -> Result<Option<(Option<Reason>, Ending)>, Stop> {
+    fn settle(&mut self) -> Result<Option<Told>, Stop> {
         let (now, mut asked) = (self.now(), Asked::without_groups(self.ports.directory, self.request.user));
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
@@ -356,16 +358,10 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
             Some(Demand::Nothing(_)) if self.request.mode == Mode::OnePrompt => {
                 Some((None, Ending::Ignore(None)))
             }
-            Some(Demand::Nothing(aside)) => {
-                let (reason, ending) = self.stand_aside(aside.why.reason.clone(), None);
-                Some((Some(reason), ending))
-            }
+            Some(Demand::Nothing(aside)) => Some(told(self.stand_aside(aside.why.reason.clone(), None))),
             // Asked like everybody else before she is refused.
             Some(Demand::Deny(_)) if self.is_veiled() => None,
-            Some(Demand::Deny(why)) => {
-                let (reason, ending) = self.refuse(why.reason.clone());
-                Some((Some(reason), ending))
-            }
+            Some(Demand::Deny(why)) => Some(told(self.refuse(why.reason.clone()))),
             Some(_) | None => None,
         })
     }
@@ -422,6 +418,11 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
             self.ports.talk.tell(UNAVAILABLE_TEXT);
         }
         self.tell_log(reason, ending)
+    }
+
+    fn end(&self, (reason, ending): Told) -> Ending {
+        reason.into_iter().for_each(|reason| self.log(reason));
+        ending
     }
 
     fn tell_log(&self, reason: Reason, ending: Ending) -> Ending {

@@ -88,8 +88,7 @@ impl Login<'_, '_, '_> {
 }
 
 /// Where the code begins; none where there is none to be seen, be it that it was left out, or the password: an empty one could be
-/// somebody's. Of several lengths that her authenticators'
-/// codes have it is the longest that there are digits for.
+/// somebody's. Of several lengths that her authenticators' codes have it is the longest that there are digits for.
 fn code_begins(sent: &Secret, lengths: &[u8]) -> Option<usize> {
     ends_in_code(sent.expose(), lengths).filter(|begins| *begins > 0)
 }
