@@ -35,7 +35,7 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
         trusted_devices: session
             .trusted_devices(enrollment.id, context.policy.interactive.trust_for, &context.now)?
             .iter()
-            .map(trusted_devices::One::of)
+            .map(trusted_devices::one)
             .collect(),
     };
     context.output.report(&Shown { line: Line::of(&summary, person.as_ref()), details: Some(details) })
@@ -157,7 +157,7 @@ struct Shown {
 struct Details {
     authenticators: Vec<Authenticator>,
     app_passwords: Vec<One>,
-    trusted_devices: Vec<trusted_devices::One>,
+    trusted_devices: Vec<twostep_terminal::TrustedDevice>,
 }
 
 #[derive(Serialize)]

@@ -8,37 +8,24 @@ use crate::output::{Report, table, time};
 use serde::Serialize;
 use twostep_core::change::Action;
 use twostep_store::trusted::{Devices, TrustedDevice};
-use twostep_terminal::put_line;
+use twostep_terminal::{TrustedDevice as One, put_line};
 
 /// Lists a user's, none for longer than the configuration of today has it.
 pub(crate) fn list(context: &Context, wanted: &User) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
     let at_most = context.policy.interactive.trust_for;
     let found = context.session()?.trusted_devices(subject.enrolled()?.id, at_most, &context.now)?;
-    context.output.report(&Listed(found.iter().map(One::of).collect()))
+    context.output.report(&Listed(found.iter().map(one).collect()))
 }
 
 #[derive(Serialize)]
 #[serde(transparent)]
 struct Listed(Vec<One>);
 
-/// A trusted device as it is listed.
-#[derive(Serialize)]
-pub(crate) struct One {
-    id: i64,
-    service: String,
-    kind: String,
-    device: String,
-    since: String,
-    until: String,
-}
-
-impl One {
-    /// From what the store says.
-    pub(crate) fn of(info: &TrustedDevice) -> Self {
-        let TrustedDevice { id, service, kind, device, lease } = info.clone();
-        Self { id, service, kind, device, since: time(lease.given.wall), until: time(lease.until()) }
-    }
+/// A trusted device as it is listed, from what the store says.
+pub(crate) fn one(info: &TrustedDevice) -> One {
+    let TrustedDevice { id, service, kind, device, lease } = info.clone();
+    One { id, service, kind, device, since: time(lease.given.wall), until: time(lease.until()) }
 }
 
 impl Report for Listed {

@@ -65,7 +65,7 @@ pub(crate) struct Status {
     wrong_codes: u32,
     authenticators: Vec<Authenticator>,
     app_passwords: Vec<AppPassword>,
-    trusted_devices: Vec<trusted_devices::One>,
+    trusted_devices: Vec<twostep_terminal::TrustedDevice>,
     may_enroll: bool,
     help_desk: bool,
 }
@@ -118,7 +118,7 @@ impl Status {
             wrong_codes: status.wrong_codes,
             authenticators: status.authenticators.iter().map(|one| Authenticator::of(one, now)).collect(),
             app_passwords: status.app_passwords.iter().map(|one| AppPassword::of(one, now)).collect(),
-            trusted_devices: status.trusted_devices.iter().map(trusted_devices::One::of).collect(),
+            trusted_devices: status.trusted_devices.iter().map(trusted_devices::one).collect(),
             may_enroll: status.may_enroll,
             help_desk: status.help_desk,
         }

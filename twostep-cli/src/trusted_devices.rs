@@ -6,8 +6,7 @@ use crate::failure::Failure;
 use crate::status;
 use serde::Serialize;
 use twostep_core::protocol::own::{Change, Done, ForgottenDevice, TrustedDevice};
-use twostep_terminal::put_line;
-use twostep_terminal::{Report, printable, table, time};
+use twostep_terminal::{Report, TrustedDevice as One, printable, put_line, table, time};
 
 /// Lists them, or has one or all forgotten.
 pub(crate) fn run(
@@ -28,7 +27,7 @@ pub(crate) fn run(
 
 fn list(arguments: &Arguments, broker: &mut Conversation<'_>) -> Result<(), Failure> {
     let status = status::fetch(broker)?;
-    let found = Listed(status.trusted_devices.iter().map(One::of).collect());
+    let found = Listed(status.trusted_devices.iter().map(one).collect());
     arguments.output().report(&found).map_err(Failure::Output)
 }
 
@@ -36,28 +35,15 @@ fn list(arguments: &Arguments, broker: &mut Conversation<'_>) -> Result<(), Fail
 #[serde(transparent)]
 struct Listed(Vec<One>);
 
-/// A trusted device as it is listed.
-#[derive(Serialize)]
-pub(crate) struct One {
-    id: i64,
-    service: String,
-    kind: String,
-    device: String,
-    since: String,
-    until: String,
-}
-
-impl One {
-    /// From what the broker says.
-    pub(crate) fn of(one: &TrustedDevice) -> Self {
-        Self {
-            id: one.id,
-            service: printable(&one.service),
-            kind: printable(&one.kind),
-            device: printable(&one.device),
-            since: time(one.since),
-            until: time(one.until),
-        }
+/// A trusted device as it is listed, from what the broker says.
+pub(crate) fn one(one: &TrustedDevice) -> One {
+    One {
+        id: one.id,
+        service: printable(&one.service),
+        kind: printable(&one.kind),
+        device: printable(&one.device),
+        since: time(one.since),
+        until: time(one.until),
     }
 }
 
@@ -122,7 +108,7 @@ mod tests {
 
     #[test]
     fn a_list_says_where_what_is_trusted_and_since_and_until_when() {
-        let one = One::of(&TrustedDevice {
+        let listed = one(&TrustedDevice {
             id: 7,
             service: "sshd".to_owned(),
             kind: "address".to_owned(),
@@ -134,7 +120,7 @@ mod tests {
             "id": 7, "service": "sshd", "kind": "address", "device": "203.0.113.9",
             "since": "2027-01-15T08:00:00Z", "until": "2027-02-14T08:00:00Z",
         }]);
-        assert_eq!(serde_json::to_value(Listed(vec![one])).unwrap(), json);
+        assert_eq!(serde_json::to_value(Listed(vec![listed])).unwrap(), json);
         let mut text = String::new();
         Listed(Vec::new()).text(&mut text);
         assert_eq!(text, "no trusted devices\n");

@@ -4,7 +4,9 @@
 mod bypass;
 mod output;
 mod text;
+mod trusted;
 
 pub use bypass::BypassCode;
 pub use output::{Format, Output, Report, is_terminal};
 pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};
+pub use trusted::TrustedDevice;
