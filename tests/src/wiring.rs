@@ -9,6 +9,8 @@ pub const INTERACTIVE_ACCOUNT: &str = "account  required   pam_twostep.so";
 /// Before the password modules: who has shown a key needs no password, but the code.
 pub const AFTER_KEY_AUTH: &str =
     "auth     [success=done ignore=ignore default=die]  pam_twostep.so after-key";
+/// Before the password modules: takes password and code apart.
+pub const ONE_PROMPT_AUTH: &str = "auth     required   pam_twostep.so one-prompt";
 /// Before the password modules: an app password, or on to the account password for those who may.
 pub const APP_AUTH: &str = "auth     [success=done ignore=ignore default=die]  pam_twostep.so app";
 /// Before pam_unix's account line, which does not know virtual mail users.
@@ -46,6 +48,22 @@ impl Host {
                 "{APP_AUTH}\n@include common-auth\n{APP_ACCOUNT}\n@include common-account\n@include common-session\n"
             ),
         );
+    }
+
+    /// Puts the line for clients with one prompt into a stack that is wired already.
+    pub fn wire_one_prompt(&self, file: &str) {
+        self.edit(file, |line| match line.trim() {
+            "@include common-auth" => format!("{ONE_PROMPT_AUTH}\n{line}"),
+            _ => line.to_owned(),
+        });
+    }
+
+    /// Has a stack go on after a wrong password, as many do, where Debian's ends.
+    pub fn go_on_after_wrong_passwords(&self, file: &str) {
+        self.edit(file, |line| match line.trim() {
+            "@include common-auth" => "auth required pam_unix.so nodelay".to_owned(),
+            _ => line.to_owned(),
+        });
     }
 
     /// Puts lines before and after the password modules of a Debian file, and our account line before pam_unix's.

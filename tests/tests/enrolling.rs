@@ -63,14 +63,7 @@ fn over_ssh_the_qr_code_comes_after_the_password_and_then_one_is_in() {
 fn with_a_wrong_password_nothing_is_shown_and_nothing_stored() {
     in_box(|host| {
         with_bob(host, "\"enroll\"");
-        // pam_unix is `required` here: the stack goes on after a wrong password, as it does on many hosts.
-        host.edit("/etc/pam.d/sshd", |line| {
-            if line.contains("common-auth") {
-                "auth required pam_unix.so nodelay".to_owned()
-            } else {
-                line.to_owned()
-            }
-        });
+        host.go_on_after_wrong_passwords("/etc/pam.d/sshd");
         let attempt = Ssh::to("bob").answers(&["wrong horse"]).run("true");
         assert!(!attempt.success, "{attempt:#?}");
         assert!(!attempt.stderr.contains("authenticator app"), "{attempt:#?}");

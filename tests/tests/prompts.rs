@@ -12,14 +12,9 @@ fn people(host: &Host) -> Phone {
     host.enroll("alice")
 }
 
-/// Before the password modules.
-const ONE_PROMPT: &str = "auth     required   pam_twostep.so one-prompt";
-
 fn with_one_prompt(host: &Host) -> Phone {
     host.wire_sshd();
-    host.edit("/etc/pam.d/sshd", |line| {
-        if line.trim() == "@include common-auth" { format!("{ONE_PROMPT}\n{line}") } else { line.to_owned() }
-    });
+    host.wire_one_prompt("/etc/pam.d/sshd");
     host.start_sshd("PasswordAuthentication yes");
     people(host)
 }
@@ -93,13 +88,7 @@ fn where_the_code_is_left_out_it_is_asked_for() {
 fn su_takes_one_string_through_the_broker() {
     in_box(|host| {
         host.wire_su_and_sudo();
-        host.edit("/etc/pam.d/su", |line| {
-            if line.trim() == "@include common-auth" {
-                format!("{ONE_PROMPT}\n{line}")
-            } else {
-                line.to_owned()
-            }
-        });
+        host.wire_one_prompt("/etc/pam.d/su");
         let mut phone = people(host);
         let _broker = host.start_broker();
         let mut console = su(host, "bob", "alice");
@@ -120,13 +109,7 @@ fn where_everybody_is_asked_strangers_see_the_same_of_all() {
     in_box(|host| {
         host.configure("[interactive]\nask_everyone = true\n");
         host.wire_sshd();
-        host.edit("/etc/pam.d/sshd", |line| {
-            if line.contains("common-auth") {
-                "auth required pam_unix.so nodelay".to_owned()
-            } else {
-                line.to_owned()
-            }
-        });
+        host.go_on_after_wrong_passwords("/etc/pam.d/sshd");
         host.start_sshd("");
         let mut phone = people(host);
         let seen = |user: &str, code: &str| {

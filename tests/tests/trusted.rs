@@ -70,13 +70,7 @@ fn nothing_is_trusted_by_a_login_that_fails() {
     in_box(|host| {
         host.configure("[interactive]\ntrust = [\"address\"]\n");
         host.wire_sshd();
-        host.edit("/etc/pam.d/sshd", |line| {
-            if line.contains("common-auth") {
-                "auth required pam_unix.so nodelay".to_owned()
-            } else {
-                line.to_owned()
-            }
-        });
+        host.go_on_after_wrong_passwords("/etc/pam.d/sshd");
         host.start_sshd("");
         host.add_user("alice", PASSWORD);
         let mut phone = host.enroll("alice");
