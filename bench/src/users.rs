@@ -12,7 +12,7 @@ use twostep_core::change::{Author, By};
 use twostep_core::name::UserName;
 use twostep_core::secret::Secret;
 use twostep_core::totp::Parameters;
-use twostep_store::admin::{self, NewAuthenticator, NewEnrollment};
+use twostep_store::admin::{self, NewAppPassword, NewAuthenticator, NewEnrollment};
 use twostep_store::host::{Kernel, now};
 use twostep_store::vault::Files;
 use twostep_tests::phone::unix_time;
@@ -171,10 +171,12 @@ impl Alice {
         let made = || AppPassword::generate(&mut Kernel).expect("the kernel has randomness");
         let text = |password: &AppPassword| String::from_utf8_lossy(password.expose()).into_owned();
         let add = |name| {
-            let password = made();
-            if session.add_app_password(id, &label(name), &password, &author, at).is_err() {
+            let name = label(name);
+            let Ok((_, password)) =
+                session.add_app_password(id, &NewAppPassword::named(&name), &author, &now())
+            else {
                 panic!("alice cannot have the app password {name}");
-            }
+            };
             text(&password)
         };
         let first = codes.first().expect("there are ten");

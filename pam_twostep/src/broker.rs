@@ -9,9 +9,11 @@ use pam::constants::PamFlag;
 use pam::module::PamHandle;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+use twostep_core::app_password::AppPassword;
 use twostep_core::attempt::{ServiceClass, Source};
 use twostep_core::event::Reason;
-use twostep_core::login::{self, Ports, Request, Settled, UNAVAILABLE_TEXT, Word};
+use twostep_core::login::{self, Change, Ports, Request, Settled, UNAVAILABLE_TEXT, Word};
+use twostep_core::memory_hard::Hash;
 use twostep_core::ports::{Conversation, Entered, Store, Unavailable, Vault};
 use twostep_core::protocol::{
     Answer, Ask, Echo, FromBroker, Mode, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict, bounded,
@@ -54,6 +56,21 @@ pub(crate) fn account_after_key(
     begin(Phase::AccountAfterKey, handle, flags, arguments, login).verdict
 }
 
+/// The password phase: passwd, run by a user.
+pub(crate) fn password(
+    handle: &mut PamHandle,
+    flags: PamFlag,
+    arguments: &Arguments,
+    login: &Login,
+    change: Change,
+) -> Verdict {
+    let phase = match change {
+        Change::Before => Phase::BeforePasswordChange,
+        Change::After => Phase::AfterPasswordChange,
+    };
+    ask(phase, handle, flags, arguments, login, ServiceClass::Interactive).verdict
+}
+
 /// A phase that has begun, and has its verdict.
 struct Begun {
     verdict: Verdict,
@@ -69,13 +86,24 @@ fn begin(
     arguments: &Arguments,
     login: &Login,
 ) -> Begun {
-    let (rhost, tty) = (service::rhost(handle), service::tty(handle));
-    let class = match settle(handle, flags, arguments, login, tty.as_deref()) {
-        Settled::Open(class) => class,
+    match settle(handle, flags, arguments, login, service::tty(handle).as_deref()) {
+        Settled::Open(class) => ask(phase, handle, flags, arguments, login, class),
         Settled::Ended(ending) => {
-            return Begun { verdict: Verdict::from(&*ending), class: ServiceClass::Interactive, link: None };
+            Begun { verdict: Verdict::from(&*ending), class: ServiceClass::Interactive, link: None }
         }
-    };
+    }
+}
+
+/// Has the broker judge.
+fn ask(
+    phase: Phase,
+    handle: &mut PamHandle,
+    flags: PamFlag,
+    arguments: &Arguments,
+    login: &Login,
+    class: ServiceClass,
+) -> Begun {
+    let (rhost, tty) = (service::rhost(handle), service::tty(handle));
     let sign_in = SignIn {
         phase,
         user: bounded(&login.user),
@@ -148,6 +176,14 @@ impl Vault for OutOfReach {
             cause: "the store was wanted where only the broker has it".to_owned(),
             remedy: "please report this".to_owned(),
         })
+    }
+
+    fn in_turn(&mut self, _: &mut dyn FnMut()) -> Result<(), Unavailable> {
+        self.open().map(drop)
+    }
+
+    fn hash_anew(&mut self, _: &AppPassword) -> Option<Hash> {
+        None
     }
 }
 

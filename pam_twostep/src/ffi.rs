@@ -15,6 +15,7 @@ use zeroize::{Zeroize, Zeroizing};
 pam::pam_hooks!(Twostep);
 
 const PAM_SUCCESS: c_int = 0;
+const PAM_USER: c_int = 2;
 const PAM_AUTHTOK: c_int = 6;
 const KEPT: &str = "pam_twostep";
 const CODE: &str = "pam_twostep code";
@@ -98,6 +99,14 @@ pub(crate) fn set_password(handle: &mut PamHandle, password: &Secret) -> bool {
     let Ok(text) = CStr::from_bytes_with_nul(&bytes) else { return false };
     // SAFETY: the handle is the one that libpam gave this call; the value ends with NUL, and libpam copies it.
     unsafe { pam_set_item(handle, PAM_AUTHTOK, text.as_ptr().cast()) == PAM_SUCCESS }
+}
+
+/// Sets PAM_USER, for the modules after us and the service.
+#[must_use]
+pub(crate) fn set_user(handle: &mut PamHandle, user: &str) -> bool {
+    let Ok(user) = CString::new(user) else { return false };
+    // SAFETY: the handle is the one that libpam gave this call; the value ends with NUL, and libpam copies it.
+    unsafe { pam_set_item(handle, PAM_USER, user.as_ptr().cast()) == PAM_SUCCESS }
 }
 
 /// A variable of the PAM environment, which is not the process's.

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Mutex, Once, PoisonError};
 use twostep_core::event::{Event, Reason};
 use twostep_core::ports::Audit;
-use twostep_core::protocol::Mode;
+use twostep_core::protocol::{Mode, Verdict};
 use twostep_host::{Syslog, scrub_stack};
 
 /// Where log lines go.
@@ -36,11 +36,15 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         let begins_anew = arguments.as_ref().is_ok_and(|arguments| arguments.mode == Mode::OnePrompt)
             || !ffi::kept(handle).is_some_and(|kept| kept.is_unjudged());
         if phase == Phase::Auth && begins_anew && !ffi::forget_kept(handle) {
-            return unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
+            unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
+            return phase.code(Verdict::Unavailable);
         }
         let arguments = match arguments {
             Ok(arguments) => arguments,
-            Err(UnknownWord(word)) => return unavailable(handle, Reason::Argument { word }),
+            Err(UnknownWord(word)) => {
+                unavailable(handle, Reason::Argument { word });
+                return phase.code(Verdict::Unavailable);
+            }
         };
         #[cfg(feature = "provoke")]
         if arguments.panic {
@@ -51,6 +55,7 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         let verdict = match phase {
             Phase::Auth => phases::authenticate(call),
             Phase::Account => phases::account(call),
+            Phase::Password => phases::password(call),
         };
         if debug {
             LOG.debug(&format!("debug words={words:?} phase={phase:?} verdict={verdict:?}"));
@@ -64,15 +69,14 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         let place = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
         let cause = place.unwrap_or_else(|| "panic at an unknown place".to_owned());
         LOG.record(&Event { reason: Reason::Internal { cause }, user: None, service, source: None });
-        PamResultCode::PAM_AUTHINFO_UNAVAIL
+        phase.code(Verdict::Unavailable)
     })
 }
 
 /// Logs why no verdict can be reached.
-pub(crate) fn unavailable(handle: &PamHandle, reason: Reason) -> PamResultCode {
+pub(crate) fn unavailable(handle: &PamHandle, reason: Reason) {
     let (service, source) = (service::name(handle).ok(), Some(service::source(handle)));
     LOG.record(&Event { reason, user: None, service, source });
-    PamResultCode::PAM_AUTHINFO_UNAVAIL
 }
 
 static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);

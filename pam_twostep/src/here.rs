@@ -9,7 +9,7 @@ use pam::constants::PamFlag;
 use pam::module::PamHandle;
 use twostep_core::attempt::Source;
 use twostep_core::device::Fingerprint;
-use twostep_core::login::{self, Ending, Ports, Request, Word};
+use twostep_core::login::{self, Change, Ending, Ports, Request, Word};
 use twostep_core::protocol::{Mode, Verdict};
 use twostep_core::rule::Tty;
 use twostep_core::secret::Secret;
@@ -51,6 +51,22 @@ pub(crate) fn account(
         Left::Record(record) => login::account_with_record(ports, &login.policy, &request, record),
         Left::Key => login::account_after_key(ports, &login.policy, &request),
         Left::UnjudgedOrKey => login::account_unjudged_or_after_key(ports, &login.policy, &request),
+    });
+    Verdict::from(&ending)
+}
+
+/// The password phase.
+pub(crate) fn password(
+    handle: &mut PamHandle,
+    flags: PamFlag,
+    arguments: &Arguments,
+    login: &Login,
+    change: Change,
+) -> Verdict {
+    let (source, tty) = (service::source(handle), service::tty(handle));
+    let request = request(handle, arguments, login, source, tty.as_deref());
+    let ending = with_ports(handle, flags, None, login, |ports| {
+        login::change_password(ports, &login.policy, &request, change)
     });
     Verdict::from(&ending)
 }

@@ -48,7 +48,7 @@ impl PamHooks for Twostep {
         PamResultCode::PAM_IGNORE
     }
 
-    fn sm_chauthtok(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        PamResultCode::PAM_IGNORE
+    fn sm_chauthtok(handle: &mut PamHandle, words: Vec<&CStr>, flags: PamFlag) -> PamResultCode {
+        guard::run(handle, &words, flags, Phase::Password)
     }
 }

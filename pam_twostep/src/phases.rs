@@ -3,11 +3,11 @@
 use crate::broker::{self, Sitting};
 use crate::guard::{Call, LOG, unavailable};
 use crate::{ffi, here, service};
-use pam::constants::PamResultCode;
+use pam::constants::{PamFlag, PamResultCode};
 use pam::module::PamHandle;
 use std::sync::Arc;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::{Record, Todo};
+use twostep_core::login::{Change, Record, Todo};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
@@ -21,6 +21,8 @@ pub(crate) enum Phase {
     Auth,
     /// `pam_sm_acct_mgmt`
     Account,
+    /// `pam_sm_chauthtok`
+    Password,
 }
 
 /// What the auth phase leaves on the handle for the account phase.
@@ -71,8 +73,18 @@ pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
     };
     match judged {
         (verdict, None) => verdict,
-        (verdict, Some(kept)) if ffi::keep(handle, kept.clone()) => verdict,
+        (verdict, Some(kept)) if ffi::keep(handle, kept.clone()) && hand_on_name(handle, &login, &kept) => {
+            verdict
+        }
         _ => stopped(handle, Reason::Internal { cause: "the handle takes no data".to_owned() }),
+    }
+}
+
+/// Whoever signed in by another name than NSS knows her by goes on by that: the modules after us, and the service, know no other.
+fn hand_on_name(handle: &mut PamHandle, login: &Login, kept: &Kept) -> bool {
+    match kept {
+        Kept::Here(record) if record.raw != login.user => ffi::set_user(handle, &record.raw),
+        Kept::Here(_) | Kept::AtBroker(_) => true,
     }
 }
 
@@ -136,7 +148,28 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
     }
 }
 
-/// What both phases need before they can begin.
+/// The account password is changed: libpam asks all modules first whether it can be, then has them do it, in the order of the stack.
+#[inline(never)]
+pub(crate) fn password(call: Call<'_>) -> Verdict {
+    let Call { handle, arguments, flags } = call;
+    let login = match Login::read(handle, arguments.config.as_deref()) {
+        Ok(login) => login,
+        Err(reason) => return stopped(handle, reason),
+    };
+    let change = if flags & PRELIM_CHECK != 0 { Change::Before } else { Change::After };
+    match wholly_root() {
+        // Nothing need be there for what is not wanted.
+        _ if !login.policy.app.revoke_on_password_change => Verdict::Ignored,
+        Ok(true) => here::password(handle, flags, &arguments, &login, change),
+        Ok(false) => broker::password(handle, flags, &arguments, &login, change),
+        Err(reason) => stopped(handle, reason),
+    }
+}
+
+/// `PAM_PRELIM_CHECK`, which pam-bindings has not.
+const PRELIM_CHECK: PamFlag = 0x4000;
+
+/// What all phases need before they can begin.
 pub(crate) struct Login {
     pub(crate) policy: Policy,
     pub(crate) user: String,
@@ -187,6 +220,11 @@ impl Phase {
     /// What PAM is told.
     pub(crate) fn code(self, verdict: Verdict) -> PamResultCode {
         match (self, verdict) {
+            // Whose password that may be is for other modules to say.
+            (Self::Password, Verdict::Accepted | Verdict::Ignored | Verdict::UserUnknown) => {
+                PamResultCode::PAM_IGNORE
+            }
+            (Self::Password, _) => PamResultCode::PAM_AUTHTOK_ERR,
             (_, Verdict::Accepted) => PamResultCode::PAM_SUCCESS,
             (_, Verdict::Ignored) => PamResultCode::PAM_IGNORE,
             (_, Verdict::UserUnknown) => PamResultCode::PAM_USER_UNKNOWN,

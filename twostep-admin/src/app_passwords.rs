@@ -1,15 +1,17 @@
 //! `app-password`: add, list, rename, revoke.
 
-use crate::cli::{AppPasswordAdd, AppPasswordRename, AppPasswordRevoke, User};
-use crate::consent;
+mod revoke;
+
+pub(crate) use revoke::revoke;
+
+use crate::cli::{AppPasswordAdd, AppPasswordList, AppPasswordRename};
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Report, table, time};
+use crate::output::{Report, ago, table, time, time_or_none};
 use serde::Serialize;
-use twostep_core::app_password::AppPassword;
 use twostep_core::change::Action;
-use twostep_store::admin::AppPasswordInfo;
-use twostep_store::host::Kernel;
+use twostep_core::time::UnixTime;
+use twostep_store::admin::{AppPasswordInfo, NewAppPassword, Of, Which};
 use twostep_terminal::put_line;
 use zeroize::Zeroizing;
 
@@ -17,20 +19,27 @@ use zeroize::Zeroizing;
 pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
     let enrollment = subject.settled()?;
-    let password = AppPassword::generate(&mut Kernel)?;
-    let id = context
+    let AppPasswordAdd { name, limits, .. } = wanted;
+    let new = NewAppPassword {
+        name,
+        services: &limits.services,
+        networks: &limits.networks,
+        expires: limits.expires(context.now.wall),
+    };
+    let (id, password) = context
         .session()?
-        .add_app_password(enrollment.id, &wanted.name, &password, &context.author, context.now.wall)
+        .add_app_password(enrollment.id, &new, &context.author, &context.now)
         .map_err(|refusal| Failure::refused(&subject.name, refusal))?;
-    context.audit(&subject.name, Action::AppPasswordAdd, Some(wanted.name.to_string()));
+    context.audit(&subject.name, Action::AppPasswordAdd, Some(name.to_string()));
     let letters: Zeroizing<String> =
         Zeroizing::new(password.expose().iter().copied().map(char::from).collect());
     context.output.report(&Added {
         id: id.0,
         user: subject.name.as_str(),
-        name: wanted.name.as_str(),
+        name: name.as_str(),
         created: time(context.now.wall),
         password: &letters,
+        limits: new.scope(&context.now).describe(context.now.wall),
         grouped: &password.grouped(),
     })
 }
@@ -42,6 +51,7 @@ struct Added<'a> {
     name: &'a str,
     created: String,
     password: &'a str,
+    limits: Option<String>,
     #[serde(skip)]
     grouped: &'a str,
 }
@@ -56,14 +66,27 @@ impl Report for Added<'_> {
             self.user,
             self.grouped
         );
+        if let Some(limits) = &self.limits {
+            put_line!(to, "It is good for: {limits}.");
+        }
     }
 }
 
-/// Lists a user's.
-pub(crate) fn list(context: &Context, wanted: &User) -> Result<(), Failure> {
-    let subject = context.subject(&wanted.user)?;
+/// Lists a user's, or everybody's.
+pub(crate) fn list(context: &Context, wanted: &AppPasswordList) -> Result<(), Failure> {
+    let now = context.now.wall;
+    let unused_since = wanted.unused.map(|time| now.minus(time));
+    let Some(user) = &wanted.user else {
+        let all = context.session()?.all_app_passwords(Which { unused_since, ..Which::default() })?;
+        return context.output.report(&OfAll(all.iter().map(|of| OfOne::of(of, now)).collect()));
+    };
+    let subject = context.subject(user)?;
     let found = context.session()?.app_passwords(subject.enrolled()?.id)?;
-    context.output.report(&Listed(found.iter().map(One::of).collect()))
+    let is_wanted = |one: &&AppPasswordInfo| {
+        let last = one.last_used.as_ref().map_or(one.created, |used| used.at.max(one.created));
+        unused_since.is_none_or(|since| last < since)
+    };
+    context.output.report(&Listed(found.iter().filter(is_wanted).map(|info| One::of(info, now)).collect()))
 }
 
 #[derive(Serialize)]
@@ -79,12 +102,24 @@ pub(crate) struct One {
     last_used: Option<String>,
     last_service: Option<String>,
     last_from: Option<String>,
+    /// The PAM services it is limited to; empty for all.
+    services: Vec<String>,
+    /// The networks it is limited to; empty for everywhere.
+    networks: Vec<String>,
+    /// When it ends to be good.
+    expires: Option<String>,
+    expired: bool,
+    #[serde(skip)]
+    used_ago: String,
+    #[serde(skip)]
+    limits: String,
 }
 
 impl One {
     /// From what the store says.
-    pub(crate) fn of(info: &AppPasswordInfo) -> Self {
+    pub(crate) fn of(info: &AppPasswordInfo, now: UnixTime) -> Self {
         let used = info.last_used.as_ref();
+        let until = info.scope.until();
         Self {
             id: info.id.0,
             name: info.name.to_string(),
@@ -92,7 +127,20 @@ impl One {
             last_used: used.map(|used| time(used.at)),
             last_service: used.map(|used| used.service.clone()),
             last_from: used.map(|used| used.source.clone()),
+            services: info.scope.services.iter().map(|glob| glob.as_str().to_owned()).collect(),
+            networks: info.scope.networks.iter().map(ToString::to_string).collect(),
+            expires: time_or_none(until),
+            expired: until.is_some_and(|until| until <= now),
+            used_ago: used.map_or("never".to_owned(), |used| {
+                format!("{}, {}, {}", ago(used.at, now), used.service, used.source)
+            }),
+            limits: info.scope.describe(now).unwrap_or_else(|| "-".to_owned()),
         }
+    }
+
+    fn cells(&self) -> Vec<String> {
+        let Self { id, name, created, used_ago, limits, .. } = self;
+        vec![id.to_string(), name.clone(), created.clone(), used_ago.clone(), limits.clone()]
     }
 }
 
@@ -108,48 +156,44 @@ impl Report for Listed {
 
 /// App passwords as a table.
 pub(crate) fn rows(all: &[One]) -> String {
-    let dash = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
-    table(
-        &["ID", "NAME", "CREATED", "LAST USED", "SERVICE", "FROM"],
-        all.iter().map(|one| {
-            vec![
-                one.id.to_string(),
-                one.name.clone(),
-                one.created.clone(),
-                dash(&one.last_used),
-                dash(&one.last_service),
-                dash(&one.last_from),
-            ]
-        }),
-    )
+    table(&COLUMNS, all.iter().map(One::cells))
 }
 
-/// Revokes one, or all.
-pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<(), Failure> {
-    let subject = context.subject(&wanted.user)?;
-    let enrollment = subject.enrolled()?;
-    let user = &subject.name;
-    let refused = |refusal| Failure::refused(user, refusal);
-    let Some(which) = &wanted.one else {
-        let count = context.session()?.app_passwords(enrollment.id)?.len();
-        consent::obtain(wanted.consent, &format!("All app passwords of {user} ({count}) will be dead."))?;
-        let all = context
-            .session()?
-            .revoke_all_app_passwords(enrollment.id, &context.author, context.now.wall)
-            .map_err(refused)?;
-        for one in &all {
-            context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
+const COLUMNS: [&str; 5] = ["ID", "NAME", "CREATED", "LAST USED", "LIMITED TO"];
+
+#[derive(Serialize)]
+#[serde(transparent)]
+struct OfAll(Vec<OfOne>);
+
+/// An app password and whose it is.
+#[derive(Serialize)]
+pub(crate) struct OfOne {
+    user: String,
+    #[serde(flatten)]
+    one: One,
+}
+
+impl OfOne {
+    fn of(of: &Of, now: UnixTime) -> Self {
+        Self { user: of.user.to_string(), one: One::of(&of.info, now) }
+    }
+}
+
+impl Report for OfAll {
+    fn text(&self, to: &mut String) {
+        if self.0.is_empty() {
+            to.push_str("no app passwords\n");
+            return;
         }
-        return context.output.report(&Revoked::of(user.as_str(), &all.iter().collect::<Vec<_>>()));
-    };
-    let one = context.session()?.find_app_password(enrollment.id, which).map_err(refused)?;
-    consent::obtain(wanted.consent, &format!("The app password \"{}\" of {user} will be dead.", one.name))?;
-    context
-        .session()?
-        .revoke_app_password(enrollment.id, one.id, &context.author, context.now.wall)
-        .map_err(refused)?;
-    context.audit(user, Action::AppPasswordRevoke, Some(one.name.to_string()));
-    context.output.report(&Revoked::of(user.as_str(), &[&one]))
+        to.push_str(&rows_of_all(&self.0));
+    }
+}
+
+/// App passwords of several users as a table.
+fn rows_of_all(all: &[OfOne]) -> String {
+    let header: Vec<&str> = std::iter::once("USER").chain(COLUMNS).collect();
+    let row = |of: &OfOne| std::iter::once(of.user.clone()).chain(of.one.cells()).collect();
+    table(&header, all.iter().map(row))
 }
 
 /// Gives one another name.
@@ -179,35 +223,5 @@ struct Renamed<'a> {
 impl Report for Renamed<'_> {
     fn text(&self, to: &mut String) {
         put_line!(to, "renamed \"{}\" of {} to \"{}\"", self.was, self.user, self.name);
-    }
-}
-
-#[derive(Serialize)]
-struct Revoked<'a> {
-    user: &'a str,
-    revoked: Vec<RevokedOne<'a>>,
-}
-
-#[derive(Serialize)]
-struct RevokedOne<'a> {
-    id: i64,
-    name: &'a str,
-}
-
-impl<'a> Revoked<'a> {
-    fn of(user: &'a str, all: &[&'a AppPasswordInfo]) -> Self {
-        let revoked = all.iter().map(|one| RevokedOne { id: one.id.0, name: one.name.as_str() }).collect();
-        Self { user, revoked }
-    }
-}
-
-impl Report for Revoked<'_> {
-    fn text(&self, to: &mut String) {
-        if self.revoked.is_empty() {
-            put_line!(to, "{} has no app passwords: nothing to revoke", self.user);
-        }
-        for one in &self.revoked {
-            put_line!(to, "revoked \"{}\" of {}", one.name, self.user);
-        }
     }
 }

@@ -7,10 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 use twostep_core::app_password::Label;
 use twostep_core::change::Why;
+use twostep_core::config::{Moment, TIMES};
 use twostep_core::hotp::COUNTER_MAX;
 use twostep_core::name::ServiceName;
-use twostep_core::time::duration;
+use twostep_core::time::{UnixTime, duration};
 use twostep_core::totp::{Algorithm, Kind};
+use twostep_terminal::Limits;
 
 /// Two-step verification for this host: who gives a code, and which app passwords there are.
 #[derive(Debug, Parser)]
@@ -74,11 +76,11 @@ pub(crate) enum Command {
 pub(crate) enum AppPasswordCommand {
     /// Make an app password and print it, once
     Add(AppPasswordAdd),
-    /// List a user's app passwords
-    List(User),
+    /// List app passwords, with their last use
+    List(AppPasswordList),
     /// Give an app password another name
     Rename(AppPasswordRename),
-    /// Revoke one app password, or all
+    /// Revoke one app password, all of a user's, or those of all users that were made before a time
     Revoke(AppPasswordRevoke),
 }
 
@@ -284,6 +286,17 @@ pub(crate) struct AppPasswordAdd {
     /// What it is for: "old phone"
     #[arg(value_parser = label)]
     pub(crate) name: Label,
+    #[command(flatten)]
+    pub(crate) limits: Limits,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AppPasswordList {
+    /// Login name; everybody's unless given
+    pub(crate) user: Option<String>,
+    /// Only those that were neither made nor used for so long: 90d
+    #[arg(long, value_name = "TIME", value_parser = lifetime)]
+    pub(crate) unused: Option<Duration>,
 }
 
 #[derive(Debug, Args)]
@@ -299,16 +312,26 @@ pub(crate) struct AppPasswordRename {
 }
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("which").required(true).args(["one", "all"])))]
+#[command(group(ArgGroup::new("which").required(true).args(["one", "all", "all_users"])))]
+#[command(group(ArgGroup::new("whose").required(true).args(["user", "all_users"])))]
 pub(crate) struct AppPasswordRevoke {
     /// Login name
-    pub(crate) user: String,
+    pub(crate) user: Option<String>,
     /// Name or id
-    #[arg(value_name = "ID|NAME")]
+    #[arg(value_name = "ID|NAME", requires = "user")]
     pub(crate) one: Option<String>,
     /// All of the user's
-    #[arg(long)]
+    #[arg(long, requires = "user")]
     pub(crate) all: bool,
+    /// Those of all users that were made before a time
+    #[arg(long, requires = "created_before")]
+    pub(crate) all_users: bool,
+    /// A time, 2026-11-24T08:00:00Z, a day, 2026-11-24 (its beginning, by UTC), or how long ago, 2h
+    #[arg(long, value_name = "TIME", value_parser = past, requires = "all_users")]
+    pub(crate) created_before: Option<Past>,
+    /// Only say which those are
+    #[arg(long, requires = "all_users")]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }
@@ -366,6 +389,28 @@ fn label(text: &str) -> Result<Label, String> {
 
 fn lifetime(text: &str) -> Result<Duration, &'static str> {
     duration(text).ok_or("a number and a unit are wanted: 90m, 2h, 1d")
+}
+
+/// A time in the past.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Past {
+    At(UnixTime),
+    Ago(Duration),
+}
+
+impl Past {
+    /// When that was.
+    pub(crate) fn at(self, now: UnixTime) -> UnixTime {
+        match self {
+            Self::At(at) => at,
+            Self::Ago(time) => now.minus(time),
+        }
+    }
+}
+
+fn past(text: &str) -> Result<Past, String> {
+    let at = Moment::parse(text).map(|moment| Past::At(moment.begins()));
+    at.or_else(|| duration(text).map(Past::Ago)).ok_or_else(|| format!("write how long ago, 2h, or {TIMES}"))
 }
 
 fn service(text: &str) -> Result<ServiceName, String> {

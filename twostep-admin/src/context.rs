@@ -55,17 +55,31 @@ impl Context {
         Ok(self.files.session()?)
     }
 
+    /// Whom NSS knows under this name, or under the one that it means on app services.
+    pub(crate) fn person(&self, raw: &str) -> Result<Option<Person>, Failure> {
+        let naming = &self.policy.app.naming;
+        match (find(raw)?, naming.user(raw)) {
+            (None, Some(meant)) if !naming.is_plain() => find(meant.as_str()),
+            (found, _) => Ok(found),
+        }
+    }
+
     /// Whom `raw` means. NSS decides how the name is really spelled; a name it does not know may still be in the store.
     pub(crate) fn subject(&self, raw: &str) -> Result<Subject, Failure> {
-        let person = find(raw)?;
-        let name = match &person {
-            Some(person) => person.name.clone(),
-            None => UserName::parse(raw).map_err(Failure::NotAName)?,
-        };
-        match (self.session()?.enrollment(&name)?, person) {
-            (None, None) => Err(Failure::UserUnknown(raw.to_owned())),
-            (enrollment, person) => Ok(Subject { name, person, enrollment }),
+        if let Some(person) = self.person(raw)? {
+            let name = person.name.clone();
+            let enrollment = self.session()?.enrollment(&name)?;
+            return Ok(Subject { name, person: Some(person), enrollment });
         }
+        let as_given = UserName::parse(raw).map_err(Failure::NotAName);
+        let meant = self.policy.app.naming.user(raw).filter(|_| self.policy.app.naming.virtual_users);
+        for name in as_given.or_else(|no| meant.clone().ok_or(no)).into_iter().chain(meant) {
+            if let Some(enrollment) = self.session()?.enrollment(&name)? {
+                return Ok(Subject { name, person: None, enrollment: Some(enrollment) });
+            }
+        }
+        UserName::parse(raw).map_err(Failure::NotAName)?;
+        Err(Failure::UserUnknown(raw.to_owned()))
     }
 
     /// Writes the line that tells who changed what.
@@ -84,6 +98,7 @@ impl Subject {
     pub(crate) fn settled(&self) -> Result<&Enrollment, Failure> {
         let enrollment = self.enrolled()?;
         match &self.person {
+            None if enrollment.is_virtual() => Ok(enrollment),
             None => Err(Failure::AccountGone(self.name.clone())),
             Some(person) if person.uid != enrollment.uid => {
                 Err(Failure::UidChanged { user: self.name.clone(), was: enrollment.uid, is: person.uid })

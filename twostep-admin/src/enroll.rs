@@ -2,13 +2,13 @@
 
 use crate::backup_codes;
 use crate::cli::Enroll;
-use crate::context::{Context, find};
+use crate::context::Context;
 use crate::failure::{Failure, Misuse};
 use crate::output::{Format, Report};
 use crate::seeded::{Seeded, Shown};
 use serde::Serialize;
 use std::path::Path;
-use twostep_core::account::State;
+use twostep_core::account::{NO_UID, State};
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::Action;
 use twostep_core::ports::Person;
@@ -19,12 +19,18 @@ use twostep_terminal::put_line;
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Enroll) -> Result<(), Failure> {
     let mode = mode(context, wanted)?;
-    let person = find(&wanted.user)?.ok_or_else(|| Failure::UserUnknown(wanted.user.clone()))?;
+    let person = match context.person(&wanted.user)? {
+        Some(person) => person,
+        None => virtual_user(context, &wanted.user)?,
+    };
     // Looked at before a secret is shown that would be refused in the end.
-    let subject = context.subject(&wanted.user)?;
-    if let Some(enrollment) = &subject.enrollment {
-        subject.settled()?;
-        return Err(Failure::AlreadyEnrolled(subject.name, enrollment.state));
+    let enrollment = context.session()?.enrollment(&person.name)?;
+    if let Some(enrollment) = enrollment {
+        context.subject(&wanted.user)?.settled()?;
+        return Err(Failure::AlreadyEnrolled(person.name, enrollment.state));
+    }
+    if person.uid == NO_UID && mode != Mode::AppOnly {
+        return Err(Failure::VirtualUser(person.name));
     }
     if mode == Mode::AppOnly {
         return store(context, &person, None, State::Active);
@@ -35,6 +41,15 @@ pub(crate) fn run(context: &Context, wanted: &Enroll) -> Result<(), Failure> {
         new.confirm(context)?;
     }
     store(context, &person, Some(&new), state)
+}
+
+/// Somebody whom NSS does not know, where there can be such users.
+fn virtual_user(context: &Context, raw: &str) -> Result<Person, Failure> {
+    let naming = &context.policy.app.naming;
+    match naming.user(raw) {
+        Some(name) if naming.virtual_users => Ok(Person { name, uid: NO_UID }),
+        _ => Err(Failure::UserUnknown(raw.to_owned())),
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -78,7 +93,7 @@ fn store(context: &Context, person: &Person, new: Option<&Seeded<'_>>, state: St
     let codes = backup_codes::shown(&codes);
     context.output.report(&Enrolled {
         user: person.name.as_str(),
-        uid: person.uid,
+        uid: (person.uid != NO_UID).then_some(person.uid),
         state: state.as_str(),
         app_only: new.is_none(),
         authenticator: new.zip(id).map(|(seeded, id)| seeded.report(id)),
@@ -90,7 +105,8 @@ fn store(context: &Context, person: &Person, new: Option<&Seeded<'_>>, state: St
 #[derive(Serialize)]
 struct Enrolled<'a> {
     user: &'a str,
-    uid: u32,
+    /// None for a virtual user.
+    uid: Option<u32>,
     state: &'a str,
     app_only: bool,
     authenticator: Option<Shown<'a>>,
@@ -103,6 +119,9 @@ struct Enrolled<'a> {
 impl Report for Enrolled<'_> {
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
+        if self.uid.is_none() {
+            put_line!(to, "{} has no account on this host, and is a virtual user.", self.user);
+        }
         match (self.state, self.app_only) {
             (_, true) => put_line!(
                 to,

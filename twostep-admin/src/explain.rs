@@ -7,6 +7,7 @@ use crate::output::{Output, Report};
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
+use twostep_core::account::NO_UID;
 use twostep_core::attempt::{ServiceClass, Source};
 use twostep_core::decide::{Demand, Otherwise, Unless, Wanted};
 use twostep_core::event::{Ending, Reason};
@@ -215,7 +216,11 @@ fn denied(reason: &Reason) -> String {
         Reason::NameSpelling => "NSS does not know the name so spelled, but it is somebody's".to_owned(),
         Reason::UserUnknown => "NSS does not know the name".to_owned(),
         Reason::UidChanged { was, is } => {
-            format!("enrolled as uid {was}, the account has uid {is} now: twostep-admin settle USER")
+            let was = if *was == NO_UID { "a virtual user".to_owned() } else { format!("uid {was}") };
+            format!("enrolled as {was}, the account has uid {is} now: twostep-admin settle USER")
+        }
+        Reason::VirtualUsersOff => {
+            "a virtual user, and there are none here: [app] virtual_users, and services".to_owned()
         }
         Reason::AppOnly => "app-only: no authenticator, so no prompt".to_owned(),
         Reason::DeniedByRule { .. } => "a rule of the configuration refuses".to_owned(),

@@ -4,11 +4,12 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use twostep_core::account::NO_UID;
 use twostep_core::account::State;
 use twostep_core::app_password::Label;
 use twostep_core::name::{NameError, UserName};
 use twostep_store::StoreError;
-use twostep_store::admin::{APP_PASSWORDS_MAX, Refusal};
+use twostep_store::admin::Refusal;
 use twostep_store::configuration::{ConfigError, DEFAULT_PATH};
 
 /// Everything that can go wrong.
@@ -18,6 +19,8 @@ pub(crate) enum Failure {
     Usage(Misuse),
     /// Neither NSS nor the store knows the user.
     UserUnknown(String),
+    /// NSS does not know the user, who is to have an authenticator all the same.
+    VirtualUser(UserName),
     /// What was given can be nobody's name.
     NotAName(NameError),
     /// The store knows the user, NSS does not.
@@ -37,7 +40,7 @@ pub(crate) enum Failure {
     /// The user has an app password of that name.
     NameTaken(UserName, Label),
     /// The user has as many app passwords as are allowed.
-    TooMany(UserName),
+    TooMany(UserName, u32),
     /// The user has no such app password.
     NoAppPassword(UserName, String),
     /// It is the name of one app password and the id of another.
@@ -71,6 +74,8 @@ pub(crate) enum Failure {
 pub(crate) enum Misuse {
     /// A destructive command without `--yes`, and nobody to ask.
     NeedsYes,
+    /// Neither a user nor all users.
+    NeedsUser,
     /// `enroll --json` without a mode.
     NeedsMode,
     /// `authenticator resync --json` without the codes.
@@ -103,7 +108,7 @@ impl Failure {
         match refusal {
             Refusal::AlreadyEnrolled(state) => Self::AlreadyEnrolled(user.clone(), state),
             Refusal::NameTaken(name) => Self::NameTaken(user.clone(), name),
-            Refusal::TooMany => Self::TooMany(user.clone()),
+            Refusal::TooMany(most) => Self::TooMany(user.clone(), most),
             Refusal::Store(error) => Self::Store(error),
             Refusal::Hash(_) => Self::Memory,
             Refusal::NoAppPassword(which) => Self::NoAppPassword(user.clone(), which),
@@ -113,15 +118,28 @@ impl Failure {
         }
     }
 
+    /// What the store refused to do for all users at once.
+    pub(crate) fn of_all(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Store(error) => Self::Store(error),
+            // Nothing else can be wrong with those that were just read.
+            _ => Self::Store(StoreError::Gone),
+        }
+    }
+
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Usage(Misuse::NeedsYes) => "--yes carries it out without asking".to_owned(),
+            Self::Usage(Misuse::NeedsUser) => "name a user, or give --all-users --created-before TIME".to_owned(),
             Self::Usage(Misuse::NeedsMode) => {
                 "with --json say how: --activate, --pending or --app-only".to_owned()
             }
             Self::Usage(Misuse::NeedsCodes) => "with --json give them with --codes-file".to_owned(),
             Self::Usage(Misuse::BothFromInput) => "add --activate or --pending".to_owned(),
-            Self::UserUnknown(_) => "getent passwd USER must find the account".to_owned(),
+            Self::UserUnknown(_) => "getent passwd USER must find the account; for mail users without one: [app] virtual_users = true".to_owned(),
+            Self::VirtualUser(user) => {
+                format!("if that is no slip of the pen: twostep-admin enroll {user} --app-only")
+            }
             Self::AccountGone(user) => format!(
                 "twostep-admin settle {user} --rename NEW where the account has another name now; twostep-admin unenroll {user} deletes what is left"
             ),
@@ -140,7 +158,9 @@ impl Failure {
             Self::NameTaken(user, name) => {
                 format!("choose another name, or twostep-admin app-password revoke {user} \"{name}\"")
             }
-            Self::TooMany(user) => format!("revoke one: twostep-admin app-password list {user}"),
+            Self::TooMany(user, _) => format!(
+                "revoke one: twostep-admin app-password list {user}; or raise [app] max_app_passwords"
+            ),
             Self::NoAppPassword(user, _) => format!("twostep-admin app-password list {user}"),
             Self::Ambiguous(_) => {
                 "say the name of the one that is meant by its id, or its id for its name".to_owned()
@@ -172,6 +192,9 @@ impl Failure {
             Self::Refused(user, Refusal::LastAuthenticator) => {
                 format!("twostep-admin authenticator add {user} NAME; or twostep-admin unenroll {user}")
             }
+            Self::Refused(_, Refusal::HadAccount) => {
+                "choose another name for the mail user: one with its domain, user@example.org".to_owned()
+            }
             Self::Refused(..) => return None,
             Self::NotAName(_) | Self::Declined | Self::Output(_) => return None,
         })
@@ -183,14 +206,21 @@ impl fmt::Display for Failure {
         f.write_str("twostep-admin: ")?;
         match self {
             Self::Usage(Misuse::NeedsYes) => f.write_str("nobody to ask: standard input is no terminal"),
+            Self::Usage(Misuse::NeedsUser) => f.write_str("whose app passwords?"),
             Self::Usage(Misuse::NeedsMode) => f.write_str("a first code cannot be asked for in JSON"),
             Self::Usage(Misuse::NeedsCodes) => f.write_str("codes cannot be asked for in JSON"),
             Self::Usage(Misuse::BothFromInput) => {
                 f.write_str("the secret and the first code cannot both come from standard input")
             }
             Self::UserUnknown(name) => write!(f, "there is no user {name:?}"),
+            Self::VirtualUser(user) => {
+                write!(f, "{user} has no account on this host: a virtual user never sees a prompt for a code")
+            }
             Self::NotAName(error) => write!(f, "that is no user name: {error}"),
             Self::AccountGone(user) => write!(f, "{user} is enrolled, but has no account any more"),
+            Self::UidChanged { user, was: NO_UID, is } => {
+                write!(f, "{user} was enrolled as a virtual user and has an account with uid {is} now")
+            }
             Self::UidChanged { user, was, is } => {
                 write!(f, "{user} was enrolled as uid {was} and has uid {is} now")
             }
@@ -211,7 +241,7 @@ impl fmt::Display for Failure {
                 write!(f, "{user} is app-only: there is no authenticator, and no prompt would take a code")
             }
             Self::NameTaken(user, name) => write!(f, "{user} has an app password named \"{name}\" already"),
-            Self::TooMany(user) => write!(f, "{user} has {APP_PASSWORDS_MAX} app passwords, and no more"),
+            Self::TooMany(user, most) => write!(f, "{user} has {most} app passwords, and no more"),
             Self::NoAppPassword(user, which) => write!(f, "{user} has no app password {which:?}"),
             Self::Ambiguous(which) => {
                 write!(f, "{which:?} is the name of one and the id of another")

@@ -38,7 +38,7 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
                 // Logins that write wait for readers: NSS, which can be slow, is asked without the store.
                 drop(session);
                 match enrolled {
-                    Ok(enrolled) => accounts(&enrolled, &mut findings),
+                    Ok(enrolled) => accounts(&enrolled, policy.app.naming.virtual_users, &mut findings),
                     Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
                 }
             }
@@ -117,7 +117,8 @@ fn some(count: u32, named: &[UserName]) -> String {
 }
 
 /// Enrollments whose account has changed.
-fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
+fn accounts(enrolled: &[Summary], virtual_users_can: bool, findings: &mut Vec<Finding>) {
+    let mut virtual_users: u32 = 0;
     for Summary { enrollment, .. } in enrolled {
         let user = &enrollment.user;
         match Nss.find(user.as_str()) {
@@ -131,9 +132,28 @@ fn accounts(enrolled: &[Summary], findings: &mut Vec<Finding>) {
                 break;
             }
             Ok(person) if person.as_ref().is_some_and(|person| person.uid == enrollment.uid) => {}
+            Ok(None) if enrollment.is_virtual() => virtual_users += 1,
+            Ok(Some(person)) if enrollment.is_virtual() => findings.push(collision(user, person.uid)),
             Ok(person) => findings.push(changed(enrollment, person.map(|person| person.uid), enrolled)),
         }
     }
+    if virtual_users > 0 && !virtual_users_can {
+        let message = format!(
+            "{virtual_users} enrolled virtual users (no account on this host) cannot sign in anywhere"
+        );
+        findings.push(Finding::warning("[app] virtual_users", message, "set it to true, or unenroll them"));
+    }
+}
+
+/// A virtual user whose name an account has now.
+fn collision(user: &UserName, uid: u32) -> Finding {
+    Finding::warning(
+        user,
+        format!(
+            "was enrolled as a virtual user, and there is an account of that name now (uid {uid}): every login is refused"
+        ),
+        format!("twostep-admin settle {user} --keep if it is the same person's, --drop if not"),
+    )
 }
 
 /// An enrollment that is an orphan: its name has no account any more, or one of this other uid.

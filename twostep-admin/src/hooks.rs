@@ -4,7 +4,7 @@
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::Report;
-use nix::fcntl::{Flock, FlockArg, OFlag};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::Serialize;
@@ -17,7 +17,7 @@ use std::time::Duration;
 use twostep_core::event::Severity;
 use twostep_core::policy;
 use twostep_store::StoreError;
-use twostep_store::admin::{Due, FLAG, Occasion, TRIES};
+use twostep_store::admin::{self, Due, FLAG, Occasion, TRIES};
 use twostep_store::host::{Syslog, monotonic};
 use twostep_terminal::put_line;
 
@@ -108,10 +108,7 @@ fn turn(context: &Context, how: FlockArg) -> Result<Flock<File>, Failure> {
 
 /// Has the commands run by whoever watches for the flag.
 fn raise_flag(context: &Context) {
-    let flag = context.policy.paths.runtime.join(FLAG);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
-    if let Err(error) = options.open(flag) {
+    if let Err(error) = admin::raise_flag(&context.policy.paths.runtime) {
         log(Severity::Warning, &format!("{FLAG} cannot be written ({error}): run twostep-admin hooks"));
     }
 }

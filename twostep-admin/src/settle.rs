@@ -6,7 +6,8 @@ use crate::context::{Context, Subject, find};
 use crate::failure::Failure;
 use crate::output::Report;
 use serde::Serialize;
-use twostep_core::account::Enrollment;
+use std::fmt;
+use twostep_core::account::{Enrollment, NO_UID};
 use twostep_core::change::Action;
 use twostep_terminal::put_line;
 
@@ -20,12 +21,13 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
     let user = &subject.name;
     // An account that is gone has nobody to keep the enrollment for.
     let now = match &subject.person {
-        None if wanted.keep => return Err(Failure::AccountGone(user.clone())),
+        None if wanted.keep && !enrollment.is_virtual() => return Err(Failure::AccountGone(user.clone())),
         person => person.as_ref().map(|person| person.uid),
     };
     let at = context.now.wall;
     let refused = |refusal| Failure::refused(user, refusal);
-    let outcome = if now == Some(enrollment.uid) {
+    let virtual_still = enrollment.is_virtual() && now.is_none() && !wanted.drop;
+    let outcome = if now == Some(enrollment.uid) || virtual_still {
         Outcome::Nothing
     } else if let (true, Some(uid)) = (wanted.keep, now) {
         context.session()?.keep_for_uid(enrollment.id, uid, &context.author, at).map_err(refused)?;
@@ -38,7 +40,12 @@ pub(crate) fn run(context: &Context, wanted: &Settle) -> Result<(), Failure> {
         context.audit(user, Action::SettleDrop, None);
         Outcome::Dropped
     };
-    context.output.report(&Settled { user: user.as_str(), settled: outcome, was: enrollment.uid, is: now })
+    context.output.report(&Settled {
+        user: user.as_str(),
+        settled: outcome,
+        was: Was(enrollment.uid),
+        is: now,
+    })
 }
 
 /// Takes the enrollment to the name that its account has now. The uid can be another account's that was given it since: it is asked.
@@ -96,11 +103,27 @@ enum Outcome {
     Dropped,
 }
 
+/// What an enrollment was made for. Null in JSON for a virtual user.
+#[derive(Clone, Copy)]
+struct Was(u32);
+
+impl Serialize for Was {
+    fn serialize<S: serde::Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        Some(self.0).filter(|uid| *uid != NO_UID).serialize(to)
+    }
+}
+
+impl fmt::Display for Was {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 == NO_UID { f.write_str("a virtual user") } else { write!(f, "uid {}", self.0) }
+    }
+}
+
 #[derive(Serialize)]
 struct Settled<'a> {
     user: &'a str,
     settled: Outcome,
-    was: u32,
+    was: Was,
     is: Option<u32>,
 }
 
@@ -109,12 +132,12 @@ impl Report for Settled<'_> {
         let Self { user, was, .. } = self;
         match (self.settled, self.is) {
             (Outcome::Nothing, _) => {
-                put_line!(to, "nothing to settle: {user} is enrolled as uid {was}, and that is the account's")
+                put_line!(to, "nothing to settle: {user} is enrolled as {was}, and that is the account's")
             }
             (Outcome::Kept, Some(is)) => {
-                put_line!(to, "kept: {user}'s enrollment was made for uid {was} and holds for uid {is} now")
+                put_line!(to, "kept: {user}'s enrollment was made for {was} and holds for uid {is} now")
             }
-            _ => put_line!(to, "dropped: {user}'s enrollment, made for uid {was}, is deleted"),
+            _ => put_line!(to, "dropped: {user}'s enrollment, made for {was}, is deleted"),
         }
     }
 }

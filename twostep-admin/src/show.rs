@@ -31,7 +31,11 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
             .iter()
             .map(|one| Authenticator::of(one, context.now.wall))
             .collect(),
-        app_passwords: session.app_passwords(enrollment.id)?.iter().map(One::of).collect(),
+        app_passwords: session
+            .app_passwords(enrollment.id)?
+            .iter()
+            .map(|info| One::of(info, context.now.wall))
+            .collect(),
         trusted_devices: session
             .trusted_devices(enrollment.id, context.policy.interactive.trust_for, &context.now)?
             .iter()
@@ -72,7 +76,7 @@ struct Line {
     app_only: bool,
     /// The account's uid today; null where it is gone.
     uid: Option<u32>,
-    /// The uid the enrollment was made for.
+    /// The uid the enrollment was made for; null for a virtual user.
     enrolled_uid: Option<u32>,
     account: Account,
     created: Option<String>,
@@ -88,6 +92,7 @@ enum Account {
     Ok,
     Gone,
     UidChanged,
+    Virtual,
 }
 
 impl Line {
@@ -114,8 +119,9 @@ impl Line {
             state: enrollment.state.as_str(),
             app_only: enrollment.is_app_only(),
             uid: person.map(|person| person.uid),
-            enrolled_uid: Some(enrollment.uid),
+            enrolled_uid: (!enrollment.is_virtual()).then_some(enrollment.uid),
             account: match person {
+                None if enrollment.is_virtual() => Account::Virtual,
                 None => Account::Gone,
                 Some(person) if person.uid != enrollment.uid => Account::UidChanged,
                 Some(_) => Account::Ok,
@@ -129,16 +135,21 @@ impl Line {
     }
 
     fn state_words(&self) -> String {
-        if self.app_only { format!("{} (app-only)", self.state) } else { self.state.to_owned() }
+        match (self.account, self.app_only) {
+            (Account::Virtual, _) => format!("{} (virtual, app-only)", self.state),
+            (_, true) => format!("{} (app-only)", self.state),
+            _ => self.state.to_owned(),
+        }
     }
 
     /// What an administrator must know of the account; nothing where all is well.
     fn trouble(&self) -> Option<String> {
-        let (was, user) = (self.enrolled_uid?, &self.user);
+        let user = &self.user;
+        let was = self.enrolled_uid.map_or("a virtual user".to_owned(), |uid| format!("uid {uid}"));
         match (self.account, self.uid) {
             (Account::Gone, _) => Some(format!("no such account; twostep-admin settle {user}")),
             (Account::UidChanged, Some(is)) => {
-                Some(format!("enrolled as uid {was}, is uid {is} now; twostep-admin settle {user}"))
+                Some(format!("enrolled as {was}, is uid {is} now; twostep-admin settle {user}"))
             }
             _ => None,
         }

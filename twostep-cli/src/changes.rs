@@ -11,6 +11,7 @@ use twostep_core::protocol::own::{Change, Done, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::secret::Secret;
 use twostep_core::totp::{Algorithm, Kind, Parameters};
+use twostep_host::now;
 use twostep_terminal::put_line;
 use twostep_terminal::{Format, Report, grouped, printable};
 use zeroize::Zeroizing;
@@ -65,8 +66,13 @@ pub(crate) fn app_password(
     let output = arguments.output();
     let done = match wanted {
         AppPassword::List => return status::app_passwords(arguments, broker),
-        AppPassword::Add { name, clear } => {
-            let change = Change::AddAppPassword { name: name.to_string() };
+        AppPassword::Add { name, limits, clear } => {
+            let change = Change::AddAppPassword {
+                name: name.to_string(),
+                services: limits.services.iter().map(|glob| glob.as_str().to_owned()).collect(),
+                networks: limits.networks.iter().map(ToString::to_string).collect(),
+                expires: limits.expires(now().wall),
+            };
             let Done::AppPassword { id, name, password } = broker.change(change)? else {
                 return Err(Failure::Strange);
             };

@@ -8,7 +8,7 @@ use twostep_core::app_password::Label;
 use twostep_core::backup_code::{BYPASS_LIFETIME, BYPASS_USES};
 use twostep_core::change::Why;
 use twostep_core::time::duration;
-use twostep_terminal::{Format, Output};
+use twostep_terminal::{Format, Limits, Output};
 
 /// Your own two-step verification: codes from the phone, and passwords for programs that cannot ask for one.
 #[derive(Debug, Parser)]
@@ -82,6 +82,8 @@ pub(crate) enum AppPassword {
         /// What it is for: "old phone"
         #[arg(value_parser = label)]
         name: Label,
+        #[command(flatten)]
+        limits: Limits,
         /// Wipe it from the terminal once you have pressed Enter
         #[arg(long)]
         clear: bool,

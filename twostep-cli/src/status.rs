@@ -94,6 +94,7 @@ struct AppPassword {
     last_used: Option<String>,
     last_service: Option<String>,
     last_from: Option<String>,
+    limits: Option<String>,
     #[serde(skip)]
     used_ago: String,
 }
@@ -151,6 +152,7 @@ impl AppPassword {
             last_used: used.map(|used| time(used.at)),
             last_service: used.map(|used| printable(&used.service)),
             last_from: used.map(|used| printable(&used.source)),
+            limits: one.limits.as_deref().map(printable),
             used_ago: used.map_or("never".to_owned(), |used| {
                 format!("{}, {}, {}", ago(used.at, now), printable(&used.service), printable(&used.source))
             }),
@@ -236,9 +238,10 @@ fn authenticator_table(all: &[Authenticator]) -> String {
 
 fn app_password_table(all: &[AppPassword]) -> String {
     let row = |one: &AppPassword| {
-        vec![one.id.to_string(), one.name.clone(), one.created.clone(), one.used_ago.clone()]
+        let limits = one.limits.clone().unwrap_or_else(|| "-".to_owned());
+        vec![one.id.to_string(), one.name.clone(), one.created.clone(), one.used_ago.clone(), limits]
     };
-    table(&["ID", "NAME", "CREATED", "LAST USED"], all.iter().map(row))
+    table(&["ID", "NAME", "CREATED", "LAST USED", "LIMITED TO"], all.iter().map(row))
 }
 
 #[derive(Serialize)]
@@ -304,6 +307,7 @@ mod tests {
                     service: "imap".to_owned(),
                     source: "203.0.113.9".to_owned(),
                 }),
+                limits: Some("imap".to_owned()),
             }],
             trusted_devices: vec![own::TrustedDevice {
                 id: 7,

@@ -2,6 +2,9 @@
 
 use crate::name::UserName;
 
+/// The uid of an enrollment of a virtual user: `(uid_t)-1`, which no account has (POSIX chown and setreuid mean "none" by it).
+pub const NO_UID: u32 = u32::MAX;
+
 /// An enrollment's immutable id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EnrollmentId(pub i64);
@@ -33,7 +36,7 @@ pub struct Enrollment {
     pub id: EnrollmentId,
     /// The name it was made for.
     pub user: UserName,
-    /// The uid it was made for.
+    /// The uid it was made for; [`NO_UID`] for a virtual user.
     pub uid: u32,
     /// How far it is.
     pub state: State,
@@ -46,6 +49,12 @@ impl Enrollment {
     #[must_use]
     pub fn is_app_only(&self) -> bool {
         self.state == State::Active && self.authenticators == 0
+    }
+
+    /// Whether it is for somebody whom NSS does not know.
+    #[must_use]
+    pub fn is_virtual(&self) -> bool {
+        self.uid == NO_UID
     }
 
     /// Stricter is larger: what asks for a code in any case comes last.
@@ -82,6 +91,8 @@ pub enum Unlisted {
     Unusable,
     /// Written plainly, or in the store, it is somebody's name.
     OtherSpelling,
+    /// It is an enrolled virtual user's, where the configuration has no such users, or not on this service.
+    Virtual,
     /// Nobody's here.
     Stranger,
 }

@@ -4,9 +4,10 @@
 //! which NIST SP 800-63B §5.1.2.2 is content with a fast hash. They are stored as Argon2id.
 
 use crate::account::EnrollmentId;
-use crate::crypto::{Subkey, Tag};
+use crate::crypto::{MasterKey, Purpose, Subkey, Tag};
 use crate::memory_hard::Hash;
 use crate::random::{Entropy, NoEntropy, characters};
+use crate::scope::Scope;
 use crate::secret::same;
 use crate::text::is_plain_line;
 use crate::time::UnixTime;
@@ -34,10 +35,67 @@ pub struct Stored {
     pub label: Label,
     /// Its hash.
     pub hash: Hash,
-    /// [`AppPassword::boot_tag`] of the boot in which it last succeeded.
-    pub boot_tag: Option<[u8; 32]>,
+    /// That of the boot in which it last succeeded.
+    pub boot_tag: Option<BootTag>,
+    /// What it is limited to.
+    pub scope: Scope,
     /// When it was last used, as far as that is written down.
     pub last_used: Option<UnixTime>,
+}
+
+/// The key of this boot, under which boot tags are made.
+#[derive(Clone)]
+pub struct BootKey {
+    key: Subkey,
+    id: [u8; 8],
+}
+
+impl BootKey {
+    /// From the key that lies in the runtime folder.
+    #[must_use]
+    pub fn of(master: &MasterKey) -> Self {
+        Self { key: master.subkey(Purpose::BootTags), id: master.id().0 }
+    }
+}
+
+/// What is kept of an app password that has succeeded since boot: which boot key that was under, and a full HMAC. Comparing it replaces
+/// an Argon2id run, whatever comes of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct BootTag {
+    key: [u8; 8],
+    mac: [u8; 32],
+}
+
+/// The length of a boot tag in the store.
+pub const BOOT_TAG_LENGTH: usize = 40;
+
+impl BootTag {
+    /// As it is stored.
+    #[must_use]
+    pub fn to_bytes(self) -> [u8; BOOT_TAG_LENGTH] {
+        let mut bytes = [0; BOOT_TAG_LENGTH];
+        bytes.iter_mut().zip(self.key.into_iter().chain(self.mac)).for_each(|(to, from)| *to = from);
+        bytes
+    }
+
+    /// From what is stored. That of an earlier version, without its key, is none.
+    #[must_use]
+    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (key, mac) = bytes.split_first_chunk::<8>()?;
+        Some(Self { key: *key, mac: mac.try_into().ok()? })
+    }
+
+    /// Whether it was made under this key, so that it tells right from wrong.
+    #[must_use]
+    pub fn is_of(&self, key: &BootKey) -> bool {
+        self.key == key.id
+    }
+
+    /// Whether the two are one, in constant time.
+    #[must_use]
+    pub fn is(&self, other: &Self) -> bool {
+        self.key == other.key && same(&self.mac, &other.mac)
+    }
 }
 
 /// The name of an app password or authenticator.
@@ -101,18 +159,10 @@ impl AppPassword {
         key.tag(&[&enrollment.0.to_be_bytes(), &self.0])
     }
 
-    /// A full HMAC under a key that exists only until the next boot: comparing it replaces an Argon2id run.
+    /// Its tag of this boot.
     #[must_use]
-    pub fn boot_tag(&self, boot_key: &Subkey, id: AppPasswordId) -> [u8; 32] {
-        boot_key.mac(&[b"boot tag", &id.0.to_be_bytes(), &self.0])
-    }
-}
-
-impl Stored {
-    /// Whether the boot tag of this boot is `tag`.
-    #[must_use]
-    pub fn has_boot_tag(&self, tag: &[u8; 32]) -> bool {
-        self.boot_tag.is_some_and(|own| same(&own, tag))
+    pub fn boot_tag(&self, key: &BootKey, id: AppPasswordId) -> BootTag {
+        BootTag { key: key.id, mac: key.key.mac(&[b"boot tag", &id.0.to_be_bytes(), &self.0]) }
     }
 }
 
@@ -144,6 +194,12 @@ impl fmt::Debug for AppPassword {
     }
 }
 
+impl fmt::Debug for BootKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("BootKey(redacted)")
+    }
+}
+
 impl fmt::Display for Label {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
@@ -153,7 +209,6 @@ impl fmt::Display for Label {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crypto::{MasterKey, Purpose};
     use crate::random::fake::Counting;
 
     #[test]
@@ -191,6 +246,19 @@ mod tests {
         let key = MasterKey::new([3; 32]).subkey(Purpose::AppPasswordTags);
         let password = AppPassword::parse(b"abcdefghijklmnop").unwrap();
         assert_ne!(password.tag(&key, EnrollmentId(1)), password.tag(&key, EnrollmentId(2)));
+    }
+
+    #[test]
+    fn a_boot_tag_is_of_its_boot_and_its_row() {
+        let [one, two] = [5, 6].map(|byte| BootKey::of(&MasterKey::new([byte; 32])));
+        let password = AppPassword::parse(b"abcdefghijklmnop").unwrap();
+        let tag = password.boot_tag(&one, AppPasswordId(1));
+        assert!(tag.is_of(&one) && !tag.is_of(&two));
+        assert!(tag.is(&password.boot_tag(&one, AppPasswordId(1))));
+        assert!(!tag.is(&password.boot_tag(&one, AppPasswordId(2))));
+        assert!(!tag.is(&password.boot_tag(&two, AppPasswordId(1))));
+        assert_eq!(BootTag::from_bytes(&tag.to_bytes()), Some(tag));
+        assert_eq!(BootTag::from_bytes(&[7; 32]), None);
     }
 
     #[test]

@@ -127,6 +127,8 @@ pub enum By {
     HelpDesk(String),
     /// Nobody in particular: it came about by signing in.
     Login,
+    /// Whoever has changed the account password.
+    PasswordChange,
 }
 
 impl fmt::Display for By {
@@ -136,6 +138,7 @@ impl fmt::Display for By {
             Self::User => f.write_str("self"),
             Self::HelpDesk(name) => write!(f, "help-desk:{name}"),
             Self::Login => f.write_str("login"),
+            Self::PasswordChange => f.write_str("password-change"),
         }
     }
 }

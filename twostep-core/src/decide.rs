@@ -250,7 +250,10 @@ pub fn decide(terms: &Terms, attempt: &Attempt, account: &Account) -> Demand {
     match (account, terms.class) {
         (Account::NotInNss(Unlisted::OtherSpelling), _) => deny(Reason::NameSpelling),
         (Account::NotInNss(Unlisted::Unusable), _) => deny(Reason::UserUnknown),
-        (Account::NotInNss(Unlisted::Stranger), ServiceClass::Interactive) => deny(Reason::UserUnknown),
+        (Account::NotInNss(Unlisted::Stranger | Unlisted::Virtual), ServiceClass::Interactive) => {
+            deny(Reason::UserUnknown)
+        }
+        (Account::NotInNss(Unlisted::Virtual), ServiceClass::App) => deny(Reason::VirtualUsersOff),
         (Account::NotInNss(Unlisted::Stranger), ServiceClass::App) | (Account::NotEnrolled, _) => {
             terms.unenrolled(attempt.at)
         }

@@ -84,6 +84,7 @@ fn accounts() -> Vec<Account> {
         Account::UidChanged { enrollment: enrollment(State::Active, 1), now: 1001 },
         Account::NotInNss(Unlisted::Unusable),
         Account::NotInNss(Unlisted::OtherSpelling),
+        Account::NotInNss(Unlisted::Virtual),
         Account::NotInNss(Unlisted::Stranger),
     ]
 }

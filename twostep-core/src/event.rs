@@ -2,6 +2,7 @@
 //!
 //! The words in these lines are an interface: docs/log.md lists them all, and a test holds the two together.
 
+use crate::account::NO_UID;
 use crate::attempt::Source;
 use crate::change::{Action, Author};
 use crate::name::{ServiceName, UserName};
@@ -155,6 +156,22 @@ pub enum Reason {
         /// The name it had.
         name: String,
     },
+    /// A right app password whose time is over.
+    AppPasswordExpired {
+        /// Its name.
+        name: String,
+        /// Since when.
+        since: UnixTime,
+    },
+    /// An app password that is not for this service, or not from there.
+    AppPasswordOutOfScope {
+        /// Its name.
+        name: String,
+        /// What it is not for.
+        cause: &'static str,
+    },
+    /// A virtual user, where the configuration has none.
+    VirtualUsersOff,
     /// A key alone, where a code is demanded.
     KeyAlone,
     /// The user at the end is not the one who gave the code.
@@ -290,6 +307,9 @@ impl Reason {
             Self::NotAnAppPassword => (Refused, "not-an-app-password"),
             Self::AppPasswordWrong => (Refused, "app-password-wrong"),
             Self::AppPasswordRevoked { .. } => (Refused, "app-password-revoked"),
+            Self::AppPasswordExpired { .. } => (Refused, "app-password-expired"),
+            Self::AppPasswordOutOfScope { .. } => (Refused, "app-password-out-of-scope"),
+            Self::VirtualUsersOff => (Refused, "virtual-users-off"),
             Self::KeyAlone => (Refused, "key-alone"),
             Self::AccountExpired => (Refused, "account-expired"),
             Self::UserSwitched => (Refused, "user-switched"),
@@ -317,6 +337,15 @@ impl Reason {
             Self::BackupCode { left } => vec![("left", left.to_string())],
             Self::BypassCode { left } => vec![("left", left.to_string())],
             Self::AppPassword { name } | Self::AppPasswordRevoked { name } => vec![("name", name.clone())],
+            Self::AppPasswordExpired { name, since } => {
+                vec![("name", name.clone()), ("on", since.last_day())]
+            }
+            Self::AppPasswordOutOfScope { name, cause } => {
+                vec![("name", name.clone()), ("cause", (*cause).to_owned())]
+            }
+            Self::VirtualUsersOff => {
+                vec![("remedy", "set [app] virtual_users, and list the service in [app] services".to_owned())]
+            }
             Self::TrustedDevice { device } => vec![("device", device.clone())],
             Self::ToEnroll { by } => by.map(|by| ("by", by.date())).into_iter().collect(),
             Self::Exempt { rule } | Self::DeniedByRule { rule } => vec![("rule", line_of(*rule))],
@@ -339,7 +368,7 @@ impl Reason {
             Self::Capped => vec![("remedy", "twostep-admin unlock USER, or a backup code".to_owned())],
             Self::ClockBehind => vec![("remedy", "set this host's clock; twostep-admin check".to_owned())],
             Self::UidChanged { was, is } => vec![
-                ("was", was.to_string()),
+                ("was", uid_or_virtual(*was)),
                 ("is", is.to_string()),
                 ("remedy", "twostep-admin settle USER".to_owned()),
             ],
@@ -370,6 +399,11 @@ impl Reason {
             _ => Vec::new(),
         }
     }
+}
+
+/// The uid that an enrollment was made for.
+fn uid_or_virtual(uid: u32) -> String {
+    if uid == NO_UID { "virtual".to_owned() } else { uid.to_string() }
 }
 
 /// Where a rule stands.

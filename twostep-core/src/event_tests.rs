@@ -54,6 +54,7 @@ fn every_reason() -> Vec<Reason> {
         Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
         Change { .. } => {}
         BypassCode { .. } | BypassOver => {}
+        AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
         DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } | CodeUnjudged => {}
     }
@@ -90,6 +91,9 @@ fn every_reason() -> Vec<Reason> {
         NotAnAppPassword,
         AppPasswordWrong,
         AppPasswordRevoked { name: text() },
+        AppPasswordExpired { name: text(), since: UnixTime(0) },
+        AppPasswordOutOfScope { name: text(), cause: "service" },
+        VirtualUsersOff,
         KeyAlone,
         AccountExpired,
         UserSwitched,

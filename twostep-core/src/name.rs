@@ -94,6 +94,47 @@ impl fmt::Display for NameError {
     }
 }
 
+/// Whom names mean on app services, besides those that NSS knows as they stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Naming {
+    /// Whether users whom NSS does not know can be enrolled.
+    pub virtual_users: bool,
+    /// What becomes of what stands behind `@`.
+    pub domains: Domains,
+}
+
+/// What becomes of the domain of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Domains {
+    /// It is a part of the name.
+    #[default]
+    Keep,
+    /// It is left out, whichever it is.
+    Strip,
+    /// It is left out if it is one of these, in lower case; any other is a part of the name.
+    Own(Vec<String>),
+}
+
+impl Naming {
+    /// Whether a name can mean anybody else than NSS says.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.virtual_users && self.domains == Domains::Keep
+    }
+
+    /// The user that a name means where NSS does not know it as it stands: trimmed, lower-cased, after the domain rule.
+    #[must_use]
+    pub fn user(&self, raw: &str) -> Option<UserName> {
+        let lower = raw.trim().to_lowercase();
+        let plain = match (lower.rsplit_once('@'), &self.domains) {
+            (Some((local, _)), Domains::Strip) => local,
+            (Some((local, domain)), Domains::Own(own)) if own.iter().any(|one| one == domain) => local,
+            _ => &lower,
+        };
+        UserName::parse(plain.trim()).ok()
+    }
+}
+
 /// What a name that NSS does not know would be if it were written plainly: trimmed, lower-cased, without `@host`. Whoever is
 /// enrolled under the plain name is not dodged by such a spelling.
 #[must_use]
@@ -120,6 +161,29 @@ mod tests {
     fn a_service_name_is_lower_cased() {
         assert_eq!(ServiceName::parse("SSHD").unwrap().as_str(), "sshd");
         assert_eq!(ServiceName::parse("../sshd"), Err(NameError::Character));
+    }
+
+    #[test]
+    fn the_domain_rule_says_who_is_one_user() {
+        let user = |domains: &Domains, raw: &str| {
+            let naming = Naming { virtual_users: true, domains: domains.clone() };
+            naming.user(raw).map(|name| name.as_str().to_owned())
+        };
+        let own = Domains::Own(vec!["example.org".to_owned()]);
+        for (raw, keep, strip, listed) in [
+            ("alice", "alice", "alice", "alice"),
+            (" Alice@Example.ORG ", "alice@example.org", "alice", "alice"),
+            ("alice@example.com", "alice@example.com", "alice", "alice@example.com"),
+            ("a@b@example.org", "a@b@example.org", "a@b", "a@b"),
+        ] {
+            assert_eq!(user(&Domains::Keep, raw).as_deref(), Some(keep));
+            assert_eq!(user(&Domains::Strip, raw).as_deref(), Some(strip));
+            assert_eq!(user(&own, raw).as_deref(), Some(listed));
+        }
+        for nobody in ["", " ", "@example.org", "a\nb"] {
+            assert_eq!(user(&own, nobody), None, "{nobody:?}");
+        }
+        assert!(Naming::default().is_plain());
     }
 
     #[test]

@@ -1,7 +1,8 @@
 //! What the administrator has configured, ready for use. [`crate::config`] makes it from text.
 
 use crate::device::DeviceKind;
-use crate::name::{ServiceName, UserName};
+use crate::memory_hard::{Cost, DEFAULT_COST};
+use crate::name::{Naming, ServiceName, UserName};
 use crate::rule::Rule;
 use crate::schedule::{Schedule, Unenrolled};
 use crate::time::UnixTime;
@@ -20,6 +21,8 @@ pub struct Policy {
     pub interactive: Interactive,
     /// Services that take app passwords.
     pub app: App,
+    /// What the hashes of app passwords and backup codes cost.
+    pub argon2id: Argon2id,
     /// What users may do for themselves.
     pub self_service: SelfService,
     /// Who may ask the broker.
@@ -65,6 +68,24 @@ pub struct App {
     pub services: Setting<Vec<ServiceName>>,
     /// Commands after changes.
     pub hooks: Hooks,
+    /// The most app passwords a user can have.
+    pub most: u32,
+    /// Whom names mean there.
+    pub naming: Naming,
+    /// Whether a changed account password revokes all of a user's.
+    pub revoke_on_password_change: bool,
+}
+
+/// The most app passwords a user can have, unless configured.
+pub const APP_PASSWORDS_MAX: u32 = 50;
+
+/// `[argon2id]`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Argon2id {
+    /// What a new hash costs.
+    pub cost: Cost,
+    /// How many logins of this host may be at one at a time; by its processors unless configured.
+    pub at_once: Option<u32>,
 }
 
 /// Commands that the administrator wants run when an app password was made or revoked; never by the module.
@@ -193,7 +214,11 @@ impl Policy {
                     services.iter().filter_map(|name| ServiceName::parse(name).ok()).collect(),
                 ),
                 hooks: Hooks::default(),
+                most: APP_PASSWORDS_MAX,
+                naming: Naming::default(),
+                revoke_on_password_change: false,
             },
+            argon2id: Argon2id { cost: DEFAULT_COST, at_once: None },
             self_service: SelfService { enroll: allow },
             broker: Broker {
                 callers: Vec::new(),

@@ -2,18 +2,20 @@
 //! test over plain values.
 
 use crate::account::{Enrollment, EnrollmentId};
-use crate::app_password::{AppPassword, AppPasswordId};
+use crate::app_password::{AppPassword, AppPasswordId, BootTag, Label};
 use crate::attempt::Source;
 use crate::backup_code::BackupCode;
 use crate::device::Device;
 use crate::event::{Event, Reason};
+use crate::memory_hard::Hash;
 use crate::name::{ServiceName, UserName};
 use crate::protocol::Echo;
 use crate::secret::Secret;
 use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
 use crate::totp::Consumed;
-use crate::verify::{AppCandidates, CodeCredentials, CodeOutcome};
+use crate::verify::{CodeCredentials, CodeOutcome};
+use crate::verify_app::AppCandidates;
 use std::time::Duration;
 
 /// The user database of the host: NSS.
@@ -51,6 +53,16 @@ pub trait Vault {
     /// # Errors
     /// When it cannot be used, for whatever reason.
     fn open(&mut self) -> Result<Box<dyn Store + '_>, Unavailable>;
+
+    /// Does `work`, which runs Argon2id, when it is its turn: of all the logins of this host only so many may be at that at a time. The
+    /// store is not open meanwhile.
+    ///
+    /// # Errors
+    /// When no turn came up in time; it was not done then.
+    fn in_turn(&mut self, work: &mut dyn FnMut()) -> Result<(), Unavailable>;
+
+    /// Hashes an app password as the configuration has it today, if that can be done at once. Nothing depends on it: another login will.
+    fn hash_anew(&mut self, password: &AppPassword) -> Option<Hash>;
 }
 
 /// Why no answer can be had; always told as a line with cause and remedy.
@@ -112,6 +124,16 @@ pub trait Store {
     /// # Errors
     /// When that cannot be written, or it was revoked meanwhile.
     fn record_use(&mut self, id: AppPasswordId, used: &Use<'_>) -> Result<(), Unavailable>;
+
+    /// Revokes all app passwords of a user whose account password was changed, and returns their names.
+    ///
+    /// # Errors
+    /// When that cannot be written; all or none are revoked.
+    fn revoke_app_passwords(
+        &mut self,
+        enrollment: EnrollmentId,
+        at: UnixTime,
+    ) -> Result<Vec<Label>, Unavailable>;
 
     /// Whether a device is trusted at a service: given not longer ago than it was to be trusted for, nor than `at_most`.
     ///
@@ -249,7 +271,9 @@ pub struct Use<'a> {
     /// From where.
     pub source: &'a str,
     /// The boot tag to keep, where it is new.
-    pub boot_tag: Option<[u8; 32]>,
+    pub boot_tag: Option<BootTag>,
+    /// The hash to keep in the place of one that costs something else than is configured.
+    pub hash: Option<Hash>,
 }
 
 /// The person, or program, at the other end.

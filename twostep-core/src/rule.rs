@@ -5,12 +5,11 @@
 
 use crate::attempt::Source;
 use crate::device::DeviceKind;
-use crate::name::{ServiceName, UserName};
+use crate::name::{NameError, ServiceName, UserName};
 use crate::policy::{Origin, Setting};
 use crate::schedule::Schedule;
 use crate::time::UnixTime;
 use ipnet::IpNet;
-use std::time::Duration;
 
 /// One rule. A condition that is not there is met by everything; one that is there is met by any one of its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,6 +72,21 @@ impl Glob {
     #[must_use]
     pub fn new(pattern: &str) -> Self {
         Self(pattern.to_owned())
+    }
+
+    /// One for names of services. PAM lower-cases those.
+    ///
+    /// # Errors
+    /// When no name of a service could be what it stands for.
+    pub fn service(pattern: &str) -> Result<Self, NameError> {
+        ServiceName::parse(&pattern.replace(['*', '?'], "x"))?;
+        Ok(Self(pattern.to_ascii_lowercase()))
+    }
+
+    /// As it is written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
     }
 
     /// Whether it stands for everything.
@@ -244,7 +258,7 @@ impl Rule {
     /// The last day, by UTC, on which it is there.
     #[must_use]
     pub fn last_day(&self) -> Option<String> {
-        self.until.map(|until| until.minus(Duration::from_secs(1)).date())
+        self.until.map(UnixTime::last_day)
     }
 
     /// Whether logins to a service can be its affair.
@@ -281,11 +295,13 @@ impl Rule {
     }
 }
 
-fn any(globs: &[Glob], text: &str) -> bool {
+/// Whether a text is what any of them stands for.
+pub(crate) fn any(globs: &[Glob], text: &str) -> bool {
     globs.iter().any(|glob| glob.matches(text))
 }
 
-fn is_in(networks: &[IpNet], source: &Source) -> bool {
+/// Whether whatever comes from there comes from one of these networks. Where no address is known, it does not.
+pub(crate) fn is_in(networks: &[IpNet], source: &Source) -> bool {
     match source {
         Source::Address(address) => networks.iter().any(|network| network.contains(address)),
         Source::Name(_) | Source::Local | Source::Caller(_) | Source::Unknown => false,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 /// Seconds since 1970-01-01 00:00 UTC, as the wall clock has them.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct UnixTime(pub i64);
 
 impl UnixTime {
@@ -63,6 +63,12 @@ impl UnixTime {
         let (year, month) =
             if month < 10 { (of_year, month + 3) } else { (of_year.saturating_add(1), month - 9) };
         format!("{year:04}-{month:02}-{in_month:02}")
+    }
+
+    /// The last day, by UTC, of something that ends at this time.
+    #[must_use]
+    pub fn last_day(self) -> String {
+        self.minus(Duration::from_secs(1)).date()
     }
 
     /// How many days are left until `later`, a part of a day counted as one; none after it.
@@ -218,6 +224,15 @@ mod tests {
             assert_eq!(UnixTime::of_date(part(0..4), day(5..7), day(8..10)), Some(at), "{date}");
             at = at.plus(Duration::from_secs(86_400));
         }
+    }
+
+    #[test]
+    fn the_last_day_is_the_one_before_the_end() {
+        let end = UnixTime::of_date(2027, 7, 1).unwrap();
+        assert_eq!(
+            (end.last_day(), UnixTime(end.0 + 1).last_day()),
+            ("2027-06-30".into(), "2027-07-01".into())
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Judging answers: pure functions from what was entered and what is stored to a verdict and the changes that go with it.
 
 use crate::account::EnrollmentId;
-use crate::app_password::{self, AppPassword, AppPasswordId, Label};
+use crate::app_password::AppPassword;
 use crate::backup_code::{self, BackupCode, BackupCodeId};
 use crate::crypto::Subkey;
 use crate::event::Reason;
@@ -17,8 +17,6 @@ use zeroize::Zeroizing;
 pub const ANSWER_MAX: usize = 512;
 /// How far the clock may be behind a time that a right code has confirmed: codes of one step either side, of a minute each.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
-/// How often a use of an app password is written down at most.
-pub const USE_WRITTEN_EVERY: Duration = Duration::from_secs(10 * 60);
 
 /// What an answer at a prompt is, before any secret is looked at.
 #[derive(Debug)]
@@ -277,85 +275,6 @@ fn judge_backup_code(
 
 fn unchanged(reason: Reason) -> CodeOutcome {
     CodeOutcome::refused(reason)
-}
-
-/// What an app password is judged against.
-#[derive(Debug, Default)]
-pub struct AppCandidates {
-    /// The user's app passwords with the tag of the one that was sent.
-    pub live: Vec<app_password::Stored>,
-    /// The name of a revoked one with that tag.
-    pub revoked: Option<Label>,
-    /// The key of this boot's tags, where there is one.
-    pub boot_key: Option<Subkey>,
-}
-
-/// The verdict on an app password.
-#[must_use]
-#[derive(Debug)]
-pub enum AppVerdict {
-    /// It is one of the user's.
-    Accepted {
-        /// Which.
-        id: AppPasswordId,
-        /// Its name.
-        name: Label,
-        /// Whether the use is to be written down, and the boot tag to write with it.
-        write: Option<NewUse>,
-    },
-    /// It is none.
-    Refused(Reason),
-}
-
-/// A use that is to be written down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NewUse {
-    /// The boot tag, where it is a new one.
-    pub boot_tag: Option<[u8; 32]>,
-}
-
-/// Judges an app password: by boot tags first, which cost an HMAC each, then by Argon2id, which runs only for rows that share
-/// the sixteen bits of its tag.
-///
-/// # Errors
-/// When a hash could not be computed.
-pub fn verify_app_password(
-    password: &AppPassword,
-    candidates: &AppCandidates,
-    now: UnixTime,
-) -> Result<AppVerdict, HashError> {
-    let tag_of = |id| candidates.boot_key.as_ref().map(|key| password.boot_tag(key, id));
-    let warm =
-        candidates.live.iter().find(|stored| tag_of(stored.id).is_some_and(|tag| stored.has_boot_tag(&tag)));
-    let found = match warm {
-        Some(stored) => Some((stored, None)),
-        None => {
-            let mut found = None;
-            for stored in &candidates.live {
-                if stored.hash.matches(password.expose())? {
-                    found = Some((stored, tag_of(stored.id)));
-                    break;
-                }
-            }
-            found
-        }
-    };
-    Ok(match found {
-        Some((stored, boot_tag)) => {
-            let due = boot_tag.is_some() || use_is_due(stored.last_used, now);
-            let write = due.then_some(NewUse { boot_tag });
-            AppVerdict::Accepted { id: stored.id, name: stored.label.clone(), write }
-        }
-        None => AppVerdict::Refused(match &candidates.revoked {
-            Some(name) => Reason::AppPasswordRevoked { name: name.to_string() },
-            None => Reason::AppPasswordWrong,
-        }),
-    })
-}
-
-fn use_is_due(last: Option<UnixTime>, now: UnixTime) -> bool {
-    // A last use in the future (the clock was wrong) is written anew.
-    last.is_none_or(|last| last > now || last <= now.minus(USE_WRITTEN_EVERY))
 }
 
 #[cfg(test)]

@@ -9,7 +9,8 @@ use crate::{StoreError, key_file};
 use nix::sys::statfs::{TMPFS_MAGIC, statfs};
 use std::io;
 use std::path::{Path, PathBuf};
-use twostep_core::crypto::{MasterKey, Purpose, Subkey};
+use twostep_core::app_password::BootKey;
+use twostep_core::crypto::MasterKey;
 
 const FOLDER: &str = "private";
 const FILE: &str = "boot.key";
@@ -18,7 +19,7 @@ const FILE: &str = "boot.key";
 ///
 /// # Errors
 /// Why there is none; that costs speed and nothing else.
-pub fn obtain(runtime: &Path) -> Result<Subkey, StoreError> {
+pub fn obtain(runtime: &Path) -> Result<BootKey, StoreError> {
     let path = check(runtime)?;
     let key = match key_file::read(&path) {
         Err(StoreError::NoKey(_)) => {
@@ -31,7 +32,7 @@ pub fn obtain(runtime: &Path) -> Result<Subkey, StoreError> {
         }
         read => read?,
     };
-    Ok(key.subkey(Purpose::BootTags))
+    Ok(BootKey::of(&key))
 }
 
 /// Whether there can be a boot key, and where; nothing is made.

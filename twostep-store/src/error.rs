@@ -4,6 +4,7 @@ use crate::files::Untrusted;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use std::time::Duration;
 use twostep_core::crypto::KeyId;
 use twostep_core::ports::Unavailable;
 
@@ -27,6 +28,7 @@ pub enum StoreError {
     Sqlite(rusqlite::Error),
     Io(PathBuf, io::Error),
     Entropy,
+    NoTurn { turns: u32, waited: Duration },
     Gone,
 }
 
@@ -52,6 +54,9 @@ impl StoreError {
             Self::Sqlite(_) => "twostep-admin check".into(),
             Self::Io(..) => "twostep-admin check".into(),
             Self::Entropy => "getrandom(2) must work".into(),
+            Self::NoTurn { .. } => {
+                "raise [argon2id] at_once, if the host has processors and memory for more; find processes that are stopped".into()
+            }
             Self::Gone => "try again".into(),
         }
     }
@@ -89,6 +94,11 @@ impl fmt::Display for StoreError {
             Self::Sqlite(error) => write!(f, "the store cannot be used: {error}"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
             Self::Entropy => f.write_str("the kernel gives no randomness"),
+            Self::NoTurn { turns, waited } => write!(
+                f,
+                "no turn at Argon2id within {} s: {turns} logins at a time may run it",
+                waited.as_secs()
+            ),
             Self::Gone => f.write_str("what was to be changed is gone"),
         }
     }

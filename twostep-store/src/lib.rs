@@ -20,6 +20,7 @@ pub mod settings;
 #[cfg(test)]
 mod testing;
 pub mod trusted;
+mod turn;
 pub mod vault;
 mod verdicts;
 

@@ -1,20 +1,24 @@
 //! What a login reads and writes: [`twostep_core::ports::Store`] over the open database.
 
+use crate::admin::{Occasion, Refusal};
 use crate::rows::{self, ENROLLMENT, exclusively, one_row};
 use crate::vault::Session;
 use crate::{StoreError, at_login, boot_key, trusted, verdicts};
 use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId};
-use twostep_core::app_password::{self, AppPassword, AppPasswordId};
+use twostep_core::app_password::{self, AppPassword, AppPasswordId, BootTag, Label};
 use twostep_core::attempt::Source;
 use twostep_core::backup_code::{self, BackupCodeId};
+use twostep_core::change::{Author, By};
+use twostep_core::memory_hard::Hash;
 use twostep_core::name::UserName;
 use twostep_core::ports::{
     Completion, Confirmed, Draft, Person, Store, Trusted, Trusting, Unavailable, Untold, Use,
 };
 use twostep_core::throttle::{self, Allowance, Kind, Tally};
 use twostep_core::time::{Now, UnixTime};
-use twostep_core::verify::{AppCandidates, Changes, CodeCredentials, CodeOutcome};
+use twostep_core::verify::{Changes, CodeCredentials, CodeOutcome};
+use twostep_core::verify_app::AppCandidates;
 
 impl Store for Session {
     fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable> {
@@ -64,10 +68,31 @@ impl Store for Session {
     fn record_use(&mut self, id: AppPasswordId, used: &Use<'_>) -> Result<(), Unavailable> {
         let sql = "UPDATE app_password SET last_used = ?, last_service = ?, last_source = ?, boot_tag = coalesce(?, boot_tag) \
                    WHERE id = ?";
+        let tag = used.boot_tag.map(BootTag::to_bytes);
         Ok(exclusively(&self.connection, || {
-            let values = params![used.at.0, used.service, used.source, used.boot_tag, id.0];
-            one_row(self.connection.execute(sql, values)?)
+            one_row(self.connection.execute(sql, params![used.at.0, used.service, used.source, tag, id.0])?)?;
+            if let Some(Hash { cost, salt, hash }) = &used.hash {
+                let sql = "UPDATE app_password SET memory = ?, passes = ?, lanes = ?, salt = ?, hash = ? WHERE id = ?";
+                let values = params![cost.memory, cost.passes, cost.lanes, salt, hash, id.0];
+                one_row(self.connection.execute(sql, values)?)?;
+            }
+            Ok(())
         })?)
+    }
+
+    fn revoke_app_passwords(&mut self, of: EnrollmentId, at: UnixTime) -> Result<Vec<Label>, Unavailable> {
+        let author = Author { by: By::PasswordChange, why: None };
+        match self.revoke_all_app_passwords(of, &author, at) {
+            Ok(all) => {
+                // Where it cannot be raised, a timer runs the commands all the same.
+                let _unraised = self.raise_flag(Occasion::Revoke);
+                Ok(all.into_iter().map(|one| one.name).collect())
+            }
+            Err(Refusal::Store(error)) => Err(error.into()),
+            Err(other) => {
+                Err(Unavailable { cause: other.to_string(), remedy: "twostep-admin check".to_owned() })
+            }
+        }
     }
 
     fn trusted(
@@ -196,28 +221,35 @@ fn app_candidates(
 ) -> Result<AppCandidates, StoreError> {
     let connection = &session.connection;
     let tag = password.tag(&session.keys.app_passwords, of).0;
-    let sql = "SELECT id, name, memory, passes, lanes, salt, hash, boot_tag, last_used FROM app_password \
-               WHERE enrollment = ? AND tag = ?";
+    let sql = "SELECT id, name, memory, passes, lanes, salt, hash, boot_tag, last_used, services, networks, lifetime, created, \
+               given_since_boot, given_boot FROM app_password WHERE enrollment = ? AND tag = ?";
     let live: Vec<_> = connection
         .prepare(sql)?
         .query_map(params![of.0, tag], |row| {
+            let boot_tag = row.get_ref(7)?.as_blob_or_null()?.and_then(BootTag::from_bytes);
             Ok(app_password::Stored {
                 id: AppPasswordId(row.get(0)?),
                 label: rows::label(row, 1)?,
                 hash: rows::hash(row, 2)?,
-                boot_tag: row.get(7)?,
+                boot_tag,
                 last_used: row.get::<_, Option<i64>>(8)?.map(UnixTime),
+                scope: rows::scope(row, 9)?,
             })
         })?
         .collect::<Result<_, _>>()?;
-    let revoked = connection
-        .query_row(
-            "SELECT name FROM revoked_app_password WHERE enrollment = ? AND tag = ? ORDER BY revoked DESC LIMIT 1",
-            params![of.0, tag],
-            |row| rows::label(row, 0),
-        )
-        .optional()?;
+    if live.is_empty() {
+        // No app password is made with the tag of one that was revoked.
+        return Ok(AppCandidates { revoked: revoked(session, of, tag)?, ..AppCandidates::default() });
+    }
+    let latest_time =
+        if live.iter().any(|one| one.scope.lease.is_some()) { session.latest_time()? } else { UnixTime(0) };
     // Without a boot key every login pays for its hash, which is all that is lost; `check` says why there is none.
-    let boot_key = if live.is_empty() { None } else { boot_key::obtain(&session.runtime).ok() };
-    Ok(AppCandidates { live, revoked, boot_key })
+    let boot_key = boot_key::obtain(&session.runtime).ok();
+    Ok(AppCandidates { live, revoked: None, boot_key, latest_time })
+}
+
+/// The name of a revoked app password with this tag.
+fn revoked(session: &Session, of: EnrollmentId, tag: u16) -> Result<Option<Label>, StoreError> {
+    let sql = "SELECT name FROM revoked_app_password WHERE enrollment = ? AND tag = ? ORDER BY revoked DESC LIMIT 1";
+    Ok(session.connection.query_row(sql, params![of.0, tag], |row| rows::label(row, 0)).optional()?)
 }

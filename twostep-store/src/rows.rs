@@ -11,6 +11,9 @@ use twostep_core::backup_code::Bypass;
 use twostep_core::crypto::Tag;
 use twostep_core::memory_hard::{Cost, Hash};
 use twostep_core::name::UserName;
+use twostep_core::network;
+use twostep_core::rule::Glob;
+use twostep_core::scope::Scope;
 use twostep_core::throttle::Record;
 use twostep_core::time::{BootId, Lease, Stamp, UnixTime};
 use twostep_core::totp::{Algorithm, Authenticator, AuthenticatorId, Kind, Offset, Parameters};
@@ -126,6 +129,28 @@ fn stamp(row: &Row<'_>, at: usize) -> rusqlite::Result<Stamp> {
         since_boot: Duration::from_secs(whole(at + 1, row.get(at + 1)?)?),
         boot: row.get::<_, Option<[u8; 16]>>(at + 2)?.map(BootId),
     })
+}
+
+/// `services, networks, lifetime, created, given_since_boot, given_boot` from column `at` on.
+pub(crate) fn scope(row: &Row<'_>, at: usize) -> rusqlite::Result<Scope> {
+    let entries = |at| Ok::<_, rusqlite::Error>(row.get::<_, Option<String>>(at)?.unwrap_or_default());
+    let (services, networks): (String, String) = (entries(at)?, entries(at + 1)?);
+    let each = |text: &'_ str| {
+        text.split(',').filter(|entry| !entry.is_empty()).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let services = each(&services).iter().map(|text| Glob::service(text)).collect::<Result<_, _>>();
+    let networks = each(&networks).iter().map(|text| network::parse(text)).collect::<Result<_, _>>();
+    let lease = row.get::<_, Option<i64>>(at + 2)?.is_some().then(|| lease(row, at + 2)).transpose()?;
+    Ok(Scope {
+        services: services.map_err(|error| damaged(at, &error))?,
+        networks: networks.map_err(|error| damaged(at + 1, &error))?,
+        lease,
+    })
+}
+
+/// Entries as [`scope`] reads them.
+pub(crate) fn entries<T: ToString>(all: &[T]) -> Option<String> {
+    (!all.is_empty()).then(|| all.iter().map(ToString::to_string).collect::<Vec<_>>().join(","))
 }
 
 pub(crate) fn tag(row: &Row<'_>, at: usize) -> rusqlite::Result<Tag> {

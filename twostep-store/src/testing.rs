@@ -1,15 +1,16 @@
 //! What the tests of several files need.
 
-use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment};
+use crate::admin::{self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment};
 use crate::host::testing::test_folder;
-use crate::vault::Files;
+use crate::vault::{Files, Session};
 use twostep_core::account::{EnrollmentId, State};
-use twostep_core::app_password::Label;
+use twostep_core::app_password::{AppPassword, AppPasswordId, Label};
 use twostep_core::attempt::Source;
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Author, By};
+use twostep_core::memory_hard::DEFAULT_COST;
 use twostep_core::name::UserName;
-use twostep_core::policy::{Hooks, Paths};
+use twostep_core::policy::{APP_PASSWORDS_MAX, Argon2id, Hooks, Paths};
 use twostep_core::secret::Secret;
 use twostep_core::time::UnixTime;
 use twostep_core::totp::Parameters;
@@ -28,6 +29,8 @@ pub(crate) fn files(name: &str) -> Files {
             runtime: folder.join("run"),
         },
         hooks: Hooks::default(),
+        most: APP_PASSWORDS_MAX,
+        argon2id: Argon2id { cost: DEFAULT_COST, at_once: None },
     }
 }
 
@@ -69,4 +72,14 @@ pub(crate) fn enroll(files: &Files, backup_codes: &[BackupCode]) -> EnrollmentId
 /// Where she comes from.
 pub(crate) fn home() -> Source {
     Source::from_items(Some("203.0.113.9"), None)
+}
+
+/// Makes an app password without limits.
+pub(crate) fn add_app_password(
+    session: &Session,
+    of: EnrollmentId,
+    name: &str,
+) -> (AppPasswordId, AppPassword) {
+    let label = Label::parse(name).unwrap();
+    session.add_app_password(of, &NewAppPassword::named(&label), &author(), &crate::host::now()).unwrap()
 }

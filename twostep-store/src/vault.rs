@@ -1,12 +1,16 @@
 //! Opening the store: every file checked, key and store matched, one user of it at a time in a process.
 
 use crate::database::{self, StoreId};
-use crate::{StoreError, key_file};
+use crate::host::Kernel;
+use crate::{StoreError, key_file, turn};
 use rusqlite::Connection;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use twostep_core::app_password::AppPassword;
 use twostep_core::crypto::{Purpose, Subkey};
-use twostep_core::policy::{Hooks, Paths, Policy};
+use twostep_core::memory_hard::{Cost, Hash};
+use twostep_core::policy::{Argon2id, Hooks, Paths, Policy};
 use twostep_core::ports::{Store, Unavailable, Vault};
 
 /// The store at the places that the configuration names.
@@ -16,6 +20,10 @@ pub struct Files {
     pub paths: Paths,
     /// Commands that the administrator wants run after changes.
     pub hooks: Hooks,
+    /// The most app passwords a user can have.
+    pub most: u32,
+    /// What hashes cost.
+    pub argon2id: Argon2id,
 }
 
 /// The open store. Rolls back what was not committed, and closes, when dropped.
@@ -25,6 +33,8 @@ pub struct Session {
     pub(crate) store_id: StoreId,
     pub(crate) runtime: PathBuf,
     pub(crate) hooks: Hooks,
+    pub(crate) most: u32,
+    pub(crate) cost: Cost,
     // Last, so that it is released when the connection is closed: SQLite's locks belong to the process, and another thread's
     // connection to the same file must not come and go meanwhile.
     _turn: MutexGuard<'static, ()>,
@@ -44,7 +54,8 @@ impl Files {
     /// Where this policy says.
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
-        Self { paths: policy.paths.clone(), hooks: policy.app.hooks.clone() }
+        let (paths, hooks) = (policy.paths.clone(), policy.app.hooks.clone());
+        Self { paths, hooks, most: policy.app.most, argon2id: policy.argon2id }
     }
 
     /// Opens the store.
@@ -68,13 +79,25 @@ impl Files {
         };
         let runtime = self.paths.runtime.clone();
         let hooks = self.hooks.clone();
-        Ok(Session { connection, keys, store_id: meta.store_id, runtime, hooks, _turn: turn })
+        let (most, cost, store_id) = (self.most, self.argon2id.cost, meta.store_id);
+        Ok(Session { connection, keys, store_id, runtime, hooks, most, cost, _turn: turn })
     }
 }
 
 impl Vault for Files {
     fn open(&mut self) -> Result<Box<dyn Store + '_>, Unavailable> {
         Ok(Box::new(self.session()?))
+    }
+
+    fn in_turn(&mut self, work: &mut dyn FnMut()) -> Result<(), Unavailable> {
+        let _turn = turn::take(&self.paths.store, self.argon2id.at_once, turn::PATIENCE)?;
+        work();
+        Ok(())
+    }
+
+    fn hash_anew(&mut self, password: &AppPassword) -> Option<Hash> {
+        let _turn = turn::take(&self.paths.store, self.argon2id.at_once, Duration::ZERO).ok()?;
+        Hash::make(password.expose(), self.argon2id.cost, &mut Kernel).ok()
     }
 }
 

@@ -1,22 +1,21 @@
 //! The store over real files: what is made, what is refused, what races.
 
 use super::*;
-use crate::admin::{self, BesideKey, NewAuthenticator, NewEnrollment, Refusal, Whose};
+use crate::admin::{self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment, Refusal, Whose};
 use crate::files::Fault;
 use crate::host::{self, Kernel};
-use crate::testing::{SECRET, alice, author, enroll, files, home, host};
+use crate::testing::{SECRET, add_app_password, alice, author, enroll, files, home, host};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 use twostep_core::account::{EnrollmentId, State};
-use twostep_core::app_password::{AppPassword, Label};
+use twostep_core::app_password::Label;
 use twostep_core::attempt::Source;
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Action, Author, By, Why};
 use twostep_core::event::Reason;
 use twostep_core::name::UserName;
-use twostep_core::policy::{Command, Hooks};
-use twostep_core::ports::{Completion, Person, Untold, Use};
+use twostep_core::ports::{Completion, Person, Untold};
 use twostep_core::secret::Secret;
 use twostep_core::throttle::Kind;
 use twostep_core::time::{Now, UnixTime};
@@ -289,42 +288,11 @@ fn a_backup_code_works_once_and_a_new_set_kills_the_old() {
 }
 
 #[test]
-fn app_passwords_are_found_used_and_revoked() {
-    let files = host("app-passwords");
-    let id = enroll(&files, &[]);
-    let password = AppPassword::generate(&mut Kernel).unwrap();
-    let name = Label::parse("old phone").unwrap();
-    let mut session = files.session().unwrap();
-    let app_id = session.add_app_password(id, &name, &password, &author(), UnixTime(5)).unwrap();
-    assert!(matches!(
-        session.add_app_password(id, &name, &password, &author(), UnixTime(5)),
-        Err(Refusal::NameTaken(_))
-    ));
-    assert_eq!(session.app_candidates(id, &password).unwrap().live[0].id, app_id);
-    // Without a tmpfs there is no boot key, and nothing else is lost.
-    assert!(session.app_candidates(id, &password).unwrap().boot_key.is_none());
-    let used = Use { at: UnixTime(77), service: "imap", source: "203.0.113.9", boot_tag: Some([1; 32]) };
-    session.record_use(app_id, &used).unwrap();
-    let last = session.app_passwords(id).unwrap()[0].last_used.clone().unwrap();
-    assert_eq!((last.at, last.service.as_str()), (UnixTime(77), "imap"));
-    session.revoke_app_password(id, app_id, &author(), UnixTime(99)).unwrap();
-    assert!(session.record_use(app_id, &used).is_err(), "a revoked app password was used");
-    let candidates = session.app_candidates(id, &password).unwrap();
-    assert!(candidates.live.is_empty());
-    assert_eq!(candidates.revoked, Some(name));
-}
-
-#[test]
 fn the_store_holds_no_secret_in_the_clear() {
     let files = host("strings");
     let code = BackupCode::generate(&mut Kernel).unwrap();
     let id = enroll(&files, std::slice::from_ref(&code));
-    let password = AppPassword::generate(&mut Kernel).unwrap();
-    files
-        .session()
-        .unwrap()
-        .add_app_password(id, &Label::parse("mail").unwrap(), &password, &author(), UnixTime(5))
-        .unwrap();
+    let (_, password) = add_app_password(&files.session().unwrap(), id, "mail");
     for entry in fs::read_dir(files.paths.store.parent().unwrap()).unwrap() {
         let path = entry.unwrap().path();
         if path.is_file() {
@@ -403,8 +371,9 @@ fn every_change_is_in_the_history_with_who_did_it() {
     let session = files.session().unwrap();
     let by_herself = Author { by: By::User, why: None };
     let desk = Author { by: By::HelpDesk("carol".to_owned()), why: Some(Why::parse("INC-7").unwrap()) };
-    let (password, name) = (AppPassword::generate(&mut Kernel).unwrap(), Label::parse("mail").unwrap());
-    let app_id = session.add_app_password(id, &name, &password, &by_herself, UnixTime(10)).unwrap();
+    let name = Label::parse("mail").unwrap();
+    let at = Now { wall: UnixTime(10), ..host::now() };
+    let (app_id, _) = session.add_app_password(id, &NewAppPassword::named(&name), &by_herself, &at).unwrap();
     let other = Label::parse("mail at home").unwrap();
     assert_eq!(session.rename_app_password(id, app_id, &other, &by_herself, UnixTime(11)).unwrap(), name);
     session.revoke_app_password(id, app_id, &by_herself, UnixTime(12)).unwrap();
@@ -472,10 +441,9 @@ fn a_settled_user_keeps_her_history() {
 fn a_renamed_user_keeps_all_she_has() {
     let files = host("renamed");
     let id = enroll(&files, &[BackupCode::generate(&mut Kernel).unwrap()]);
-    let (password, mail) = (AppPassword::generate(&mut Kernel).unwrap(), Label::parse("mail").unwrap());
     let (alicia, other) = (UserName::parse("alicia").unwrap(), UserName::parse("bob").unwrap());
     let mut session = files.session().unwrap();
-    session.add_app_password(id, &mail, &password, &author(), UnixTime(2)).unwrap();
+    let (_, password) = add_app_password(&session, id, "mail");
     // An earlier bearer of the name, whose history is not hers.
     session.note_look(&Person { name: alice(), uid: 900 }, &author(), UnixTime(3)).unwrap();
     let new = NewEnrollment {
@@ -503,7 +471,7 @@ fn a_renamed_user_keeps_all_she_has() {
         told.into_iter().map(|past| past.action).collect::<Vec<_>>()
     };
     assert_eq!(actions(Whose::Person(&alicia, 1000)), ["settle-rename", "app-password-add", "enroll"]);
-    assert_eq!(actions(Whose::Name(&alice())), ["show"]);
+    assert_eq!(actions(Whose::Name(&alice())), ["settle-rename", "show"]);
     let past = session.history(Whose::Name(&alicia), 1).unwrap().remove(0);
     assert_eq!(past.target.as_deref(), Some("alice"));
     drop(session);
@@ -774,31 +742,6 @@ fn a_clock_that_ran_ahead_is_told_by_name_and_taken_back_for_what_goes_by_time_o
 }
 
 #[test]
-fn commands_are_due_where_the_administrator_wants_them() {
-    let files = host("due");
-    let wanting = Files {
-        hooks: Hooks { on_revoke: Some(Command { words: vec!["/bin/true".to_owned()] }), on_create: None },
-        ..files.clone()
-    };
-    let id = enroll(&wanting, &[]);
-    let (password, mail) = (AppPassword::generate(&mut Kernel).unwrap(), Label::parse("mail").unwrap());
-    let session = wanting.session().unwrap();
-    let app_id = session.add_app_password(id, &mail, &password, &author(), UnixTime(5)).unwrap();
-    assert_eq!(session.take_due(0).unwrap(), None, "nobody wants to know of new ones");
-    session.revoke_app_password(id, app_id, &author(), UnixTime(6)).unwrap();
-    let due = session.take_due(0).unwrap().unwrap();
-    assert_eq!((due.user.as_str(), due.name.as_str(), due.tries), ("alice", "mail", 0));
-    assert_eq!(session.take_due(due.id).unwrap(), None);
-    assert_eq!(session.take_due(0).unwrap().unwrap().tries, 1, "a try is counted when it begins");
-    session.due_done(due.id).unwrap();
-    assert_eq!(session.take_due(0).unwrap(), None);
-    let other = session.add_app_password(id, &mail, &password, &author(), UnixTime(5)).unwrap();
-    drop(session);
-    files.session().unwrap().revoke_app_password(id, other, &author(), UnixTime(6)).unwrap();
-    assert_eq!(wanting.session().unwrap().take_due(0).unwrap(), None, "nobody wanted to know");
-}
-
-#[test]
 fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     let files = host("upgrade");
     let code = BackupCode::generate(&mut Kernel).unwrap();
@@ -809,7 +752,9 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
          ALTER TABLE authenticator DROP COLUMN used; DROP TABLE history; DROP TABLE due; ALTER TABLE backup_code DROP COLUMN lifetime; \
          ALTER TABLE backup_code DROP COLUMN uses; ALTER TABLE backup_code DROP COLUMN given; \
          ALTER TABLE backup_code DROP COLUMN given_since_boot; ALTER TABLE backup_code DROP COLUMN given_boot; \
-         PRAGMA user_version = 1",
+         ALTER TABLE app_password DROP COLUMN services; ALTER TABLE app_password DROP COLUMN networks; \
+         ALTER TABLE app_password DROP COLUMN lifetime; ALTER TABLE app_password DROP COLUMN given_since_boot; \
+         ALTER TABLE app_password DROP COLUMN given_boot; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(old);

@@ -2,11 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod bypass;
+mod limits;
 mod output;
 mod text;
 mod trusted;
 
 pub use bypass::BypassCode;
+pub use limits::{Expiry, Limits};
 pub use output::{Format, Output, Report, is_terminal};
 pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};
 pub use trusted::TrustedDevice;

@@ -1,6 +1,8 @@
 //! What users change of their own enrollment: what does not fit is said at once, then password and code are asked for anew, then the
 //! change is made in one transaction.
 
+mod app_passwords;
+
 use crate::broker::{Asker, Broker};
 use crate::declined::Declined;
 use crate::limits::{CONFIRM, CONFIRM_TRIES};
@@ -8,10 +10,8 @@ use crate::log::{self, BROKER};
 use crate::prove::{Proven, prove};
 use crate::subject::Subject;
 use std::fmt::Display;
-use std::fs::OpenOptions;
-use std::os::unix::fs::OpenOptionsExt;
 use twostep_core::account::{Enrollment, State};
-use twostep_core::app_password::{AppPassword, Label};
+use twostep_core::app_password::Label;
 use twostep_core::backup_code::{BackupCode, SET};
 use twostep_core::change::{Action, Author, By};
 use twostep_core::event::{Event, Reason};
@@ -109,48 +109,10 @@ impl Course<'_> {
                 self.record(Action::AuthenticatorRemove, Some(&found.label));
                 Ok(Done::AuthenticatorRemoved { label: found.label.to_string() })
             }
-            Change::AddAppPassword { name } => {
-                let name = parse(name)?;
-                if session.app_passwords(enrollment.id)?.iter().any(|one| one.name == name) {
-                    return Err(twostep_store::admin::Refusal::NameTaken(name).into());
-                }
-                let session = self.proven(session, &enrollment)?;
-                let password = AppPassword::generate(&mut Kernel)?;
-                let at = now().wall;
-                let id = session.add_app_password(enrollment.id, &name, &password, &author(), at)?;
-                drop(session);
-                raise_flag(&self.subject.policy, Occasion::Create);
-                self.record(Action::AppPasswordAdd, Some(&name));
-                let password = Secret::new(password.grouped().as_bytes().to_vec());
-                Ok(Done::AppPassword { id: id.0, name: name.to_string(), password })
-            }
-            Change::RevokeAppPassword { which } => {
-                let found = session.find_app_password(enrollment.id, which)?;
-                let session = self.proven(session, &enrollment)?;
-                session.revoke_app_password(enrollment.id, found.id, &author(), now().wall)?;
-                drop(session);
-                raise_flag(&self.subject.policy, Occasion::Revoke);
-                self.record(Action::AppPasswordRevoke, Some(&found.name));
-                Ok(Done::Revoked { names: vec![found.name.to_string()] })
-            }
-            Change::RevokeAllAppPasswords => {
-                let session = self.proven(session, &enrollment)?;
-                let all = session.revoke_all_app_passwords(enrollment.id, &author(), now().wall)?;
-                drop(session);
-                raise_flag(&self.subject.policy, Occasion::Revoke);
-                all.iter().for_each(|one| self.record(Action::AppPasswordRevoke, Some(&one.name)));
-                Ok(Done::Revoked { names: all.iter().map(|one| one.name.to_string()).collect() })
-            }
-            Change::RenameAppPassword { which, name } => {
-                let name = parse(name)?;
-                let found = session.find_app_password(enrollment.id, which)?;
-                let session = self.proven(session, &enrollment)?;
-                let from =
-                    session.rename_app_password(enrollment.id, found.id, &name, &author(), now().wall)?;
-                drop(session);
-                self.record(Action::AppPasswordRename, Some(&name));
-                Ok(Done::Renamed { from: from.to_string(), to: name.to_string() })
-            }
+            Change::AddAppPassword { .. }
+            | Change::RevokeAppPassword { .. }
+            | Change::RevokeAllAppPasswords
+            | Change::RenameAppPassword { .. } => self.app_passwords(session, &enrollment, change),
             Change::BackupCodes => {
                 let session = self.proven(session, &enrollment)?;
                 let codes = backup_codes()?;
@@ -288,10 +250,7 @@ fn raise_flag(policy: &Policy, occasion: Occasion) {
     if !occasion.is_wanted(&policy.app.hooks) {
         return;
     }
-    let flag = policy.paths.runtime.join(FLAG);
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(libc::O_NOFOLLOW);
-    if let Err(error) = options.open(flag) {
+    if let Err(error) = twostep_store::admin::raise_flag(&policy.paths.runtime) {
         log::warning(&format!("{FLAG} cannot be written ({error}): run twostep-admin hooks"));
     }
 }

@@ -135,7 +135,7 @@ mod tests {
 
     #[test]
     fn people_are_told_what_is_wrong_and_nothing_of_the_host() {
-        let taken = Declined::from(admin::Refusal::TooMany);
+        let taken = Declined::from(admin::Refusal::TooMany(50));
         assert_eq!(
             (taken.refusal, taken.text.as_str()),
             (Refusal::Conflict, "A user can have 50 app passwords.")

@@ -126,7 +126,7 @@ impl Aided {
             session.note_look(person, &self.author, now().wall)?;
             drop(session);
             self.record(Action::Show);
-            return Ok(FromBroker::Status { status });
+            return Ok(own::with_room(status));
         }
         let Standing::Active(enrollment) = standing else {
             return Err(Declined::conflict("Two-step verification is not on for this user."));

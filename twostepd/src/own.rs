@@ -32,7 +32,21 @@ pub(crate) fn status(
     status.may_enroll = standing == Standing::NotEnrolled
         && subject.policy.self_service.enroll.value.at(now().wall) == Unenrolled::Allow;
     status.help_desk = help_desk;
-    Ok(FromBroker::Status { status })
+    Ok(with_room(status))
+}
+
+/// All of it, but for the newest app passwords where there are more than a message has room for.
+pub(crate) fn with_room(mut status: Status) -> FromBroker {
+    loop {
+        let answer = FromBroker::Status { status };
+        match (answer.encode().is_ok(), answer) {
+            (false, FromBroker::Status { status: all }) if !all.app_passwords.is_empty() => {
+                status = all;
+                status.app_passwords.truncate(status.app_passwords.len() * 3 / 4);
+            }
+            (_, answer) => return answer,
+        }
+    }
 }
 
 /// What was changed for the peer.
@@ -127,11 +141,16 @@ fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<Authenticat
     Ok(session.authenticators(of)?.into_iter().take(LIST_MAX).map(one).collect())
 }
 
+/// How many characters are shown of what an app password is limited to.
+const LIMITS_SHOWN: usize = 200;
+
 fn app_passwords(session: &Session, of: EnrollmentId) -> Result<Vec<AppPassword>, Declined> {
+    let now = now().wall;
     let one = |info: twostep_store::admin::AppPasswordInfo| AppPassword {
         id: info.id.0,
         name: info.name.to_string(),
         created: info.created,
+        limits: info.scope.describe(now).map(|limits| limits.chars().take(LIMITS_SHOWN).collect()),
         last_used: info.last_used.map(|used| LastUse {
             at: used.at,
             service: used.service,
@@ -151,8 +170,9 @@ fn trusted_device(info: trusted::TrustedDevice) -> TrustedDevice {
 mod tests {
     use super::*;
     use std::time::Duration;
+    use twostep_core::policy::APP_PASSWORDS_MAX;
     use twostep_core::time::{Lease, Stamp, UnixTime};
-    use twostep_store::admin::{APP_PASSWORDS_MAX, AUTHENTICATORS_MAX};
+    use twostep_store::admin::AUTHENTICATORS_MAX;
     use twostep_store::trusted::TRUSTED_MAX;
 
     #[test]
@@ -206,8 +226,9 @@ mod tests {
         };
         let used =
             LastUse { at: UnixTime(2), service: "x".repeat(64), source: format!("name:{}", "x".repeat(255)) };
+        let limits = Some("x".repeat(LIMITS_SHOWN));
         let app_password =
-            AppPassword { id: i64::MAX, name: longest, created: UnixTime(1), last_used: Some(used) };
+            AppPassword { id: i64::MAX, name: longest, created: UnixTime(1), last_used: Some(used), limits };
         let trusted_device = TrustedDevice { service: "x".repeat(64), ..trusted_device(stored()) };
         let passwords = usize::try_from(APP_PASSWORDS_MAX).unwrap();
         let devices = usize::try_from(TRUSTED_MAX).unwrap();
@@ -227,6 +248,12 @@ mod tests {
             help_desk: true,
         };
         assert!(passwords.max(devices) <= LIST_MAX);
-        assert!(FromBroker::Status { status }.encode().is_ok());
+        assert!(FromBroker::Status { status: status.clone() }.encode().is_ok());
+        // And the first of them where the configuration allows more.
+        let many = vec![status.app_passwords[0].clone(); 200];
+        let FromBroker::Status { status } = with_room(Status { app_passwords: many, ..status }) else {
+            panic!("no status");
+        };
+        assert!((passwords..200).contains(&status.app_passwords.len()));
     }
 }

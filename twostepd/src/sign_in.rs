@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use twostep_core::access::{self, Ground};
 use twostep_core::attempt::Source;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::{self, Ending, Ports, Record, Request, Word};
+use twostep_core::login::{self, Change, Ending, Ports, Record, Request, Word};
 use twostep_core::name::UserName;
 use twostep_core::policy::Policy;
 use twostep_core::ports::Audit;
@@ -39,6 +39,8 @@ pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) {
         Phase::AccountAfterKey => {
             course.with_ports(&policy, |ports, request| login::account_after_key(ports, &policy, request))
         }
+        Phase::BeforePasswordChange => course.password(&policy, Change::Before),
+        Phase::AfterPasswordChange => course.password(&policy, Change::After),
     };
     course.tell(&ending);
     if let (Phase::Auth, Ending::Accept(record) | Ending::Ignore(Some(record))) = (sign_in.phase, &ending) {
@@ -84,6 +86,12 @@ fn begin(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) -> Result<(Policy
     let ground = match access::sign_in(&policy.broker, &Nss, uid, &sign_in.service, &sign_in.user) {
         // The service says of a key what it likes. sshd is root.
         Ok(Ground::Granted) if sign_in.phase != Phase::Auth || sign_in.mode == Mode::AfterKey => {
+            return Err(not_allowed());
+        }
+        // Nor of a password, which passwd has changed, as root.
+        Ok(Ground::Own)
+            if matches!(sign_in.phase, Phase::BeforePasswordChange | Phase::AfterPasswordChange) =>
+        {
             return Err(not_allowed());
         }
         Ok(ground) => ground,
@@ -150,6 +158,10 @@ impl Course<'_> {
         run: impl FnOnce(&mut Ports<'_>, &Request<'_>) -> Ending,
     ) -> Ending {
         self.with_ports_for(&self.sign_in.user, policy, run)
+    }
+
+    fn password(&self, policy: &Policy, change: Change) -> Ending {
+        self.with_ports(policy, |ports, request| login::change_password(ports, policy, request, change))
     }
 
     /// Runs a piece of the login for `user`, the name as PAM has it at that time.

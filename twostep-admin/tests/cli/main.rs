@@ -14,3 +14,4 @@ mod settle;
 mod terminal;
 mod trusted_devices;
 mod usage;
+mod virtual_users;

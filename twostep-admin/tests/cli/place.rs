@@ -107,6 +107,12 @@ impl Place {
         Files::of(&policy).session().unwrap()
     }
 
+    /// Changes the store by hand, to bring about what a test cannot wait for.
+    pub(crate) fn sql(&self, sql: &str) {
+        let store = rusqlite::Connection::open(self.folder.join("store/store.db")).unwrap();
+        store.execute_batch(sql).unwrap();
+    }
+
     /// Enrolls a user as the account of another uid, or one that there is no account of.
     pub(crate) fn enroll_as(&self, user: &str, uid: u32) {
         let new = NewEnrollment {

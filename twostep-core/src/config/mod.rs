@@ -6,6 +6,8 @@ mod rules;
 mod sections;
 mod times;
 
+pub use times::{Moment, TIMES};
+
 use crate::change::WHY_MAX;
 use crate::policy::{Origin, Policy};
 use crate::text::is_plain_line;

@@ -1,12 +1,12 @@
 //! `[[rule]]`
 
 use super::{Reader, Value};
-use crate::name::{ServiceName, UserName};
+use crate::name::UserName;
+use crate::network;
 use crate::policy::{Origin, Setting};
 use crate::rule::{Demanded, Glob, Rule};
 use crate::schedule::{Schedule, Unenrolled};
 use ipnet::IpNet;
-use std::net::IpAddr;
 
 const KEYS: &str = "\"service\", \"user\", \"group\", \"from\", \"tty\", \"demand\", \"unenrolled\", \"trust\", \"reason\", \
                     \"owner\", \"until\"";
@@ -88,16 +88,16 @@ impl Reader<'_> {
         }
     }
 
-    /// PAM lower-cases the names of services.
     fn service_glob(&mut self, item: &Value<'_>, text: &str) -> Option<Glob> {
-        let plain = text.replace(['*', '?'], "x");
-        if let Err(error) = ServiceName::parse(&plain) {
-            let hint = "a PAM service name is the name of a file in /etc/pam.d; `*` and `?` stand for others"
-                .to_owned();
-            self.mistake(item.span().start, format!("{text:?} is no service name: {error}"), Some(hint));
-            return None;
-        }
-        Some(Glob::new(&text.to_ascii_lowercase()))
+        Glob::service(text)
+            .map_err(|error| {
+                let hint =
+                    "a PAM service name is the name of a file in /etc/pam.d; `*` and `?` stand for others"
+                        .to_owned();
+                let message = format!("{text:?} is no service name: {error}");
+                self.mistake(item.span().start, message, Some(hint));
+            })
+            .ok()
     }
 
     fn glob(&mut self, key: &str, item: &Value<'_>, text: &str) -> Option<Glob> {
@@ -117,36 +117,9 @@ impl Reader<'_> {
             .ok()
     }
 
-    /// An address is a network of its own. Names are none: whoever runs the reverse zone chooses them.
     fn network(&mut self, item: &Value<'_>, text: &str) -> Option<IpNet> {
-        let read = text.parse::<IpAddr>().map(IpNet::from).or_else(|_| text.parse::<IpNet>());
-        let fault = match read {
-            Ok(network) if is_mapped(&network) => Some((
-                format!("{text:?} is an IPv4 network in the clothes of IPv6"),
-                "write it as IPv4".to_owned(),
-            )),
-            Ok(network) if network.trunc() != network => {
-                Some((format!("{text:?} has bits beyond its prefix"), format!("\"{}\"", network.trunc())))
-            }
-            Ok(_) => None,
-            Err(_) => {
-                let hint =
-                    "an address or a network: \"192.0.2.7\", \"10.0.0.0/8\", \"2001:db8::/32\"; no names"
-                        .to_owned();
-                Some((format!("{text:?} is no network"), hint))
-            }
-        };
-        if let Some((message, hint)) = fault {
-            self.mistake(item.span().start, message, Some(hint));
-            return None;
-        }
-        read.ok()
+        network::parse(text).map_err(|no| self.mistake(item.span().start, no.message, Some(no.hint))).ok()
     }
-}
-
-/// Addresses are compared in their plain form.
-fn is_mapped(network: &IpNet) -> bool {
-    matches!(network, IpNet::V6(v6) if v6.prefix_len() >= 96 && v6.addr().to_ipv4_mapped().is_some())
 }
 
 impl Rule {

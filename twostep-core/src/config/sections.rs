@@ -2,12 +2,35 @@
 
 use super::{Reader, Value};
 use crate::device::{DeviceKind, TRUST_DAYS};
-use crate::name::{ServiceName, UserName};
-use crate::policy::{Caller, Command, Policy, Setting};
+use crate::memory_hard::DEFAULT_COST;
+use crate::name::{Domains, ServiceName, UserName};
+use crate::policy::{App, Argon2id, Caller, Command, Policy, Setting};
 use crate::schedule::{Schedule, Unenrolled};
+use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
+
+const APP_KEYS: &str = "\"unenrolled\", \"services\", \"on_create\", \"on_revoke\", \"max_app_passwords\", \"virtual_users\", \
+                        \"domains\", \"revoke_on_password_change\"";
+/// How many app passwords a user can be allowed.
+const APP_PASSWORDS: RangeInclusive<u64> = 1..=200;
+/// Dovecot gives each of its workers 256 MiB of address space.
+const MEMORY_KIB: RangeInclusive<u64> = 7_168..=131_072;
+const PASSES: RangeInclusive<u64> = 1..=16;
+const LANES: RangeInclusive<u64> = 1..=4;
+const AT_ONCE: RangeInclusive<u64> = 1..=256;
+/// The cheapest that OWASP's password storage advice has for Argon2id: KiB times passes.
+const COST_MIN: u32 = 7_168 * 5;
+
+/// Puts a value in its place, if it could be read.
+fn put<T>(place: &mut T, value: Option<T>) {
+    value.into_iter().for_each(|value| *place = value);
+}
+
+fn is_domain(text: &str) -> bool {
+    (1..=253).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_alphanumeric() || b".-_".contains(&b))
+}
 
 impl Reader<'_> {
     pub(super) fn document(&mut self, table: &DeTable<'_>, policy: &mut Policy) {
@@ -22,7 +45,7 @@ impl Reader<'_> {
                         "runtime" => &mut policy.paths.runtime,
                         _ => return Err("\"store\", \"key\", \"roster\", \"runtime\""),
                     };
-                    reader.path(value).into_iter().for_each(|new| *path = new);
+                    put(path, reader.path(value));
                     Ok(())
                 }),
                 "interactive" => self.table(value, |reader, key, value| {
@@ -32,28 +55,19 @@ impl Reader<'_> {
                         "trust" => reader.trust(key, value, &mut interactive.trust),
                         "trust_days" => {
                             let days = reader.number(key, value, &TRUST_DAYS);
-                            days.into_iter()
-                                .for_each(|days| interactive.trust_for = Duration::from_secs(days * 86_400));
+                            put(
+                                &mut interactive.trust_for,
+                                days.map(|days| Duration::from_secs(days * 86_400)),
+                            );
                         }
-                        "ask_everyone" => {
-                            let ask = reader.boolean(value);
-                            ask.into_iter().for_each(|ask| interactive.ask_everyone = ask);
-                        }
+                        "ask_everyone" => put(&mut interactive.ask_everyone, reader.boolean(value)),
                         _ => return Err("\"unenrolled\", \"trust\", \"trust_days\", \"ask_everyone\""),
                     }
                     Ok(())
                 }),
                 "rule" => policy.rules = self.rules(value),
-                "app" => self.table(value, |reader, key, value| {
-                    match key {
-                        "unenrolled" => reader.schedule(key, value, &mut policy.app.unenrolled),
-                        "services" => reader.services(value, &mut policy.app.services),
-                        "on_create" => policy.app.hooks.on_create = reader.command(value),
-                        "on_revoke" => policy.app.hooks.on_revoke = reader.command(value),
-                        _ => return Err("\"unenrolled\", \"services\", \"on_create\", \"on_revoke\""),
-                    }
-                    Ok(())
-                }),
+                "app" => self.app(value, &mut policy.app),
+                "argon2id" => policy.argon2id = self.argon2id(value),
                 "self_service" => self.table(value, |reader, key, value| {
                     match key {
                         "enroll" => reader.allowance(key, value, &mut policy.self_service.enroll),
@@ -71,8 +85,7 @@ impl Reader<'_> {
                     Ok(())
                 }),
                 unknown => {
-                    let keys =
-                        "\"issuer\", [paths], [interactive], [app], [self_service], [broker], [[rule]]";
+                    let keys = "\"issuer\", [paths], [interactive], [app], [argon2id], [self_service], [broker], [[rule]]";
                     self.unknown_key(key, unknown, keys);
                 }
             }
@@ -205,6 +218,71 @@ impl Reader<'_> {
             );
         }
         (self.mistakes.len() == before).then_some(Command { words })
+    }
+
+    fn app(&mut self, value: &Value<'_>, app: &mut App) {
+        self.table(value, |reader, key, value| {
+            match key {
+                "unenrolled" => reader.schedule(key, value, &mut app.unenrolled),
+                "services" => reader.services(value, &mut app.services),
+                "on_create" => app.hooks.on_create = reader.command(value),
+                "on_revoke" => app.hooks.on_revoke = reader.command(value),
+                "max_app_passwords" => put(&mut app.most, reader.small(key, value, &APP_PASSWORDS)),
+                "virtual_users" => put(&mut app.naming.virtual_users, reader.boolean(value)),
+                "domains" => put(&mut app.naming.domains, reader.domains(key, value)),
+                "revoke_on_password_change" => {
+                    put(&mut app.revoke_on_password_change, reader.boolean(value));
+                }
+                _ => return Err(APP_KEYS),
+            }
+            Ok(())
+        });
+    }
+
+    /// `"keep"`, `"strip"`, or a list of domains.
+    fn domains(&mut self, key: &str, value: &Value<'_>) -> Option<Domains> {
+        if value.get_ref().is_str() {
+            return self
+                .word(key, value, &[("keep", false), ("strip", true)])
+                .map(|strip| if strip { Domains::Strip } else { Domains::Keep });
+        }
+        let own = self.entries(value, |reader, item, text| {
+            if is_domain(text) {
+                return Some(text.to_ascii_lowercase());
+            }
+            let hint =
+                "as it stands behind the @: \"example.org\"; letters outside of ASCII as clients send them"
+                    .to_owned();
+            reader.mistake(item.span().start, format!("{text:?} is no domain"), Some(hint));
+            None
+        });
+        Some(Domains::Own(own))
+    }
+
+    fn argon2id(&mut self, value: &Value<'_>) -> Argon2id {
+        let mut new = Argon2id { cost: DEFAULT_COST, at_once: None };
+        let before = self.mistakes.len();
+        self.table(value, |reader, key, value| {
+            match key {
+                "memory_kib" => put(&mut new.cost.memory, reader.small(key, value, &MEMORY_KIB)),
+                "passes" => put(&mut new.cost.passes, reader.small(key, value, &PASSES)),
+                "lanes" => put(&mut new.cost.lanes, reader.small(key, value, &LANES)),
+                "at_once" => new.at_once = reader.small(key, value, &AT_ONCE),
+                _ => return Err("\"memory_kib\", \"passes\", \"lanes\", \"at_once\""),
+            }
+            Ok(())
+        });
+        if self.mistakes.len() == before && new.cost.memory * new.cost.passes < COST_MIN {
+            let hint = format!(
+                "memory_kib times passes must be {COST_MIN} at least: 46080 and 1, 19456 and 2, 12288 and 3, 9216 and 4, 7168 and 5"
+            );
+            self.mistake(value.span().start, "a hash would be too cheap".to_owned(), Some(hint));
+        }
+        new
+    }
+
+    fn small(&mut self, key: &str, value: &Value<'_>, bounds: &RangeInclusive<u64>) -> Option<u32> {
+        self.number(key, value, bounds).and_then(|number| number.try_into().ok())
     }
 
     fn path(&mut self, value: &Value<'_>) -> Option<PathBuf> {

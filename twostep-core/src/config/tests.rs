@@ -2,6 +2,8 @@
 
 use super::*;
 use crate::device::DeviceKind;
+use crate::memory_hard::Cost;
+use crate::name::{Domains, Naming};
 use crate::policy::{Command, Setting};
 use crate::rule::Demanded;
 use crate::schedule::{Schedule, Unenrolled};
@@ -200,4 +202,34 @@ fn what_is_wrong_with_a_rule_is_named() {
     assert!(mistakes("[interactive]\ntrust_days = 366\n")[0].contains("1 to 365"));
     assert!(mistakes("[interactive]\ntrust_days = -1\n")[0].contains("1 to 365"));
     assert!(mistakes("[interactive]\nask_everyone = \"yes\"\n")[0].contains("true or false"));
+}
+
+#[test]
+fn what_app_services_take_is_configured() {
+    let text = "[app]\nmax_app_passwords = 7\nvirtual_users = true\ndomains = [\"Example.ORG\"]\nrevoke_on_password_change = true\n\
+                [argon2id]\nmemory_kib = 46080\npasses = 1\nat_once = 3\n";
+    let policy = parse(text).unwrap();
+    assert_eq!((policy.app.most, policy.app.revoke_on_password_change), (7, true));
+    let domains = Domains::Own(vec!["example.org".to_owned()]);
+    assert_eq!(policy.app.naming, Naming { virtual_users: true, domains });
+    assert_eq!(policy.argon2id.cost, Cost { memory: 46_080, passes: 1, lanes: 1 });
+    assert_eq!(policy.argon2id.at_once, Some(3));
+    for bad in [
+        "[app]\nmax_app_passwords = 0",
+        "[app]\nmax_app_passwords = 201",
+        "[app]\nvirtual_users = \"yes\"",
+        "[app]\ndomains = \"drop\"",
+        "[app]\ndomains = []",
+        "[app]\ndomains = [\"@example.org\"]",
+        "[argon2id]\nmemory_kib = 7167",
+        "[argon2id]\nmemory_kib = 131073",
+        "[argon2id]\npasses = 0",
+        "[argon2id]\nlanes = 5",
+        "[argon2id]\nat_once = 0",
+        // Each for itself would do.
+        "[argon2id]\nmemory_kib = 7168\npasses = 4",
+        "[argon2id]\nmemory = 19456",
+    ] {
+        assert!(parse(bad).is_err(), "{bad:?}");
+    }
 }

@@ -7,13 +7,40 @@ use crate::time::UnixTime;
 use toml_datetime::{Datetime, Offset};
 
 /// What can be written for a time.
-const TIMES: &str = "a date, 2026-12-31 (by UTC), or a time with its offset, 2026-12-31T08:00:00+01:00";
+pub const TIMES: &str = "a date, 2026-12-31 (by UTC), or a time with its offset, 2026-12-31T08:00:00+01:00";
 
 /// A point in time, or a whole day.
-enum Moment {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Moment {
+    /// The point.
     Time(UnixTime),
     /// From its beginning to that of the next one.
     Day(UnixTime),
+}
+
+impl Moment {
+    /// Reads one, as [`TIMES`] has it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        text.parse().ok().as_ref().and_then(moment)
+    }
+
+    /// When it begins.
+    #[must_use]
+    pub fn begins(self) -> UnixTime {
+        match self {
+            Self::Time(at) | Self::Day(at) => at,
+        }
+    }
+
+    /// When what is to last until then is over: of a day, when that is.
+    #[must_use]
+    pub fn is_over(self) -> UnixTime {
+        match self {
+            Self::Time(at) => at,
+            Self::Day(begins) => begins.plus(DAY),
+        }
+    }
 }
 
 const DAY: std::time::Duration = std::time::Duration::from_secs(24 * 60 * 60);
@@ -45,8 +72,8 @@ impl Reader<'_> {
             return None;
         };
         let Some(date) = date else { return Some((*value, None)) };
-        match date.parse().ok().as_ref().and_then(moment) {
-            Some(Moment::Time(at) | Moment::Day(at)) => Some((*value, Some(at))),
+        match Moment::parse(date) {
+            Some(moment) => Some((*value, Some(moment.begins()))),
             None => {
                 let message = format!("{date:?} is no time that can be used here");
                 self.mistake(item.span().start, message, Some(TIMES.to_owned()));
@@ -62,10 +89,7 @@ impl Reader<'_> {
             let message = format!("no time that can be used here, but {}", value.get_ref().type_str());
             self.mistake(value.span().start, message, Some(format!("{TIMES}; without quotes")));
         }
-        found.map(|moment| match moment {
-            Moment::Time(at) => at,
-            Moment::Day(begins) => begins.plus(DAY),
-        })
+        found.map(Moment::is_over)
     }
 }
 

@@ -1,6 +1,6 @@
 //! The account phase: what was left to it, and logins that came without an auth phase of ours.
 
-use super::terms::{Asked, Read, choose};
+use super::terms::{Asked, Read, choose, naming};
 use super::{Complete, Ending, Login, Record, Stop, Todo, Verdict, Word, texts};
 use crate::change::{Action, Author, By};
 use crate::decide::{Demand, Otherwise, Unless, Wanted};
@@ -13,8 +13,9 @@ use crate::who::resolve;
 
 impl Login<'_, '_, '_> {
     pub(super) fn account_with_record(&mut self, record: &Record) -> Result<Ending, Stop> {
-        let resolved = resolve(self.ports.directory, self.request.user)?;
-        if resolved.user() != record.user.as_ref() {
+        let naming = naming(self.policy, self.request);
+        let resolved = resolve(self.ports.directory, self.request.user, naming)?;
+        if !resolved.is(record.user.as_ref()) {
             return Err(Stop(Reason::UserSwitched));
         }
         match &record.todo {
@@ -85,7 +86,8 @@ impl Login<'_, '_, '_> {
     /// What is demanded now, read anew.
     pub(super) fn demand(&mut self) -> Result<Demand, Stop> {
         let now = self.now();
-        let mut asked = Asked::new(self.ports.directory, self.request.user);
+        let mut asked =
+            Asked::new(self.ports.directory, self.request.user, naming(self.policy, self.request));
         let chosen = choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
         let terms = chosen?.0;

@@ -3,18 +3,30 @@
 use super::terms::{Asked, Read};
 use super::{Ending, Login, PASSWORD_PROMPT, Ports, Proof, Stop, Verdict, internal};
 use crate::app_password::AppPassword;
-use crate::decide::{Demand, Otherwise, Terms, Unless};
+use crate::decide::{Demand, Otherwise, Terms, Unless, Wanted};
 use crate::event::Reason;
-use crate::ports::Use;
+use crate::memory_hard::HashError;
+use crate::name::UserName;
+use crate::ports::{Use, Vault};
 use crate::secret::Secret;
-use crate::verify::{self, AppVerdict, NewUse};
+use crate::verify_app::{AppCandidates, AppLogin, AppLook, AppVerdict, look_up};
 use crate::who::{Facts, Resolved};
 
 /// What became of a password that was sent to an app service.
 enum Sent {
-    Accepted { name: String },
+    Accepted { name: String, of: Whose },
     Ignored(Reason),
     Refused(Reason),
+}
+
+/// Whose app password it is.
+enum Whose {
+    /// One whom NSS knows by the name that was sent.
+    AsNamed,
+    /// One whom NSS knows by another name, which PAM is to have.
+    Called(UserName),
+    /// One whom it does not know.
+    Virtual,
 }
 
 impl Login<'_, '_, '_> {
@@ -31,8 +43,13 @@ impl Login<'_, '_, '_> {
         let resolved = asked.into_resolved()?;
         self.user = resolved.user().cloned();
         Ok(match self.judge_sent(terms, resolved, &sent)? {
-            Sent::Accepted { name } => {
-                let record = self.record(Proof::AppPassword, None);
+            Sent::Accepted { name, of } => {
+                let proof =
+                    if matches!(of, Whose::Virtual) { Proof::VirtualUser } else { Proof::AppPassword };
+                let mut record = self.record(proof, None);
+                if let Whose::Called(name) = of {
+                    record.raw = name.as_str().to_owned();
+                }
                 (Reason::AppPassword { name }, Ending::Accept(record))
             }
             Sent::Ignored(reason) => self.stand_aside(reason, None),
@@ -43,7 +60,7 @@ impl Login<'_, '_, '_> {
     /// Reads, decides and judges. The store is opened once as a rule, and closed whenever something takes its time: NSS, Argon2id.
     fn judge_sent(&mut self, terms: &Terms, resolved: Resolved, sent: &Secret) -> Result<Sent, Stop> {
         let read = Read::of(terms, self.request, self.now());
-        let Ports { directory, vault, clock, .. } = &mut *self.ports;
+        let Ports { directory, vault, .. } = &mut *self.ports;
         let mut store = vault.open()?;
         let facts = Facts::read(&mut *store, &resolved)?;
         let account = if facts.needs_directory() {
@@ -54,7 +71,13 @@ impl Login<'_, '_, '_> {
         } else {
             facts.account(*directory, &resolved)?
         };
-        let wanted = match read.decide(resolved.into_user(), &account) {
+        let of = match &resolved {
+            Resolved::Meant(person) => Whose::Called(person.name.clone()),
+            Resolved::Virtual { .. } => Whose::Virtual,
+            _ => Whose::AsNamed,
+        };
+        self.user = resolved.into_user(&account);
+        let wanted = match read.decide(self.user.clone(), &account) {
             Demand::Nothing(aside) => return Ok(Sent::Ignored(aside.why.reason)),
             Demand::Deny(why) => return Ok(Sent::Refused(why.reason)),
             Demand::AppPassword(wanted) => wanted,
@@ -68,27 +91,66 @@ impl Login<'_, '_, '_> {
         let refusal = match AppPassword::parse(sent.expose()) {
             None => Reason::NotAnAppPassword,
             Some(password) => {
-                let now = clock();
                 let candidates = store.app_candidates(wanted.enrollment, &password)?;
                 drop(store);
-                match verify::verify_app_password(&password, &candidates, now.wall)? {
-                    AppVerdict::Accepted { id, name, write } => {
-                        if let Some(NewUse { boot_tag }) = write {
-                            let (service, source) =
-                                (self.request.service.as_str(), self.request.source.to_string());
-                            let used = Use { at: now.wall, service, source: &source, boot_tag };
-                            vault.open()?.record_use(id, &used)?;
-                        }
-                        return Ok(Sent::Accepted { name: name.to_string() });
-                    }
-                    AppVerdict::Refused(reason) => reason,
+                match self.judge_app_password(&password, &candidates)? {
+                    Ok(name) => return Ok(Sent::Accepted { name, of }),
+                    Err(refusal) => refusal,
                 }
             }
         };
-        Ok(match &wanted.otherwise {
-            Otherwise::Refuse => Sent::Refused(refusal),
-            Otherwise::AsUnenrolled(Unless::GoOn(_)) => Sent::Ignored(Reason::PendingSkipped),
-            Otherwise::AsUnenrolled(Unless::Refuse(_)) => Sent::Refused(Reason::NotEnrolledDenied),
-        })
+        Ok(refused(&wanted, refusal))
+    }
+
+    /// Judges an app password, and writes down what is to be written of its use. Returns its name, or why it is refused.
+    fn judge_app_password(
+        &mut self,
+        password: &AppPassword,
+        candidates: &AppCandidates,
+    ) -> Result<Result<String, Reason>, Stop> {
+        let now = (self.ports.clock)();
+        let login = AppLogin {
+            password,
+            service: &self.request.service,
+            source: &self.request.source,
+            now: &now,
+            not_before: self.policy.written,
+            cost: self.policy.argon2id.cost,
+        };
+        let verdict = match look_up(login, candidates) {
+            AppLook::Settled(verdict) => verdict,
+            AppLook::ToHash(some) => in_turn(self.ports.vault, || some.hash())??,
+        };
+        let (id, name, news) = match verdict {
+            AppVerdict::Accepted { id, name, news } => (id, name, news),
+            AppVerdict::Refused(reason) => return Ok(Err(reason)),
+        };
+        let vault = &mut *self.ports.vault;
+        let hash = if news.hash_is_outdated { vault.hash_anew(password) } else { None };
+        if news.use_is_due || hash.is_some() {
+            let (service, source) = (self.request.service.as_str(), self.request.source.to_string());
+            let used = Use { at: now.wall, service, source: &source, boot_tag: news.boot_tag, hash };
+            vault.open()?.record_use(id, &used)?;
+        }
+        Ok(Ok(name.to_string()))
+    }
+}
+
+/// Runs Argon2id when it is its turn.
+fn in_turn<T>(
+    vault: &mut dyn Vault,
+    hash: impl Fn() -> Result<T, HashError>,
+) -> Result<Result<T, HashError>, Stop> {
+    let mut done = None;
+    vault.in_turn(&mut || done = Some(hash()))?;
+    done.ok_or_else(|| internal("a turn came up and was not used"))
+}
+
+/// What becomes of a password that is not accepted.
+fn refused(wanted: &Wanted, refusal: Reason) -> Sent {
+    match &wanted.otherwise {
+        Otherwise::Refuse => Sent::Refused(refusal),
+        Otherwise::AsUnenrolled(Unless::GoOn(_)) => Sent::Ignored(Reason::PendingSkipped),
+        Otherwise::AsUnenrolled(Unless::Refuse(_)) => Sent::Refused(Reason::NotEnrolledDenied),
     }
 }

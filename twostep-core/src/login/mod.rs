@@ -7,11 +7,13 @@
 mod account;
 mod app;
 mod enroll;
+mod password;
 mod prompt;
 mod split;
 mod terms;
 mod texts;
 
+pub use password::{Change, change_password};
 pub use terms::{Judged, demand};
 pub use texts::UNAVAILABLE_TEXT;
 
@@ -28,7 +30,7 @@ use crate::protocol::{Echo, Mode};
 use crate::rule::Tty;
 use crate::time::{Now, UnixTime};
 use std::time::Duration;
-use terms::Asked;
+use terms::{Asked, naming};
 
 /// The prompt for a code, unless the module's line says otherwise. Stable: programs match on it.
 pub const CODE_PROMPT: &str = "Verification code: ";
@@ -117,7 +119,7 @@ pub enum Ending {
 pub struct Record {
     /// Who gave proof; none for a name that NSS does not know.
     pub user: Option<UserName>,
-    /// The name as PAM had it then.
+    /// The name as PAM has it from then on: on app services the canonical one, where the domain rule has found that.
     pub raw: String,
     /// What kind of service it was.
     pub class: ServiceClass,
@@ -136,6 +138,8 @@ pub enum Proof {
     Device,
     /// An app password.
     AppPassword,
+    /// An app password of a virtual user, whom no module after us knows.
+    VirtualUser,
     /// A key of somebody who is not enrolled.
     Key,
     /// Nothing; the policy demands nothing.
@@ -185,7 +189,7 @@ impl Record {
 
     fn ending(&self) -> Ending {
         match self.proof {
-            Proof::Code | Proof::Device | Proof::Key => Ending::Accept(self.clone()),
+            Proof::Code | Proof::Device | Proof::Key | Proof::VirtualUser => Ending::Accept(self.clone()),
             // Whether the account is expired is for the modules after us, which know this user.
             Proof::AppPassword | Proof::None => Ending::Ignore(None),
         }
@@ -318,7 +322,8 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
 
     fn authenticate(&mut self) -> Result<Told, Stop> {
         let now = self.now();
-        let mut asked = Asked::new(self.ports.directory, self.request.user);
+        let mut asked =
+            Asked::new(self.ports.directory, self.request.user, naming(self.policy, self.request));
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
         self.veiled = self.is_veiled();
@@ -344,7 +349,9 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
     }
 
     fn settle(&mut self) -> Result<Option<Told>, Stop> {
-        let (now, mut asked) = (self.now(), Asked::without_groups(self.ports.directory, self.request.user));
+        let naming = naming(self.policy, self.request);
+        let mut asked = Asked::without_groups(self.ports.directory, self.request.user, naming);
+        let now = self.now();
         let chosen = terms::choose(self.policy, self.request, &mut asked, now);
         self.user = asked.user();
         let terms = match chosen {

@@ -1,6 +1,6 @@
 //! The auth phase of interactive services: a code.
 
-use super::terms::{Asked, Read};
+use super::terms::{Asked, Read, naming};
 use super::{CODE_PROMPT, Complete, Ending, Login, Proof, Result_, Stop, Todo, Verdict, internal, texts};
 use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
@@ -155,7 +155,7 @@ impl Login<'_, '_, '_> {
 
     /// A pending user has entered nothing: she is as if unenrolled, unless she became active while the prompt stood.
     fn nothing_entered(&mut self, terms: &Terms) -> Verdict {
-        let asked = Asked::new(self.ports.directory, self.request.user);
+        let asked = Asked::new(self.ports.directory, self.request.user, naming(self.policy, self.request));
         match self.read(terms, asked)? {
             Demand::Code(Wanted { otherwise: Otherwise::AsUnenrolled(unless), .. }) => Ok(match unless {
                 Unless::GoOn(_) => self.stand_aside(Reason::PendingSkipped, None),

@@ -1,11 +1,11 @@
 //! Which rule holds for a login, what NSS and the store say of whoever signs in, and what is demanded.
 
 use super::{Request, Stop};
-use crate::account::Account;
+use crate::account::{Account, NO_UID};
 use crate::attempt::{Attempt, ServiceClass, Source};
 use crate::decide::{Demand, Terms, decide};
 use crate::event::Reason;
-use crate::name::UserName;
+use crate::name::{Domains, Naming, UserName};
 use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Directory, Person, Vault};
 use crate::rule::{self, By, Choice, Inquiry, Match, Rule, Scene, Tty};
@@ -36,12 +36,22 @@ pub fn demand<'p>(
     request: &Request<'_>,
     now: UnixTime,
 ) -> Result<Judged<'p>, Reason> {
-    let mut asked = Asked::new(directory, request.user);
+    let mut asked = Asked::new(directory, request.user, naming(policy, request));
     let now = now.max(policy.written);
     let (terms, rule) = choose(policy, request, &mut asked, now).map_err(|stop| stop.0)?;
     let read = Read::of(&terms, request, now);
     let (user, demand) = read.demand(directory, vault, asked).map_err(|stop| stop.0)?;
     Ok(Judged { user, rule, class: terms.class, demand })
+}
+
+/// Names mean whom NSS says they do.
+pub(super) const PLAIN: &Naming = &Naming { virtual_users: false, domains: Domains::Keep };
+
+/// Whom names mean at this line. What a rule makes an app service, where neither line nor list does, has the names of NSS only: they are
+/// needed to find the rule.
+pub(super) fn naming<'p>(policy: &'p Policy, request: &Request<'_>) -> &'p Naming {
+    let class = Terms::of(policy, None, request.mode, &request.service).map(|terms| terms.class);
+    if class == Ok(ServiceClass::App) { &policy.app.naming } else { PLAIN }
 }
 
 /// The rule that matches, and what follows from it.
@@ -71,6 +81,7 @@ pub(super) fn choose<'p>(
 pub(super) struct Asked<'d> {
     directory: &'d dyn Directory,
     raw: &'d str,
+    naming: &'d Naming,
     resolved: Option<Resolved>,
     groups: Groups,
 }
@@ -87,13 +98,13 @@ enum Groups {
 }
 
 impl<'d> Asked<'d> {
-    pub(super) fn new(directory: &'d dyn Directory, raw: &'d str) -> Self {
-        Self { directory, raw, resolved: None, groups: Groups::Asked }
+    pub(super) fn new(directory: &'d dyn Directory, raw: &'d str, naming: &'d Naming) -> Self {
+        Self { directory, raw, naming, resolved: None, groups: Groups::Asked }
     }
 
     /// One that is not asked about groups.
-    pub(super) fn without_groups(directory: &'d dyn Directory, raw: &'d str) -> Self {
-        Self { groups: Groups::NotAsked, ..Self::new(directory, raw) }
+    pub(super) fn without_groups(directory: &'d dyn Directory, raw: &'d str, naming: &'d Naming) -> Self {
+        Self { groups: Groups::NotAsked, ..Self::new(directory, raw, naming) }
     }
 
     /// Whether a rule wanted to know of a group, and nobody was asked.
@@ -103,7 +114,7 @@ impl<'d> Asked<'d> {
 
     pub(super) fn resolve(&mut self) -> Result<&Resolved, Stop> {
         if self.resolved.is_none() {
-            self.resolved = Some(resolve(self.directory, self.raw)?);
+            self.resolved = Some(resolve(self.directory, self.raw, self.naming)?);
         }
         self.resolved.as_ref().ok_or_else(|| super::internal("a name that was resolved is not there"))
     }
@@ -111,7 +122,7 @@ impl<'d> Asked<'d> {
     pub(super) fn into_resolved(mut self) -> Result<Resolved, Stop> {
         match self.resolved.take() {
             Some(resolved) => Ok(resolved),
-            None => resolve(self.directory, self.raw),
+            None => resolve(self.directory, self.raw, self.naming),
         }
     }
 
@@ -124,7 +135,9 @@ impl<'d> Asked<'d> {
     /// rule that refuses could be dodged so.
     fn person(&mut self) -> Result<Option<Person>, Stop> {
         match self.resolve()? {
-            Resolved::Known(person) => Ok(Some(person.clone())),
+            Resolved::Known(person) | Resolved::Meant(person) => Ok(Some(person.clone())),
+            // No account has this uid, so that she shares it with nobody.
+            Resolved::Virtual { name, .. } => Ok(Some(Person { name: name.clone(), uid: NO_UID })),
             Resolved::Strange { plain: Some(_), .. } => Err(Stop(Reason::NameSpelling)),
             Resolved::Strange { plain: None, .. } | Resolved::Unusable => Ok(None),
         }
@@ -158,7 +171,8 @@ impl Inquiry for Asked<'_> {
             self.groups = Groups::LeftToBroker;
             return Err(super::internal("a rule asks about groups where nobody can be asked"));
         }
-        match person.map(|person| person.name) {
+        // Groups are of accounts.
+        match person.filter(|person| person.uid != NO_UID).map(|person| person.name) {
             Some(name) => self
                 .directory
                 .is_member(&name, groups)
@@ -201,7 +215,7 @@ impl<'t> Read<'t> {
         // Read and closed again before NSS is asked anything more: a directory that hangs must not hold the store's lock.
         let facts = Facts::read(&mut *vault.open()?, &resolved)?;
         let account = facts.account(directory, &resolved)?;
-        let user = resolved.into_user();
+        let user = resolved.into_user(&account);
         let demand = self.decide(user.clone(), &account);
         Ok((user, demand))
     }

@@ -153,6 +153,10 @@ choices! {
         Auth = 1,
         /// `pam_acct_mgmt` of a login that the service accepted for a key alone.
         AccountAfterKey = 2,
+        /// `pam_chauthtok`, before anything is changed. The peer must be root.
+        BeforePasswordChange = 3,
+        /// `pam_chauthtok`, after the modules before ours have changed the password. The peer must be root.
+        AfterPasswordChange = 4,
     }
 }
 

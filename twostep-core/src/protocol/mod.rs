@@ -15,7 +15,7 @@ use wire::{Field, Reader, Writer};
 use zeroize::Zeroizing;
 
 /// The version of the protocol. A peer of another version is refused; the version of the refusal tells it why.
-pub const VERSION: u8 = 2;
+pub const VERSION: u8 = 3;
 /// The longest message that the broker reads, in bytes.
 pub const REQUEST_MAX: usize = 8 * 1024;
 /// The longest message that the broker writes, in bytes. Only reports come near it.

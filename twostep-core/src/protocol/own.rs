@@ -27,6 +27,12 @@ choices! {
         AddAppPassword {
             /// What it is called.
             name: String,
+            /// The PAM services it is limited to, `*` and `?` standing for others; none for all.
+            services: Vec<String>,
+            /// The networks it is limited to; none for everywhere.
+            networks: Vec<String>,
+            /// When it ends to be good; none for never.
+            expires: Option<UnixTime>,
         } = 4,
         /// Ends an app password.
         RevokeAppPassword {
@@ -168,6 +174,8 @@ fields! {
         pub created: UnixTime,
         /// Its last use, written at most once in ten minutes.
         pub last_used: Option<LastUse>,
+        /// What it is limited to, for people: services, networks, its last day.
+        pub limits: Option<String>,
     }
 }
 

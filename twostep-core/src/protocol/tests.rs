@@ -55,7 +55,12 @@ fn requests() -> Vec<ToBroker> {
         change(Change::Enroll { label: text("phone") }),
         change(Change::AddAuthenticator { label: text("spare") }),
         change(Change::RemoveAuthenticator { which: text("7") }),
-        change(Change::AddAppPassword { name: text("old phone") }),
+        change(Change::AddAppPassword {
+            name: text("old phone"),
+            services: vec![text("imap")],
+            networks: vec![text("192.0.2.0/24")],
+            expires: Some(UnixTime(9)),
+        }),
         change(Change::RevokeAppPassword { which: text("old phone") }),
         change(Change::RevokeAllAppPasswords),
         change(Change::RenameAppPassword { which: text("1"), name: text("tablet") }),
@@ -94,6 +99,7 @@ fn status() -> Status {
             name: text("tablet"),
             created: UnixTime(1),
             last_used: Some(LastUse { at: UnixTime(2), service: text("imap"), source: text("203.0.113.9") }),
+            limits: Some(text("imap, until 2027-06-30")),
         }],
         trusted_devices: vec![TrustedDevice {
             id: 5,
@@ -175,9 +181,9 @@ fn every_message_is_read_as_it_was_written() {
 #[test]
 fn the_first_bytes_are_those_of_the_document() {
     let bytes = ToBroker::Commit { user: text("bob") }.encode().unwrap();
-    assert_eq!(*bytes, [2, 3, 0, 3, b'b', b'o', b'b']);
+    assert_eq!(*bytes, [3, 3, 0, 3, b'b', b'o', b'b']);
     let bytes = FromBroker::Verdict { verdict: Verdict::Refused }.encode().unwrap();
-    assert_eq!(*bytes, [2, 3, 3]);
+    assert_eq!(*bytes, [3, 3, 3]);
 }
 
 #[test]
@@ -194,8 +200,8 @@ fn a_message_cut_short_or_with_more_behind_is_none() {
 
 #[test]
 fn another_version_is_told_as_such() {
-    assert_eq!(ToBroker::decode(&[3, 3, 0, 0]), Err(Malformed::Version(3)));
-    assert_eq!(ToBroker::decode(&[2, 99]), Err(Malformed::Choice(99)));
+    assert_eq!(ToBroker::decode(&[4, 3, 0, 0]), Err(Malformed::Version(4)));
+    assert_eq!(ToBroker::decode(&[3, 99]), Err(Malformed::Choice(99)));
     assert_eq!(ToBroker::decode(&[]), Err(Malformed::Short));
 }
 

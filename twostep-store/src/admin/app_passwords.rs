@@ -7,15 +7,20 @@ use crate::StoreError;
 use crate::host::Kernel;
 use crate::rows::{self, one_row};
 use crate::vault::Session;
+use ipnet::IpNet;
 use rusqlite::{OptionalExtension, Row, params};
+use std::collections::HashSet;
+use std::time::Duration;
 use twostep_core::account::EnrollmentId;
 use twostep_core::app_password::{AppPassword, AppPasswordId, Label};
 use twostep_core::change::{Action, Author};
-use twostep_core::memory_hard::{DEFAULT_COST, Hash};
-use twostep_core::time::UnixTime;
+use twostep_core::crypto::Tag;
+use twostep_core::memory_hard::Hash;
+use twostep_core::name::UserName;
+use twostep_core::rule::Glob;
+use twostep_core::scope::{ENTRIES_MAX, Scope};
+use twostep_core::time::{Lease, Now, UnixTime};
 
-/// The most app passwords a user can have.
-pub const APP_PASSWORDS_MAX: u32 = 50;
 /// How long the name of a revoked app password is kept, in seconds: 90 days.
 const REVOKED_KEPT: i64 = 90 * 24 * 60 * 60;
 
@@ -30,6 +35,61 @@ pub struct AppPasswordInfo {
     pub created: UnixTime,
     /// Its last use, written at most once in ten minutes.
     pub last_used: Option<LastUse>,
+    /// What it is limited to.
+    pub scope: Scope,
+}
+
+/// A new app password.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAppPassword<'a> {
+    /// Its name.
+    pub name: &'a Label,
+    /// The services it is limited to; none for all.
+    pub services: &'a [Glob],
+    /// The networks it is limited to; none for everywhere.
+    pub networks: &'a [IpNet],
+    /// When it ends to be good.
+    pub expires: Option<UnixTime>,
+}
+
+impl<'a> NewAppPassword<'a> {
+    /// One without limits.
+    #[must_use]
+    pub fn named(name: &'a Label) -> Self {
+        Self { name, services: &[], networks: &[], expires: None }
+    }
+
+    /// What it is limited to, if it is made now.
+    #[must_use]
+    pub fn scope(&self, now: &Now) -> Scope {
+        let lifetime = |until: UnixTime| u64::try_from(until.0.saturating_sub(now.wall.0)).unwrap_or(0);
+        let lease = |until| Lease { given: now.stamp(), lifetime: Duration::from_secs(lifetime(until)) };
+        Scope {
+            services: self.services.to_vec(),
+            networks: self.networks.to_vec(),
+            lease: self.expires.map(lease),
+        }
+    }
+}
+
+/// Which app passwords of all users.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Which {
+    /// Those that were not used since then, nor made.
+    pub unused_since: Option<UnixTime>,
+    /// Those that were made before then.
+    pub created_before: Option<UnixTime>,
+}
+
+/// An app password and whose it is.
+#[derive(Clone, Debug)]
+pub struct Of {
+    /// The user.
+    pub user: UserName,
+    /// Her enrollment.
+    pub enrollment: EnrollmentId,
+    /// The app password.
+    pub info: AppPasswordInfo,
 }
 
 /// A use of an app password.
@@ -44,40 +104,98 @@ pub struct LastUse {
 }
 
 impl Session {
-    /// Adds an app password.
+    /// Makes an app password.
     ///
     /// # Errors
-    /// When the name is taken, there are too many, or a hash or the store fails.
+    /// When the name is taken, there are too many, it would be over already, or a hash or the store fails.
     pub fn add_app_password(
         &self,
         of: EnrollmentId,
-        name: &Label,
-        password: &AppPassword,
+        new: &NewAppPassword<'_>,
         author: &Author,
-        at: UnixTime,
-    ) -> Result<AppPasswordId, Refusal> {
+        now: &Now,
+    ) -> Result<(AppPasswordId, AppPassword), Refusal> {
+        if new.services.len().max(new.networks.len()) > ENTRIES_MAX {
+            return Err(Refusal::TooManyLimits);
+        }
+        let scope = new.scope(now);
+        if scope.lease.is_some_and(|lease| lease.lifetime.is_zero()) {
+            return Err(Refusal::OverAlready);
+        }
+        let (password, tag) = self.with_tag_of_its_own(of)?;
         self.let_others_write()?;
-        let Hash { cost, salt, hash } =
-            Hash::make(password.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash)?;
-        let tag = password.tag(&self.keys.app_passwords, of).0;
-        in_transaction(self, || {
+        let hash = Hash::make(password.expose(), self.cost, &mut Kernel).map_err(Refusal::Hash)?;
+        let id = in_transaction(self, || {
             self.still_there(of)?;
-            self.not_taken(of, name)?;
+            self.not_taken(of, new.name)?;
             let count = "SELECT count(*) FROM app_password WHERE enrollment = ?";
-            if self.connection.query_row(count, [of.0], |row| row.get::<_, u32>(0))? >= APP_PASSWORDS_MAX {
-                return Err(Refusal::TooMany);
+            if self.connection.query_row(count, [of.0], |row| row.get::<_, u32>(0))? >= self.most {
+                return Err(Refusal::TooMany(self.most));
             }
-            let sql = "INSERT INTO app_password (enrollment, name, tag, memory, passes, lanes, salt, hash, created) \
-                       VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
-            let values =
-                params![of.0, name.as_str(), tag, cost.memory, cost.passes, cost.lanes, salt, hash, at.0];
-            self.connection.execute(sql, values)?;
-            let id = AppPasswordId(self.connection.last_insert_rowid());
-            let deed = Deed { action: Action::AppPasswordAdd, target: Some(name.as_str()), author, at };
+            let id = self.put_app_password(of, new.name, tag, &hash, &scope, now)?;
+            let deed = Deed {
+                action: Action::AppPasswordAdd,
+                target: Some(new.name.as_str()),
+                author,
+                at: now.wall,
+            };
             let user = remember_of(self, of, &deed)?;
-            make_due(self, Occasion::Create, &user, name.as_str(), at)?;
+            make_due(self, Occasion::Create, &user, new.name.as_str(), now.wall)?;
             Ok(id)
-        })
+        })?;
+        Ok((id, password))
+    }
+
+    fn put_app_password(
+        &self,
+        of: EnrollmentId,
+        name: &Label,
+        tag: Tag,
+        Hash { cost, salt, hash }: &Hash,
+        scope: &Scope,
+        now: &Now,
+    ) -> Result<AppPasswordId, StoreError> {
+        let sql = "INSERT INTO app_password (enrollment, name, tag, memory, passes, lanes, salt, hash, created, services, networks, \
+                   lifetime, given_since_boot, given_boot) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let services: Vec<&str> = scope.services.iter().map(Glob::as_str).collect();
+        let seconds = |time: Duration| i64::try_from(time.as_secs()).unwrap_or(i64::MAX);
+        self.connection.execute(
+            sql,
+            params![
+                of.0,
+                name.as_str(),
+                tag.0,
+                cost.memory,
+                cost.passes,
+                cost.lanes,
+                salt,
+                hash,
+                now.wall.0,
+                rows::entries(&services),
+                rows::entries(&scope.networks),
+                scope.lease.map(|lease| seconds(lease.lifetime)),
+                seconds(now.since_boot),
+                now.boot.map(|boot| boot.0),
+            ],
+        )?;
+        Ok(AppPasswordId(self.connection.last_insert_rowid()))
+    }
+
+    /// Makes a password whose tag no other of the user's has, live or revoked: a right one is then hashed once at most, and none is taken
+    /// for one that was revoked.
+    fn with_tag_of_its_own(&self, of: EnrollmentId) -> Result<(AppPassword, Tag), Refusal> {
+        let sql = "SELECT tag FROM app_password WHERE enrollment = ?1 UNION SELECT tag FROM revoked_app_password WHERE enrollment = ?1";
+        let taken: HashSet<u16> =
+            self.connection.prepare(sql)?.query_map([of.0], |row| row.get(0))?.collect::<Result<_, _>>()?;
+        // Whoever has revoked tens of thousands gets one all the same.
+        let mut tries = 0..1_000;
+        loop {
+            let password = AppPassword::generate(&mut Kernel).map_err(StoreError::from)?;
+            let tag = password.tag(&self.keys.app_passwords, of);
+            if !taken.contains(&tag.0) || tries.next().is_none() {
+                return Ok((password, tag));
+            }
+        }
     }
 
     /// Gives an app password another name. Returns the one it had.
@@ -189,23 +307,64 @@ impl Session {
     /// # Errors
     /// When the store fails.
     pub fn app_passwords(&self, of: EnrollmentId) -> Result<Vec<AppPasswordInfo>, StoreError> {
-        let sql = "SELECT id, name, created, last_used, last_service, last_source FROM app_password \
-                   WHERE enrollment = ? ORDER BY id";
-        let read = |row: &Row<'_>| {
-            let last_used = match (row.get(3)?, row.get(4)?, row.get(5)?) {
-                (Some(at), Some(service), Some(source)) => {
-                    Some(LastUse { at: UnixTime(at), service, source })
-                }
-                _ => None,
-            };
-            Ok(AppPasswordInfo {
-                id: AppPasswordId(row.get(0)?),
-                name: rows::label(row, 1)?,
-                created: UnixTime(row.get(2)?),
-                last_used,
-            })
-        };
-        let found = self.connection.prepare(sql)?.query_map([of.0], read)?.collect::<Result<_, _>>()?;
+        let sql = format!("SELECT {INFO} FROM app_password p WHERE p.enrollment = ? ORDER BY p.id");
+        let found = self.connection.prepare(&sql)?.query_map([of.0], info)?.collect::<Result<_, _>>()?;
         Ok(found)
     }
+
+    /// Such app passwords of all users, by user, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn all_app_passwords(&self, which: Which) -> Result<Vec<Of>, StoreError> {
+        let sql = format!(
+            "SELECT {INFO}, e.user, e.id FROM app_password p JOIN enrollment e ON e.id = p.enrollment \
+             WHERE (?1 IS NULL OR max(p.created, coalesce(p.last_used, p.created)) < ?1) AND (?2 IS NULL OR p.created < ?2) \
+             ORDER BY e.user, p.id"
+        );
+        let Which { unused_since, created_before } = which;
+        let values = params![unused_since.map(|at| at.0), created_before.map(|at| at.0)];
+        let read = |row: &Row<'_>| {
+            let (user, enrollment) =
+                (rows::user(row, INFO_COLUMNS)?, EnrollmentId(row.get(INFO_COLUMNS + 1)?));
+            Ok(Of { user, enrollment, info: info(row)? })
+        };
+        let found = self.connection.prepare(&sql)?.query_map(values, read)?.collect::<Result<_, _>>()?;
+        Ok(found)
+    }
+
+    /// Revokes such app passwords of all users, and returns them: all or none.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn revoke_of_all(&self, which: Which, author: &Author, at: UnixTime) -> Result<Vec<Of>, Refusal> {
+        in_transaction(self, || {
+            let all = self.all_app_passwords(which)?;
+            all.iter().try_for_each(|one| self.revoke(one.enrollment, one.info.id, author, at))?;
+            Ok(all)
+        })
+    }
 }
+
+/// The columns that [`info`] reads.
+const INFO: &str = "p.id, p.name, p.created, p.last_used, p.last_service, p.last_source, p.services, p.networks, p.lifetime, \
+                    p.created, p.given_since_boot, p.given_boot";
+const INFO_COLUMNS: usize = 12;
+
+fn info(row: &Row<'_>) -> rusqlite::Result<AppPasswordInfo> {
+    let last_used = match (row.get(3)?, row.get(4)?, row.get(5)?) {
+        (Some(at), Some(service), Some(source)) => Some(LastUse { at: UnixTime(at), service, source }),
+        _ => None,
+    };
+    Ok(AppPasswordInfo {
+        id: AppPasswordId(row.get(0)?),
+        name: rows::label(row, 1)?,
+        created: UnixTime(row.get(2)?),
+        last_used,
+        scope: rows::scope(row, 6)?,
+    })
+}
+
+#[cfg(test)]
+#[path = "app_passwords_tests.rs"]
+mod tests;

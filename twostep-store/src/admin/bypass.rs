@@ -11,7 +11,7 @@ use std::time::Duration;
 use twostep_core::account::EnrollmentId;
 use twostep_core::backup_code::{BYPASS_LIFETIME, BYPASS_USES, BackupCode, Bypass};
 use twostep_core::change::{Action, Author};
-use twostep_core::memory_hard::{DEFAULT_COST, Hash};
+use twostep_core::memory_hard::Hash;
 use twostep_core::time::{Lease, Now, UnixTime};
 
 impl Session {
@@ -37,7 +37,7 @@ impl Session {
         }
         self.let_others_write()?;
         let Hash { cost, salt, hash } =
-            Hash::make(code.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash)?;
+            Hash::make(code.expose(), self.cost, &mut Kernel).map_err(Refusal::Hash)?;
         let bypass = Bypass { lease: Lease { given: now.stamp(), lifetime }, uses };
         in_transaction(self, || {
             self.still_there(of)?;

@@ -3,7 +3,12 @@
 use crate::StoreError;
 use crate::rows::exclusively;
 use crate::vault::Session;
+use nix::fcntl::OFlag;
 use rusqlite::{OptionalExtension, Row, params};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 use twostep_core::policy::Hooks;
 use twostep_core::time::UnixTime;
 
@@ -58,7 +63,22 @@ impl Occasion {
     }
 }
 
+/// Says that something is due, to whoever watches for it.
+///
+/// # Errors
+/// When the file cannot be written: somebody must run `twostep-admin hooks`.
+pub fn raise_flag(runtime: &Path) -> io::Result<()> {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(true).mode(0o600).custom_flags(OFlag::O_NOFOLLOW.bits());
+    options.open(runtime.join(FLAG)).map(drop)
+}
+
 impl Session {
+    /// The same, where such an occasion makes anything due.
+    pub(crate) fn raise_flag(&self, occasion: Occasion) -> io::Result<()> {
+        if occasion.is_wanted(&self.hooks) { raise_flag(&self.runtime) } else { Ok(()) }
+    }
+
     /// Takes the oldest command that is due after `after`, and counts the try: whoever is killed while it runs has used it up.
     ///
     /// # Errors

@@ -10,11 +10,11 @@ use crate::rows::one_row;
 use crate::vault::Session;
 use crate::verdicts::forget_failures;
 use rusqlite::{OptionalExtension, Row, params};
-use twostep_core::account::{Enrollment, EnrollmentId, State};
+use twostep_core::account::{Enrollment, EnrollmentId, NO_UID, State};
 use twostep_core::app_password::Label;
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Action, Author, By};
-use twostep_core::memory_hard::{DEFAULT_COST, Hash};
+use twostep_core::memory_hard::Hash;
 use twostep_core::name::UserName;
 use twostep_core::secret::Secret;
 use twostep_core::time::UnixTime;
@@ -25,7 +25,7 @@ use twostep_core::totp::{AuthenticatorId, Offset, Parameters};
 pub struct NewEnrollment<'a> {
     /// The canonical name.
     pub user: &'a UserName,
-    /// Its uid.
+    /// Its uid; [`NO_UID`] for a virtual user.
     pub uid: u32,
     /// Pending or active.
     pub state: State,
@@ -77,6 +77,16 @@ impl Session {
         Ok(enrollments_by_uid(self, uid)?.into_iter().map(|one| one.user).collect())
     }
 
+    /// Whether anything was ever enrolled under this name for an account of the host: it is never a virtual user's then.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn had_account(&self, name: &UserName) -> Result<bool, StoreError> {
+        let sql = "SELECT 1 FROM history WHERE user = ? AND grave = 1 AND uid <> ? LIMIT 1";
+        let found = self.connection.query_row(sql, params![name.as_str(), NO_UID], |_| Ok(()));
+        Ok(found.optional()?.is_some())
+    }
+
     /// Enrolls a user.
     ///
     /// # Errors
@@ -102,7 +112,12 @@ impl Session {
             if let Some(found) = self.enrollment(new.user)? {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
-            if let Some(found) = enrollments_by_uid(self, new.uid)?.into_iter().find(&conflict) {
+            if new.uid == NO_UID {
+                // No other virtual user has to do with her.
+                if self.had_account(new.user)? {
+                    return Err(Refusal::HadAccount);
+                }
+            } else if let Some(found) = enrollments_by_uid(self, new.uid)?.into_iter().find(&conflict) {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
             let activated = (new.state == State::Active).then_some(new.at.0);
@@ -229,7 +244,9 @@ impl Session {
             one_row(self.connection.execute(sql, params![to.as_str(), id.0])?)?;
             let deed = Deed { action: Action::SettleRename, target: Some(&was), author, at };
             remember_of(self, id, &deed)?;
-            Ok(())
+            // The old name has had an account, and is remembered for that.
+            let deed = Deed { action: Action::SettleRename, target: Some(to.as_str()), author, at };
+            Ok(remember(self, &was, uid, &deed)?)
         })
     }
 
@@ -277,7 +294,7 @@ impl Session {
     fn hash_all(&self, codes: &[BackupCode]) -> Result<Vec<Hash>, Refusal> {
         self.let_others_write()?;
         let hash =
-            |code: &BackupCode| Hash::make(code.expose(), DEFAULT_COST, &mut Kernel).map_err(Refusal::Hash);
+            |code: &BackupCode| Hash::make(code.expose(), self.cost, &mut Kernel).map_err(Refusal::Hash);
         codes.iter().map(hash).collect()
     }
 }

@@ -9,9 +9,9 @@ pub(crate) mod history;
 mod init;
 mod reports;
 
-pub use app_passwords::{APP_PASSWORDS_MAX, AppPasswordInfo, LastUse};
+pub use app_passwords::{AppPasswordInfo, LastUse, NewAppPassword, Of, Which};
 pub use authenticators::AUTHENTICATORS_MAX;
-pub use due::{Due, FLAG, Occasion, TRIES};
+pub use due::{Due, FLAG, Occasion, TRIES, raise_flag};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
 pub use history::{HISTORY_KEPT, Past, Whose};
 pub use init::{BesideKey, Made, init};
@@ -26,6 +26,7 @@ use twostep_core::account::{EnrollmentId, State};
 use twostep_core::app_password::Label;
 use twostep_core::hotp::RESYNC_BY_ADMINISTRATOR;
 use twostep_core::memory_hard::HashError;
+use twostep_core::scope::ENTRIES_MAX;
 use twostep_core::totp::{Kind, VALUES_MAX};
 
 /// Why a change was not made. Nothing was changed then.
@@ -35,8 +36,14 @@ pub enum Refusal {
     AlreadyEnrolled(State),
     /// The user has an app password of that name.
     NameTaken(Label),
-    /// The user has as many app passwords as are allowed.
-    TooMany,
+    /// The user has as many app passwords as are allowed: so many.
+    TooMany(u32),
+    /// An app password would be over before it has begun.
+    OverAlready,
+    /// It would be limited to more services, or networks, than there is room for.
+    TooManyLimits,
+    /// The name was enrolled for an account of the host before.
+    HadAccount,
     /// The user has no app password of that name or id.
     NoAppPassword(String),
     /// The user has an authenticator of that name.
@@ -120,7 +127,19 @@ impl fmt::Display for Refusal {
         match self {
             Self::AlreadyEnrolled(state) => write!(f, "already enrolled ({})", state.as_str()),
             Self::NameTaken(name) => write!(f, "there is an app password named \"{name}\" already"),
-            Self::TooMany => write!(f, "a user can have {APP_PASSWORDS_MAX} app passwords"),
+            Self::TooMany(most) => {
+                write!(f, "a user can have {most} app passwords")
+            }
+            Self::OverAlready => f.write_str("it would expire before it could be used"),
+            Self::TooManyLimits => {
+                write!(
+                    f,
+                    "an app password can be limited to {ENTRIES_MAX} services and {ENTRIES_MAX} networks"
+                )
+            }
+            Self::HadAccount => f.write_str(
+                "the name was enrolled for an account of this host before, and is never a virtual user's",
+            ),
             Self::NoAppPassword(which) => write!(f, "there is no app password {which:?}"),
             Self::LabelTaken(label) => write!(f, "there is an authenticator named \"{label}\" already"),
             Self::TooManyAuthenticators => write!(f, "a user can have {AUTHENTICATORS_MAX} authenticators"),

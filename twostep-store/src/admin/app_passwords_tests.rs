@@ -1,0 +1,257 @@
+use super::*;
+use crate::admin::{BesideKey, NewEnrollment};
+use crate::testing::{add_app_password, alice, author, enroll, host};
+use crate::vault::Files;
+use crate::{StoreError, admin};
+use std::time::Duration;
+use twostep_core::account::{NO_UID, State};
+use twostep_core::app_password::BootKey;
+use twostep_core::change::Action;
+use twostep_core::crypto::MasterKey;
+use twostep_core::memory_hard::Cost;
+use twostep_core::network;
+use twostep_core::policy::{Command, Hooks};
+use twostep_core::ports::{Store, Use, Vault};
+use twostep_core::scope::Outside;
+use twostep_core::time::BootId;
+
+fn now(wall: i64) -> Now {
+    Now { wall: UnixTime(wall), since_boot: Duration::from_secs(7), boot: Some(BootId([3; 16])) }
+}
+
+fn label(text: &str) -> Label {
+    Label::parse(text).unwrap()
+}
+
+#[test]
+fn app_passwords_are_found_used_and_revoked() {
+    let files = host("app-passwords");
+    let id = enroll(&files, &[]);
+    let mut session = files.session().unwrap();
+    let (app_id, password) = add_app_password(&session, id, "old phone");
+    let again = session.add_app_password(id, &NewAppPassword::named(&label("old phone")), &author(), &now(5));
+    assert!(matches!(again, Err(Refusal::NameTaken(_))));
+    assert_eq!(session.app_candidates(id, &password).unwrap().live[0].id, app_id);
+    // Without a tmpfs there is no boot key, and nothing else is lost.
+    assert!(session.app_candidates(id, &password).unwrap().boot_key.is_none());
+    let tag = password.boot_tag(&BootKey::of(&MasterKey::new([1; 32])), app_id);
+    let used =
+        Use { at: UnixTime(77), service: "imap", source: "203.0.113.9", boot_tag: Some(tag), hash: None };
+    session.record_use(app_id, &used).unwrap();
+    assert_eq!(session.app_candidates(id, &password).unwrap().live[0].boot_tag, Some(tag));
+    let last = session.app_passwords(id).unwrap()[0].last_used.clone().unwrap();
+    assert_eq!((last.at, last.service.as_str()), (UnixTime(77), "imap"));
+    session.revoke_app_password(id, app_id, &author(), UnixTime(99)).unwrap();
+    assert!(session.record_use(app_id, &used).is_err(), "a revoked app password was used");
+    let candidates = session.app_candidates(id, &password).unwrap();
+    assert!(candidates.live.is_empty());
+    assert_eq!(candidates.revoked, Some(label("old phone")));
+}
+
+#[test]
+fn what_it_is_limited_to_comes_back_as_it_was_given() {
+    let files = host("limits");
+    let id = enroll(&files, &[]);
+    let services = ["imap", "smtp*"].map(|text| Glob::service(text).unwrap());
+    let networks = ["192.0.2.0/24", "2001:db8::/32"].map(|text| network::parse(text).unwrap());
+    let name = label("laptop");
+    let new = NewAppPassword {
+        name: &name,
+        services: &services,
+        networks: &networks,
+        expires: Some(UnixTime(160)),
+    };
+    let mut session = files.session().unwrap();
+    let (_, password) = session.add_app_password(id, &new, &author(), &now(100)).unwrap();
+    let scope = session.app_candidates(id, &password).unwrap().live[0].scope.clone();
+    assert_eq!((scope.services.as_slice(), scope.networks.as_slice()), (&services[..], &networks[..]));
+    assert_eq!(scope, session.app_passwords(id).unwrap()[0].scope);
+    let lease = scope.lease.unwrap();
+    assert_eq!((lease.given, lease.lifetime), (now(100).stamp(), Duration::from_secs(60)));
+    let late = NewAppPassword { expires: Some(UnixTime(100)), ..new };
+    let refused = session.add_app_password(id, &late, &author(), &now(100));
+    assert!(matches!(refused, Err(Refusal::OverAlready)));
+    let many = vec![services[0].clone(); ENTRIES_MAX + 1];
+    let refused =
+        session.add_app_password(id, &NewAppPassword { services: &many, ..new }, &author(), &now(100));
+    assert!(matches!(refused, Err(Refusal::TooManyLimits)));
+}
+
+#[test]
+fn a_limit_that_cannot_be_read_lets_nobody_in() {
+    let files = host("damaged-limit");
+    let id = enroll(&files, &[]);
+    let mut session = files.session().unwrap();
+    let (_, password) = add_app_password(&session, id, "laptop");
+    for damage in ["services = 'a/b'", "networks = 'home.example'", "lifetime = -1"] {
+        crate::settings::leave_transaction(&session.connection).unwrap();
+        session.connection.execute(&format!("UPDATE app_password SET {damage}"), []).unwrap();
+        assert!(session.app_candidates(id, &password).is_err(), "{damage}");
+        session
+            .connection
+            .execute("UPDATE app_password SET services = NULL, networks = NULL, lifetime = NULL", [])
+            .unwrap();
+    }
+    assert!(session.app_candidates(id, &password).is_ok());
+}
+
+#[test]
+fn there_is_a_limit_to_how_many() {
+    let files = Files { most: 2, argon2id: cheap(), ..host("most") };
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    add_app_password(&session, id, "one");
+    add_app_password(&session, id, "two");
+    let refused = session.add_app_password(id, &NewAppPassword::named(&label("three")), &author(), &now(5));
+    assert!(matches!(refused, Err(Refusal::TooMany(2))));
+}
+
+fn cheap() -> twostep_core::policy::Argon2id {
+    twostep_core::policy::Argon2id { cost: Cost { memory: 32, passes: 1, lanes: 1 }, at_once: None }
+}
+
+#[test]
+fn no_two_of_a_user_share_a_tag() {
+    let files = Files { most: 1_000, argon2id: cheap(), ..host("tags") };
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    // All tags but a few are taken.
+    let sql = "WITH RECURSIVE n (i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM n WHERE i < 64999) \
+               INSERT INTO revoked_app_password (enrollment, name, tag, revoked) SELECT ?, 'old', i, 0 FROM n";
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    session.connection.execute(sql, [id.0]).unwrap();
+    let tags: Vec<u16> = (0..3)
+        .map(|n| {
+            let (app_id, _) = add_app_password(&session, id, &format!("{n}"));
+            let sql = "SELECT tag FROM app_password WHERE id = ?";
+            session.connection.query_row(sql, [app_id.0], |row| row.get(0)).unwrap()
+        })
+        .collect();
+    assert!(tags.iter().all(|tag| *tag >= 65_000), "{tags:?}");
+    assert_eq!(tags.iter().collect::<HashSet<_>>().len(), 3);
+}
+
+#[test]
+fn a_hash_is_made_anew_as_it_is_configured() {
+    let mut files = Files { argon2id: cheap(), ..host("anew") };
+    let id = enroll(&files, &[]);
+    let (app_id, password) = add_app_password(&files.session().unwrap(), id, "mail");
+    files.argon2id.cost.passes = 3;
+    let hash = files.hash_anew(&password).unwrap();
+    let used =
+        Use { at: UnixTime(77), service: "imap", source: "local", boot_tag: None, hash: Some(hash.clone()) };
+    let mut session = files.session().unwrap();
+    session.record_use(app_id, &used).unwrap();
+    let stored = session.app_candidates(id, &password).unwrap().live[0].hash.clone();
+    assert_eq!((stored.cost.passes, &stored), (3, &hash));
+    assert_eq!(stored.matches(password.expose()), Ok(true));
+    drop(session);
+    // Nobody waits for it.
+    files.argon2id.at_once = Some(1);
+    let turn = crate::turn::take(&files.paths.store, Some(1), Duration::ZERO).unwrap();
+    assert!(files.hash_anew(&password).is_none());
+    drop(turn);
+    let mut done = 0;
+    files.in_turn(&mut || done += 1).unwrap();
+    assert_eq!(done, 1);
+}
+
+#[test]
+fn those_of_all_users_are_found_by_age_and_revoked_together() {
+    let files = Files { argon2id: cheap(), ..host("of-all") };
+    let id = enroll(&files, &[]);
+    let bob = virtual_user(&files, "bob@example.org").unwrap();
+    let mut session = files.session().unwrap();
+    for (of, name, made) in [(id, "old", 100), (id, "used", 100), (id, "new", 500), (bob, "old", 100)] {
+        let name = label(name);
+        session.add_app_password(of, &NewAppPassword::named(&name), &author(), &now(made)).unwrap();
+    }
+    let used = session.find_app_password(id, "used").unwrap().id;
+    let at = Use { at: UnixTime(450), service: "imap", source: "local", boot_tag: None, hash: None };
+    session.record_use(used, &at).unwrap();
+    let names =
+        |all: Vec<Of>| all.into_iter().map(|of| format!("{} {}", of.user, of.info.name)).collect::<Vec<_>>();
+    let unused = Which { unused_since: Some(UnixTime(400)), ..Which::default() };
+    assert_eq!(names(session.all_app_passwords(unused).unwrap()), ["alice old", "bob@example.org old"]);
+    let before = Which { created_before: Some(UnixTime(500)), ..Which::default() };
+    let expected = ["alice old", "alice used", "bob@example.org old"];
+    assert_eq!(names(session.all_app_passwords(before).unwrap()), expected);
+    assert_eq!(names(session.revoke_of_all(before, &author(), UnixTime(600)).unwrap()), expected);
+    assert_eq!(names(session.all_app_passwords(Which::default()).unwrap()), ["alice new"]);
+}
+
+fn virtual_user(files: &Files, name: &str) -> Result<EnrollmentId, Refusal> {
+    let new = NewEnrollment {
+        user: &UserName::parse(name).unwrap(),
+        uid: NO_UID,
+        state: State::Active,
+        authenticator: None,
+        backup_codes: &[],
+        at: UnixTime(50),
+    };
+    files.session().unwrap().enroll(&new, &author()).map(|(id, _)| id)
+}
+
+#[test]
+fn a_name_that_had_an_account_is_never_a_virtual_users() {
+    let files = host("virtual");
+    let id = enroll(&files, &[]);
+    assert!(matches!(virtual_user(&files, "alice"), Err(Refusal::AlreadyEnrolled(_))));
+    let alicia = UserName::parse("alicia").unwrap();
+    files.session().unwrap().rename(id, &alicia, &author(), UnixTime(2)).unwrap();
+    assert!(matches!(virtual_user(&files, "alice"), Err(Refusal::HadAccount)));
+    files.session().unwrap().unenroll(id, Action::Unenroll, &author(), UnixTime(3)).unwrap();
+    assert!(matches!(virtual_user(&files, "alicia"), Err(Refusal::HadAccount)));
+    // There can be many, and one can come back.
+    let bob = virtual_user(&files, "bob").unwrap();
+    virtual_user(&files, "carol").unwrap();
+    files.session().unwrap().unenroll(bob, Action::Unenroll, &author(), UnixTime(4)).unwrap();
+    assert!(virtual_user(&files, "bob").is_ok());
+    assert!(files.session().unwrap().enrollment(&alice()).unwrap().is_none());
+}
+
+#[test]
+fn commands_are_due_where_the_administrator_wants_them() {
+    let files = host("due");
+    let wanting = Files {
+        hooks: Hooks { on_revoke: Some(Command { words: vec!["/bin/true".to_owned()] }), on_create: None },
+        ..files.clone()
+    };
+    let id = enroll(&wanting, &[]);
+    let session = wanting.session().unwrap();
+    let (app_id, _) = add_app_password(&session, id, "mail");
+    assert_eq!(session.take_due(0).unwrap(), None, "nobody wants to know of new ones");
+    session.revoke_app_password(id, app_id, &author(), UnixTime(6)).unwrap();
+    let due = session.take_due(0).unwrap().unwrap();
+    assert_eq!((due.user.as_str(), due.name.as_str(), due.tries), ("alice", "mail", 0));
+    assert_eq!(session.take_due(due.id).unwrap(), None);
+    assert_eq!(session.take_due(0).unwrap().unwrap().tries, 1, "a try is counted when it begins");
+    session.due_done(due.id).unwrap();
+    assert_eq!(session.take_due(0).unwrap(), None);
+    let (other, _) = add_app_password(&session, id, "mail");
+    drop(session);
+    files.session().unwrap().revoke_app_password(id, other, &author(), UnixTime(6)).unwrap();
+    assert_eq!(wanting.session().unwrap().take_due(0).unwrap(), None, "nobody wanted to know");
+}
+
+#[test]
+fn app_passwords_of_the_third_schema_stay_good() {
+    let files = host("third-schema");
+    let id = enroll(&files, &[]);
+    let (app_id, password) = add_app_password(&files.session().unwrap(), id, "mail");
+    let old = rusqlite::Connection::open(&files.paths.store).unwrap();
+    let columns = ["services", "networks", "lifetime", "given_since_boot", "given_boot"];
+    columns.iter().for_each(|column| {
+        old.execute(&format!("ALTER TABLE app_password DROP COLUMN {column}"), []).unwrap();
+    });
+    old.execute_batch("UPDATE app_password SET boot_tag = randomblob(32); PRAGMA user_version = 3").unwrap();
+    drop(old);
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 3, .. })));
+    admin::init(&files, BesideKey::Refuse).unwrap();
+    let candidates = files.session().unwrap().app_candidates(id, &password).unwrap();
+    assert_eq!((candidates.live[0].id, candidates.live[0].boot_tag), (app_id, None));
+    assert_eq!(candidates.live[0].scope, Scope::default());
+    let service = twostep_core::name::ServiceName::parse("imap").unwrap();
+    let source = twostep_core::attempt::Source::Unknown;
+    assert_eq!(candidates.live[0].scope.refuses(&service, &source, &now(9), UnixTime(0)), None::<Outside>);
+}
