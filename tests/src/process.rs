@@ -3,7 +3,7 @@
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
 
-use crate::ffi::kernel::SystemSqlite;
+use crate::ffi::kernel::{self, SystemSqlite};
 use crate::wait::OrDie;
 
 /// What a guest must leave as it was, one fact a line: descriptors, threads, signal handlers and masks, umask, environment, working
@@ -88,4 +88,10 @@ pub fn dead_stack_holds(bytes: &[u8]) -> bool {
     let mut dead = vec![0_u8; here - start];
     std::io::Read::read_exact(&mut memory, &mut dead).or_die("read the stack");
     dead.windows(bytes.len()).any(|window| window == bytes)
+}
+
+/// Takes the locks of the first `count` bytes of a file, as another process of the host's would. They are let go when it is closed.
+#[track_caller]
+pub fn lock_bytes(file: &File, count: i64) {
+    kernel::lock_bytes(file, count).or_die("lock bytes of a file");
 }

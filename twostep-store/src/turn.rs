@@ -29,7 +29,11 @@ pub(crate) struct Turn(#[allow(dead_code)] File);
 /// Takes a turn, where there are `at_once` of them, or as many as half the processors, two at least. Waits for it so long at most.
 pub(crate) fn take(store: &Path, at_once: Option<u32>, patience: Duration) -> Result<Turn, StoreError> {
     let path = store.with_file_name(FILE);
-    let failed = |error: io::Error| StoreError::Io(path.clone(), error);
+    let failed = |error: io::Error| match error.kind() {
+        io::ErrorKind::ReadOnlyFilesystem => StoreError::ReadOnly,
+        io::ErrorKind::StorageFull => StoreError::Full,
+        _ => StoreError::Io(path.clone(), error),
+    };
     let mut options = OpenOptions::new();
     options.read(true).write(true).create(true).truncate(false).mode(0o600);
     let file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path).map_err(failed)?;
