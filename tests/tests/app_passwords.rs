@@ -228,9 +228,9 @@ fn a_changed_account_password_ends_them_all_where_that_is_wanted() {
 
         // Nobody but root says so of anybody.
         let laptop = host.add_app_password("alice", "laptop");
-        let stacks = Stacks::new().file("passwd", "password required pam_twostep.so");
         let uid = host.uid("alice");
         let code = child::run(|| {
+            let stacks = Stacks::new().only("passwd", "pam_twostep.so");
             child::become_ids(uid, uid, uid, uid);
             let code = stacks.start("passwd", "alice", []).chauthtok(0);
             // The folder of stacks is root's.
