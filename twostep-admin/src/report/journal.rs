@@ -15,7 +15,7 @@ use twostep_core::time::UnixTime;
 pub(crate) const PROGRAM: &str = "/usr/bin/journalctl";
 /// How much of what it says of itself is kept.
 const SAID_MAX: u64 = 4 << 10;
-/// What it says, with exit status 0, where there is none.
+/// What it says, with exit status 0, where there is none; unless it prints JSON.
 const NO_JOURNAL: &str = "No journal files were found";
 
 /// Gives every line of ours, and its time, to `take`.
@@ -24,32 +24,49 @@ pub(crate) fn read(
     since: UnixTime,
     take: &mut dyn FnMut(UnixTime, LogLine),
 ) -> Result<(), Failure> {
+    let mut any = false;
+    let mut arguments = vec!["--output=json".to_owned(), "--all".to_owned()];
+    arguments.push("--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_UID".to_owned());
+    arguments.extend([format!("--since=@{}", since.0.max(0)), "_UID=0".to_owned()]);
+    arguments.extend(TAGS.map(|tag| format!("SYSLOG_IDENTIFIER={tag}")));
+    ask(program, &arguments, |text| {
+        any = true;
+        if let Some((at, line)) = parse(text) {
+            take(at, line);
+        }
+    })?;
+    if any {
+        return Ok(());
+    }
+    // Nothing of ours, or no journal at all? In JSON it does not say.
+    let said = ask(program, &["--lines=1".to_owned()], |_| {})?;
+    if said.contains(NO_JOURNAL) { Err(Failure::Journal(first_line(&said))) } else { Ok(()) }
+}
+
+/// Runs it, gives what it prints to `take`, and returns what it says on standard error.
+fn ask(program: &Path, arguments: &[String], take: impl FnMut(&str)) -> Result<String, Failure> {
     let failed = |error: io::Error| Failure::Journal(format!("{}: {error}", program.display()));
     let mut command = Command::new(program);
-    command.args(["--no-pager", "--output=json", "--output-fields=MESSAGE,SYSLOG_IDENTIFIER,_UID"]);
-    command.arg("--all").arg(format!("--since=@{}", since.0.max(0))).arg("_UID=0");
-    command.args(TAGS.map(|tag| format!("SYSLOG_IDENTIFIER={tag}")));
-    command.env_clear().current_dir("/");
+    command.arg("--no-pager").args(arguments).env_clear().current_dir("/");
     let child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
     let mut child = child.map_err(failed)?;
     let listener = child.stderr.take().map(|stderr| std::thread::spawn(move || said(stderr)));
     if let Some(stdout) = child.stdout.take() {
-        let read = lines::each(BufReader::new(stdout), |text| {
-            if let Some((at, line)) = parse(text) {
-                take(at, line);
-            }
-        });
-        read.map_err(failed)?;
+        lines::each(BufReader::new(stdout), take).map_err(failed)?;
     }
     let status = child.wait().map_err(failed)?;
     let said = listener.and_then(|listener| listener.join().ok()).unwrap_or_default();
-    let first = said.lines().next().unwrap_or_default().trim().to_owned();
-    match (status.success(), first.is_empty()) {
-        (true, _) if said.contains(NO_JOURNAL) => Err(Failure::Journal(first)),
-        (true, _) => Ok(()),
-        (false, true) => Err(Failure::Journal(format!("{}: {status}", program.display()))),
-        (false, false) => Err(Failure::Journal(first)),
+    match (status.success(), first_line(&said)) {
+        (true, _) => Ok(said),
+        (false, first) if first.is_empty() => {
+            Err(Failure::Journal(format!("{}: {status}", program.display())))
+        }
+        (false, first) => Err(Failure::Journal(first)),
     }
+}
+
+fn first_line(said: &str) -> String {
+    said.lines().next().unwrap_or_default().trim().to_owned()
 }
 
 /// The beginning of what it says on standard error; it is heard to its end, or it would wait for us.
