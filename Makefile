@@ -69,6 +69,11 @@ install: $(MODULE) $(ADMIN) $(BROKER) $(USERS)
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
 	# The stack that twostepd itself asks; where there is one already it is the administrator's.
 	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep || install -m 0644 $(STACK) $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep
+	# Nothing is banned before an administrator says so, in a twostep.local of his own; an older jail may have been changed by hand.
+	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d $(DESTDIR)$(SYSCONFDIR)/fail2ban/jail.d
+	install -m 0644 packaging/fail2ban/filter.d/twostep.conf $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d/twostep.conf
+	test -e $(DESTDIR)$(SYSCONFDIR)/fail2ban/jail.d/twostep.conf || \
+	    install -m 0644 packaging/fail2ban/jail.d/twostep.conf $(DESTDIR)$(SYSCONFDIR)/fail2ban/jail.d/twostep.conf
 	install -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml || \
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml

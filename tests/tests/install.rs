@@ -45,6 +45,11 @@ fn everything_is_put_below_destdir_with_its_mode() {
         for page in ["man1/twostep.1", "man8/twostep-admin.8", "man8/twostepd.8"] {
             assert_eq!(mode(format!("/tmp/staged/usr/share/man/{page}")), 0o644, "{page}");
         }
+        for folder in ["filter.d", "jail.d"] {
+            assert_eq!(mode(format!("/tmp/staged/etc/fail2ban/{folder}/twostep.conf")), 0o644, "{folder}");
+        }
+        let jail = host.read("/tmp/staged/etc/fail2ban/jail.d/twostep.conf");
+        assert!(!jail.lines().any(|line| line.starts_with("enabled") && line.contains("true")), "{jail}");
         // Of PAM's stacks our own service's, and no other.
         let names = |folder: &str| {
             let mut names: Vec<String> = fs::read_dir(folder)
@@ -54,7 +59,7 @@ fn everything_is_put_below_destdir_with_its_mode() {
             names.sort();
             names
         };
-        assert_eq!(names("/tmp/staged/etc"), ["pam.d", "twostep"]);
+        assert_eq!(names("/tmp/staged/etc"), ["fail2ban", "pam.d", "twostep"]);
         assert_eq!(names("/tmp/staged/etc/pam.d"), ["twostep"]);
         assert!(host.read("/tmp/staged/etc/pam.d/twostep").contains("@include common-auth"));
     });
@@ -65,9 +70,11 @@ fn a_configuration_that_is_there_already_is_left_alone() {
     in_box(|host| {
         host.write("/etc/twostep/config.toml", "# mine\n");
         host.write("/etc/pam.d/twostep", "# mine too\n");
+        host.write("/etc/fail2ban/jail.d/twostep.conf", "# mine as well\n");
         make_install(host, "");
         assert_eq!(host.read("/etc/twostep/config.toml"), "# mine\n");
         assert_eq!(host.read("/etc/pam.d/twostep"), "# mine too\n");
+        assert_eq!(host.read("/etc/fail2ban/jail.d/twostep.conf"), "# mine as well\n");
         assert_eq!(mode("/run/twostep/private"), 0o700);
         host.admin(&["init"]).expect_success();
     });

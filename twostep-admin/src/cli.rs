@@ -1,5 +1,6 @@
 //! The arguments, and the help that comes with them. docs/man/twostep-admin.8 says the same at more length.
 
+use crate::report::ReportCommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
 use std::net::IpAddr;
@@ -64,6 +65,9 @@ pub(crate) enum Command {
     Unlock(User),
     /// Show what was changed, when, by whom and why: newest first
     History(History),
+    /// What the log tells of this host's logins
+    #[command(subcommand)]
+    Report(ReportCommand),
     /// Run the on_create and on_revoke commands that are due
     Hooks,
     /// Say what a service would demand of a user, and why

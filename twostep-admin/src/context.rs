@@ -128,3 +128,11 @@ pub(crate) fn policy(arguments: &Arguments) -> Result<Policy, ConfigError> {
 pub(crate) fn find(raw: &str) -> Result<Option<Person>, Failure> {
     Nss.find(raw).map_err(|failed| Failure::Nss(failed.0))
 }
+
+/// The name that `raw` means: as NSS has it, or as it stands where there is no such account any more.
+pub(crate) fn canonical(raw: &str) -> Result<UserName, Failure> {
+    match find(raw)? {
+        Some(Person { name, .. }) => Ok(name),
+        None => UserName::parse(raw).map_err(Failure::NotAName),
+    }
+}

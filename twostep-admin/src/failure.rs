@@ -49,6 +49,10 @@ pub(crate) enum Failure {
     Refused(UserName, Refusal),
     /// The secret file cannot be read.
     SecretUnread(PathBuf, io::Error),
+    /// A file of syslog's cannot be read.
+    LogUnread(PathBuf, io::Error),
+    /// The journal cannot be read.
+    Journal(String),
     /// What is in the secret file is no secret.
     NotASecret(NotASecret),
     /// No right first code came.
@@ -166,6 +170,9 @@ impl Failure {
                 "say the name of the one that is meant by its id, or its id for its name".to_owned()
             }
             Self::SecretUnread(..) => "name a file that you can read, or - for standard input".to_owned(),
+            Self::Journal(_) => {
+                "where syslog writes files: --log /var/log/auth.log, or zcat FILE | twostep-admin report refused --log -".to_owned()
+            }
             Self::NotASecret(_) => {
                 "give base32 (A to Z, 2 to 7) of 16 to 128 bytes; case, blanks and = do not matter".to_owned()
             }
@@ -196,7 +203,7 @@ impl Failure {
                 "choose another name for the mail user: one with its domain, user@example.org".to_owned()
             }
             Self::Refused(..) => return None,
-            Self::NotAName(_) | Self::Declined | Self::Output(_) => return None,
+            Self::NotAName(_) | Self::LogUnread(..) | Self::Declined | Self::Output(_) => return None,
         })
     }
 }
@@ -247,7 +254,10 @@ impl fmt::Display for Failure {
                 write!(f, "{which:?} is the name of one and the id of another")
             }
             Self::Refused(user, refusal) => write!(f, "{user}: {refusal}"),
-            Self::SecretUnread(path, error) => write!(f, "{}: {error}", path.display()),
+            Self::Journal(cause) => write!(f, "the journal cannot be read: {cause}"),
+            Self::SecretUnread(path, error) | Self::LogUnread(path, error) => {
+                write!(f, "{}: {error}", path.display())
+            }
             Self::NotASecret(NotASecret::Base32) => f.write_str("that is no base32"),
             Self::NotASecret(NotASecret::Length(bytes)) => write!(f, "the secret has {bytes} bytes"),
             Self::NotTwoCodes => f.write_str("two codes are wanted, and no more"),

@@ -1,27 +1,18 @@
 //! `history`: what was changed, by whom, why.
 
 use crate::cli::History;
-use crate::context::Context;
+use crate::context::{Context, canonical};
 use crate::failure::Failure;
 use crate::output::{Report, table, time};
 use serde::Serialize;
-use twostep_core::name::UserName;
-use twostep_core::ports::Person;
 use twostep_store::admin::{Past, Whose};
 
 /// Shows it, of one user or of all. It is kept under the name, also of those who are enrolled no more.
 pub(crate) fn run(context: &Context, wanted: &History) -> Result<(), Failure> {
-    let user = wanted.user.as_deref().map(name).transpose()?;
+    let user = wanted.user.as_deref().map(canonical).transpose()?;
     let whose = user.as_ref().map_or(Whose::All, Whose::Name);
     let found = context.session()?.history(whose, wanted.limit)?;
     context.output.report(&Shown(found.into_iter().map(Entry::of).collect()))
-}
-
-fn name(raw: &str) -> Result<UserName, Failure> {
-    match crate::context::find(raw)? {
-        Some(Person { name, .. }) => Ok(name),
-        None => UserName::parse(raw).map_err(Failure::NotAName),
-    }
 }
 
 #[derive(Serialize)]

@@ -23,6 +23,7 @@ mod hooks;
 mod init;
 mod nss;
 mod output;
+mod report;
 mod resync;
 mod rules;
 mod seed;
@@ -55,15 +56,16 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    // These two report on a configuration that cannot be read, too.
+    // These tell of a configuration that cannot be read, too.
     match &arguments.command {
         Command::Explain(wanted) => return explain::run(arguments, wanted),
         Command::Check(wanted) => return check::run(arguments, wanted),
+        Command::Report(wanted) => return report::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let context = Context::open(arguments)?;
     let done = match &arguments.command {
-        Command::Explain(_) | Command::Check(_) => Ok(()),
+        Command::Explain(_) | Command::Check(_) | Command::Report(_) => Ok(()),
         Command::Init(wanted) => init::run(&context, wanted),
         Command::Enroll(wanted) => enroll::run(&context, wanted),
         Command::Settle(wanted) => settle::run(&context, wanted),

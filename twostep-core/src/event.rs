@@ -50,6 +50,28 @@ pub enum Ending {
     Changed,
 }
 
+impl Ending {
+    const ALL: [Self; 5] = [Self::Accepted, Self::Ignored, Self::Refused, Self::Unavailable, Self::Changed];
+
+    /// The word in the log.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Ignored => "ignored",
+            Self::Refused => "refused",
+            Self::Unavailable => "unavailable",
+            Self::Changed => "changed",
+        }
+    }
+
+    /// The ending that has this word in the log.
+    #[must_use]
+    pub fn of_word(word: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|ending| ending.word() == word)
+    }
+}
+
 /// Why it ended so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reason {
@@ -428,13 +450,7 @@ impl Event {
     /// The line, without the tag that syslog puts before it.
     #[must_use]
     pub fn line(&self) -> String {
-        let result = match self.reason.ending() {
-            Ending::Accepted => "accepted",
-            Ending::Ignored => "ignored",
-            Ending::Refused => "refused",
-            Ending::Unavailable => "unavailable",
-            Ending::Changed => "changed",
-        };
+        let result = self.reason.ending().word();
         let mut line = format!("result={result} reason={}", self.reason.word());
         let mut put = |key: &str, value: &dyn fmt::Display| {
             // Writing to a String cannot fail.
@@ -459,11 +475,16 @@ impl Event {
 /// The longest value in a line, in bytes before quoting.
 const VALUE_MAX: usize = 400;
 
+/// Whether a value can stand bare.
+pub(crate) fn is_plain(value: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:@/+,%".contains(c);
+    !value.is_empty() && value.len() <= VALUE_MAX && value.chars().all(plain)
+}
+
 /// A value as it stands in a line: bare where it is one plain word, else in double quotes, in which `"`, `\` and every character
 /// that is not printable ASCII are written as escapes. No value can end its line or forge another key.
 fn quoted(value: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "._-:@/+,%".contains(c);
-    if !value.is_empty() && value.len() <= VALUE_MAX && value.chars().all(plain) {
+    if is_plain(value) {
         return value.to_owned();
     }
     let mut text = String::from('"');
@@ -484,4 +505,4 @@ fn quoted(value: &str) -> String {
 
 #[cfg(test)]
 #[path = "event_tests.rs"]
-mod tests;
+pub(crate) mod tests;

@@ -35,7 +35,12 @@ fn nothing_can_forge_a_line_or_a_key() {
 
 /// One of every reason. The match makes a new variant show up here.
 fn every_reason() -> Vec<Reason> {
-    let text = String::new;
+    every_reason_with("")
+}
+
+/// The same, with this wherever a reason has a text.
+pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
+    let text = || text.to_owned();
     use Reason::*;
     match (Code { authenticator: 1 }) {
         Code { .. } | BackupCode { .. } | AppPassword { .. } | Key | NotEnrolled | PendingSkipped => {}

@@ -10,6 +10,7 @@ mod enroll;
 mod explain;
 mod hotp;
 mod place;
+mod report;
 mod settle;
 mod terminal;
 mod trusted_devices;
