@@ -16,7 +16,7 @@ use crate::root::Root;
 use crate::wait::OrDie;
 
 /// Changes with what [`make`] does, so that layers made by an older version are made anew.
-const RECIPE: u32 = 2;
+const RECIPE: u32 = 3;
 
 /// What the packages bring and no test reads. Every box unpacks the layer into memory, and PostgreSQL's compiler for queries alone would
 /// be half of it.
@@ -42,7 +42,7 @@ pub(crate) fn ready(make: impl FnOnce(&Path)) -> PathBuf {
         let _ = writeln!(
             std::io::stderr(),
             "twostep-tests: installing {} into {} (once; the host is left alone)",
-            packages().join(", "),
+            names(&packages()).join(", "),
             layer.display()
         );
         make(&layer);
@@ -73,39 +73,86 @@ pub(crate) fn make(layer: &Path) {
 
     let packages = packages();
     install(&root, &packages);
-    for package in &packages {
-        let query = chroot(&root, "dpkg-query", &["-W", "-f", "${db:Status-Status}", package]);
-        assert!(query.stdout == "installed", "apt left {package} uninstalled: {query}");
-    }
 
     let unfinished = layer.with_extension("unfinished");
     root.pack(&unfinished);
     fs::rename(&unfinished, layer).or_die(format_args!("put {} in place", layer.display()));
 }
 
-fn install(root: &Root, packages: &[String]) {
-    let mut arguments = vec!["install", "--yes", "--no-install-recommends", "-o", "Acquire::Retries=3"];
-    arguments.extend(packages.iter().map(String::as_str));
+/// A line of packaging/test-packages.
+#[derive(Hash)]
+struct Package {
+    name: String,
+    manner: Manner,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+enum Manner {
+    Installed,
+    /// Only its files are there, for one that conflicts with another: no script of the package's was run, so its users and folders are
+    /// for the test to make. Files of the installed ones stay.
+    Unpacked,
+}
+
+fn install(root: &Root, packages: &[Package]) {
     // The host's own package lists may do; mirrors drop old versions, so they may also be too old.
-    if chroot(root, "apt-get", &arguments).success() {
+    if fill(root, packages).is_ok() {
         return;
     }
     let update = chroot(root, "apt-get", &["update"]);
-    let second = chroot(root, "apt-get", &arguments);
-    if !second.success() {
+    if let Err(second) = fill(root, packages) {
         let complaints: Vec<&str> = [&update, &second]
             .into_iter()
             .flat_map(|done| done.stderr.lines())
-            .filter(|line| line.starts_with("E:") || line.starts_with("dpkg:"))
+            .filter(|line| line.starts_with("E:") || line.contains("dpkg: error"))
             .collect();
         panic!(
             "the end-to-end tests need the Debian packages {}, and apt could not install them into a throw-away root:\n  {}\n\
              See that `apt-get update` works on this machine and that its sources have each of these packages, then run again. \
              Nothing was changed on the host.",
-            packages.join(", "),
+            names(packages).join(", "),
             complaints.join("\n  "),
         );
     }
+}
+
+/// Puts everything in its place, or gives the command that failed.
+fn fill(root: &Root, packages: &[Package]) -> Result<(), Done> {
+    let of = |manner| packages.iter().filter(move |p| p.manner == manner).map(|p| p.name.as_str());
+    let installed: Vec<&str> = of(Manner::Installed).collect();
+    apt(root, "install", &installed)?;
+    for package in installed {
+        let query = chroot(root, "dpkg-query", &["-W", "-f", "${db:Status-Status}", package]);
+        assert!(query.stdout == "installed", "apt left {package} uninstalled: {query}");
+    }
+    of(Manner::Unpacked).try_for_each(|package| unpack(root, package))
+}
+
+fn apt(root: &Root, command: &str, what: &[&str]) -> Result<(), Done> {
+    let mut arguments = vec![command, "--yes", "--no-install-recommends", "-o", "Acquire::Retries=3"];
+    arguments.extend(what);
+    succeed(chroot(root, "apt-get", &arguments)).map(|_| ())
+}
+
+fn unpack(root: &Root, package: &str) -> Result<(), Done> {
+    // Below /var/cache, so that it is not packed.
+    const DOWNLOAD: &str =
+        r#"mkdir -p "$1" && cd "$1" && rm -f ./* && apt-get download "$2" && mv ./*.deb "$2.deb""#;
+    // To dpkg's own way of unpacking, /lib would be a folder again and no link to /usr/lib.
+    const UNPACK: &str = r#"dpkg-deb --fsys-tarfile "$1" | { shift; tar -C / -x --keep-directory-symlink --skip-old-files "$@"; }"#;
+    let folder = "/var/cache/twostep-tests";
+    let file = format!("{folder}/{package}.deb");
+    succeed(chroot(root, "sh", &["-c", DOWNLOAD, "sh", folder, package]))?;
+    let depends = succeed(chroot(root, "dpkg-deb", &["--field", &file, "Depends"]))?;
+    apt(root, "satisfy", &[depends.stdout.trim()])?;
+    let left_out = LEFT_OUT.map(|files| format!("--exclude=.{files}"));
+    let mut arguments = vec!["-c", UNPACK, "sh", &file];
+    arguments.extend(left_out.iter().map(String::as_str));
+    succeed(chroot(root, "sh", &arguments)).map(|_| ())
+}
+
+fn succeed(done: Done) -> Result<Done, Done> {
+    if done.success() { Ok(done) } else { Err(done) }
 }
 
 fn chroot(root: &Root, program: &str, arguments: &[&str]) -> Done {
@@ -116,11 +163,26 @@ fn chroot(root: &Root, program: &str, arguments: &[&str]) -> Done {
 }
 
 /// The packages named in packaging/test-packages.
-fn packages() -> Vec<String> {
+fn packages() -> Vec<Package> {
     let list = places::workspace().join("packaging/test-packages");
     let text = fs::read_to_string(&list).or_die(format_args!("read {}", list.display()));
-    let names = text.lines().map(|line| line.split('#').next().unwrap_or_default().trim());
-    names.filter(|name| !name.is_empty()).map(str::to_owned).collect()
+    let lines = text.lines().map(|line| line.split('#').next().unwrap_or_default());
+    lines.filter_map(package).collect()
+}
+
+fn package(line: &str) -> Option<Package> {
+    let mut words = line.split_whitespace();
+    let name = words.next()?.to_owned();
+    let manner = match (words.next(), words.next()) {
+        (None, _) => Manner::Installed,
+        (Some("unpacked"), None) => Manner::Unpacked,
+        _ => panic!("packaging/test-packages: what is {line:?}?"),
+    };
+    Some(Package { name, manner })
+}
+
+fn names(packages: &[Package]) -> Vec<&str> {
+    packages.iter().map(|package| package.name.as_str()).collect()
 }
 
 /// A layer belongs to the packages it was asked for and to the host it lies over: libraries that the host has upgraded since must
