@@ -57,6 +57,7 @@ fn plain(word: &str) -> &str {
         "uid-changed" => "account was made anew after it was enrolled",
         "user-unknown" => "no such user",
         "name-spelling" => "user name in a spelling that is not the account's",
+        "virtual-users-off" => "mail user without an account, which the configuration does not have",
         "key-alone" => "ssh key without a code",
         "account-expired" => "account has expired",
         "user-switched" => "another user at the end of the login",
