@@ -177,3 +177,45 @@ fn virtual_users_read_and_send_mail() {
         assert!(login.success && std::fs::exists("/home/alice/Maildir").expect("look"), "{login:?}");
     });
 }
+
+/// After a reboot all programs come at once, and none has succeeded since. Dovecot's workers have the memory that its defaults give them.
+#[test]
+fn a_storm_of_first_logins_is_let_in_and_one_of_refusals_locks_nobody_out() {
+    in_box(|host| {
+        mail_server(host);
+        let text = host.read("/etc/twostep/config.toml");
+        host.configure(&format!("{text}[argon2id]\nat_once = 1\n"));
+        let passwords: Vec<String> =
+            (0..30).map(|number| host.add_app_password("alice", &format!("device {number}"))).collect();
+        let all = |passwords: &[String]| {
+            let mut python = Command::new("/usr/bin/python3");
+            python.args(["-c", STORM]).current_dir("/");
+            let input = format!("alice\n{}\n", passwords.join("\n"));
+            let done = twostep_tests::command::run_with_input(&mut python, &input).expect_success();
+            done.stdout.trim().to_owned()
+        };
+        assert_eq!(all(&passwords), "30 in, 0 refused", "{}", host.dovecot_log());
+        let wrong = vec!["abcdefghijklmnop".to_owned(); 100];
+        assert_eq!(all(&wrong), "0 in, 100 refused");
+        assert_eq!(all(&passwords[..1]), "1 in, 0 refused");
+        assert_eq!(host.admin_json(&["show", "alice"])["wrong_codes"], 0);
+    });
+}
+
+/// Signs in with every password at once.
+const STORM: &str = "\
+import imaplib, sys
+from concurrent.futures import ThreadPoolExecutor
+user, *passwords = sys.stdin.read().split()
+def login(password):
+    far = imaplib.IMAP4('127.0.0.1', 143, timeout=60)
+    try:
+        far.login(user, password)
+        far.logout()
+        return True
+    except imaplib.IMAP4.error:
+        return False
+with ThreadPoolExecutor(30) as pool:
+    results = list(pool.map(login, passwords))
+print(f'{sum(results)} in, {len(results) - sum(results)} refused')
+";
