@@ -26,7 +26,7 @@
 //! | `root`, `base` | the file system of a box, and the cached layer with the service packages |
 //! | [`product`] | the module and the command, built from this workspace |
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
-//! | [`ssh`], [`console`], [`dovecot`], [`mail`] | real servers and real clients |
+//! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
 //! | [`granted`], [`postgres`], [`exim`] | real servers that ask twostepd, being users of their own |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
@@ -50,7 +50,6 @@ mod ffi;
 pub mod granted;
 pub mod host;
 pub mod log;
-pub mod mail;
 pub mod own;
 pub mod pam;
 pub mod phone;
