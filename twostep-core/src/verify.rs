@@ -290,6 +290,15 @@ pub struct AppCandidates {
     pub boot_key: Option<Subkey>,
 }
 
+impl AppCandidates {
+    /// The one with this boot's tag of `password`: it is the password, and no hash need be computed.
+    #[must_use]
+    pub fn recognised(&self, password: &AppPassword) -> Option<&app_password::Stored> {
+        let key = self.boot_key.as_ref()?;
+        self.live.iter().find(|stored| stored.has_boot_tag(&password.boot_tag(key, stored.id)))
+    }
+}
+
 /// The verdict on an app password.
 #[must_use]
 #[derive(Debug)]
@@ -325,9 +334,7 @@ pub fn verify_app_password(
     now: UnixTime,
 ) -> Result<AppVerdict, HashError> {
     let tag_of = |id| candidates.boot_key.as_ref().map(|key| password.boot_tag(key, id));
-    let warm =
-        candidates.live.iter().find(|stored| tag_of(stored.id).is_some_and(|tag| stored.has_boot_tag(&tag)));
-    let found = match warm {
+    let found = match candidates.recognised(password) {
         Some(stored) => Some((stored, None)),
         None => {
             let mut found = None;

@@ -5,7 +5,7 @@ use crate::vault::Session;
 use crate::{StoreError, at_login, boot_key, trusted, verdicts};
 use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId};
-use twostep_core::app_password::{self, AppPassword, AppPasswordId};
+use twostep_core::app_password::{self, AppPassword, AppPasswordId, Label};
 use twostep_core::attempt::Source;
 use twostep_core::backup_code::{self, BackupCodeId};
 use twostep_core::name::UserName;
@@ -210,14 +210,20 @@ fn app_candidates(
             })
         })?
         .collect::<Result<_, _>>()?;
-    let revoked = connection
-        .query_row(
-            "SELECT name FROM revoked_app_password WHERE enrollment = ? AND tag = ? ORDER BY revoked DESC LIMIT 1",
-            params![of.0, tag],
-            |row| rows::label(row, 0),
-        )
-        .optional()?;
     // Without a boot key every login pays for its hash, which is all that is lost; `check` says why there is none.
     let boot_key = if live.is_empty() { None } else { boot_key::obtain(&session.runtime).ok() };
-    Ok(AppCandidates { live, revoked, boot_key })
+    let mut candidates = AppCandidates { live, revoked: None, boot_key };
+    // Nobody asks for the name of a revoked one when a live one is recognised, as it is at nearly every login.
+    if candidates.recognised(password).is_none() {
+        candidates.revoked = revoked(session, of, tag)?;
+    }
+    Ok(candidates)
+}
+
+/// The name of the latest revoked one with this tag.
+fn revoked(session: &Session, of: EnrollmentId, tag: u16) -> Result<Option<Label>, StoreError> {
+    let sql = "SELECT name FROM revoked_app_password WHERE enrollment = ? AND tag = ? ORDER BY revoked DESC LIMIT 1";
+    let found =
+        session.connection.query_row(sql, params![of.0, tag], |row| rows::label(row, 0)).optional()?;
+    Ok(found)
 }
