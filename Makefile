@@ -2,7 +2,7 @@
 # make test       all tests, the end-to-end ones too (as root)
 # make test-unit  the tests that need no root
 # make build      the module, the commands and the broker, in target/release
-# make bench      what a login costs, beside the rivals' and through the broker, and what journal modes cost (as root)
+# make bench      what a login costs, beside the rivals', through the broker and through Dovecot, and what journal modes cost (as root)
 # make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX and PAMDIR are honoured
 # make clean
 
@@ -44,6 +44,7 @@ demo: build
 bench: build
 	$(CARGO) run --quiet --release -p twostep-bench
 	$(CARGO) run --quiet --release -p twostep-bench -- --broker
+	$(CARGO) run --quiet --release -p twostep-bench -- --mail
 	$(CARGO) run --quiet --release -p twostep-bench -- --store
 
 # As root in a user's checkout cargo would leave files behind that the user cannot remove: installs what `make build` made.

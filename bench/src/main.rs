@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `twostep-bench` | logins through the real libpam, in a throw-away root (as root) |
 //! | `twostep-bench --broker` | what the broker costs beside logins in process, how much it takes, its memory (as root) |
+//! | `twostep-bench --mail` | logins a second through a real Dovecot, 8 in flight, beside pam_permit and pam_unix (as root) |
 //! | `twostep-bench --store` | what SQLite's journal modes and page sizes cost; the choice stands in docs/store.md |
 //! | `twostep-bench --login` | one login, told on stdin; how the first form makes a fresh process |
 //!
@@ -12,10 +13,12 @@
 // The clock is what this program is about, and its own place in the file system tells it where the disk is.
 #![allow(clippy::disallowed_methods)]
 
+mod auth_client;
 mod broker;
 mod contest;
 mod journal;
 mod login;
+mod mail;
 mod median;
 mod report;
 mod rivals;
@@ -38,13 +41,17 @@ fn main() -> ExitCode {
             broker::run(host);
             ExitCode::SUCCESS
         }),
+        Some("--mail") => program_in_box(|host| {
+            mail::run(host);
+            ExitCode::SUCCESS
+        }),
         Some("--store") => {
             journal::run();
             ExitCode::SUCCESS
         }
         Some("--login") => login::one_from_stdin(),
         Some(_) => {
-            eprintln!("twostep-bench: --broker, --store or nothing");
+            eprintln!("twostep-bench: --broker, --mail, --store or nothing");
             ExitCode::from(2)
         }
     }

@@ -37,8 +37,7 @@ impl Site {
             host.add_user(name, PASSWORD);
         }
         for (name, method) in [(SHA, "SHA512"), (YES, "YESCRYPT")] {
-            let line = format!("echo '{name}:{PASSWORD}' | chpasswd --crypt-method {method}");
-            host.command("sh", &["-c", &line]).expect_success();
+            set_password(host, name, method);
         }
         let site = Self {
             strict: GoogleAuthenticator::set_up(
@@ -61,6 +60,22 @@ impl Site {
     pub(crate) fn clear(self) {
         clear();
     }
+}
+
+/// For those who sign in through Dovecot: yves, whoever else is named, and our two stores.
+pub(crate) fn for_mail(host: &Host, names: &[&str]) -> [Users; 2] {
+    put_on_disk(host, &["/var/lib/twostep"]);
+    for name in [ALICE, YES].iter().chain(names) {
+        host.add_user(name, PASSWORD);
+    }
+    set_password(host, YES, "YESCRYPT");
+    [Users::make(host, "thousand", 1_000), Users::make(host, "million", 1_000_000)]
+}
+
+/// Sets everybody's password with the system's own cost.
+fn set_password(host: &Host, name: &str, method: &str) {
+    let line = format!("echo '{name}:{PASSWORD}' | chpasswd --crypt-method {method}");
+    host.command("sh", &["-c", &line]).expect_success();
 }
 
 /// For those who need no rivals: alice, bob, and our store with a thousand users.

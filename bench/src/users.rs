@@ -4,8 +4,8 @@ use crate::site::ALICE;
 use rusqlite::{Connection, OpenFlags, Params, params};
 use std::fs;
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
-use twostep_core::account::State;
+use std::path::{Path, PathBuf};
+use twostep_core::account::{EnrollmentId, State};
 use twostep_core::app_password::{AppPassword, Label};
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Author, By};
@@ -14,7 +14,7 @@ use twostep_core::secret::Secret;
 use twostep_core::totp::Parameters;
 use twostep_store::admin::{self, NewAppPassword, NewAuthenticator, NewEnrollment};
 use twostep_store::host::{Kernel, now};
-use twostep_store::vault::Files;
+use twostep_store::vault::{Files, Session};
 use twostep_tests::phone::unix_time;
 use twostep_tests::{Host, OrDie, Phone};
 
@@ -57,10 +57,8 @@ impl Users {
         let text = host.read("/etc/twostep/config.toml");
         let line = format!("store = \"{}\"", store.display());
         host.write(&config, &text.replace("#store = \"/var/lib/twostep/store.db\"", &line));
-        let policy = twostep_store::configuration::read(Some(&config));
-        let Ok(policy) = policy else { panic!("{} cannot be used", config.display()) };
-        assert!(policy.paths.store == store, "the packaged configuration shows no line for the store");
-        let files = Files::of(&policy);
+        let files = files(&config);
+        assert!(files.paths.store == store, "the packaged configuration shows no line for the store");
         admin::init(&files, admin::BesideKey::NewStore).or_die("make a store");
 
         let half = count / 2;
@@ -79,6 +77,15 @@ impl Users {
             alice: alice.id,
             backup_row,
         }
+    }
+
+    /// Enrolls somebody with so many app passwords, and returns the last.
+    pub(crate) fn enroll(&self, name: &str, app_passwords: u32) -> String {
+        let session = files(&self.config).session().or_die("open a store");
+        let id = enroll(&session, name, &[]);
+        let made =
+            (1..=app_passwords).map(|number| add_app_password(&session, id, &format!("client {number}")));
+        made.last().expect("one app password at least")
     }
 
     /// Alice's code of now, none of hers being used up and no failure counted.
@@ -146,45 +153,16 @@ struct Alice {
 
 impl Alice {
     fn enroll(files: &Files) -> Self {
-        let uid = fs::metadata(format!("/home/{ALICE}")).or_die("find alice's uid").uid();
-        let label = |text| Label::parse(text).unwrap_or_else(|_| panic!("{text} is no label"));
-        let at = now().wall;
         let codes: Vec<BackupCode> =
             (0..10).map(|_| BackupCode::generate(&mut Kernel).expect("the kernel has randomness")).collect();
         let session = files.session().or_die("open a store");
-        let new = NewEnrollment {
-            user: &UserName::parse(ALICE).expect("alice is a name"),
-            uid,
-            state: State::Active,
-            authenticator: Some(NewAuthenticator {
-                label: &label("phone"),
-                parameters: Parameters::COMMON,
-                secret: &Secret::new(SECRET.to_vec()),
-                last_step: None,
-                confirmed: None,
-            }),
-            backup_codes: &codes,
-            at,
-        };
-        let author = Author { by: By::Administrator("bench".to_owned()), why: None };
-        let Ok((id, _)) = session.enroll(&new, &author) else { panic!("alice cannot be enrolled") };
-        let made = || AppPassword::generate(&mut Kernel).expect("the kernel has randomness");
-        let text = |password: &AppPassword| String::from_utf8_lossy(password.expose()).into_owned();
-        let add = |name| {
-            let name = label(name);
-            let Ok((_, password)) =
-                session.add_app_password(id, &NewAppPassword::named(&name), &author, &now())
-            else {
-                panic!("alice cannot have the app password {name}");
-            };
-            text(&password)
-        };
+        let id = enroll(&session, ALICE, &codes);
         let first = codes.first().expect("there are ten");
         Self {
             id: id.0,
-            warm: add("warm"),
-            cold: add("cold"),
-            stranger: text(&made()),
+            warm: add_app_password(&session, id, "warm"),
+            cold: add_app_password(&session, id, "cold"),
+            stranger: text(&new_app_password()),
             backup_code: first.grouped().to_string(),
         }
     }
@@ -205,6 +183,57 @@ impl Alice {
         };
         connection.query_row(sql, [self.id], read).or_die("find a backup code")
     }
+}
+
+fn files(config: &Path) -> Files {
+    let policy = twostep_store::configuration::read(Some(config));
+    let Ok(policy) = policy else { panic!("{} cannot be used", config.display()) };
+    Files::of(&policy)
+}
+
+/// Enrolls somebody with a phone.
+fn enroll(session: &Session, name: &str, backup_codes: &[BackupCode]) -> EnrollmentId {
+    let new = NewEnrollment {
+        user: &UserName::parse(name).unwrap_or_else(|_| panic!("{name} is no name")),
+        uid: fs::metadata(format!("/home/{name}")).or_die("find a user's uid").uid(),
+        state: State::Active,
+        authenticator: Some(NewAuthenticator {
+            label: &label("phone"),
+            parameters: Parameters::COMMON,
+            secret: &Secret::new(SECRET.to_vec()),
+            last_step: None,
+            confirmed: None,
+        }),
+        backup_codes,
+        at: now().wall,
+    };
+    let Ok((id, _)) = session.enroll(&new, &author()) else { panic!("{name} cannot be enrolled") };
+    id
+}
+
+fn add_app_password(session: &Session, id: EnrollmentId, name: &str) -> String {
+    let name = label(name);
+    let Ok((_, password)) = session.add_app_password(id, &NewAppPassword::named(&name), &author(), &now())
+    else {
+        panic!("the app password {name} cannot be made");
+    };
+    text(&password)
+}
+
+fn new_app_password() -> AppPassword {
+    AppPassword::generate(&mut Kernel).expect("the kernel has randomness")
+}
+
+fn text(password: &AppPassword) -> String {
+    String::from_utf8_lossy(password.expose()).into_owned()
+}
+
+fn label(text: &str) -> Label {
+    Label::parse(text).unwrap_or_else(|_| panic!("{text} is no label"))
+}
+
+fn author() -> Author {
+    Author { by: By::Administrator("bench".to_owned()), why: None }
 }
 
 /// Users number `from` to `to`, each with an authenticator, an app password and one address signed in from.

@@ -14,6 +14,7 @@ use twostep_core::attempt::{ServiceClass, Source};
 use twostep_core::event::Reason;
 use twostep_core::login::{self, Change, Ports, Request, Settled, UNAVAILABLE_TEXT, Word};
 use twostep_core::memory_hard::Hash;
+use twostep_core::name::UserName;
 use twostep_core::ports::{Conversation, Entered, Store, Unavailable, Vault};
 use twostep_core::protocol::{
     Answer, Ask, Echo, FromBroker, Mode, Phase, Refusal, SignIn, TEXT_MAX, ToBroker, Verdict, bounded,
@@ -25,8 +26,8 @@ use twostep_host::{Nss, now};
 
 /// Who must own the socket and the process behind it.
 const ROOT: u32 = 0;
-/// How long the broker may take for its next word. It waits for the store for a few seconds at most.
-const REPLY: Duration = Duration::from_secs(30);
+/// How long the broker may take for its next word. It waits for the store for a few seconds at most, and twenty for a turn at Argon2id.
+const REPLY: Duration = Duration::from_secs(45);
 
 /// The auth phase.
 pub(crate) fn authenticate(
@@ -256,6 +257,13 @@ fn converse(link: &Link, first: &ToBroker, talk: &mut Talk<'_>) -> Result<Verdic
                     let _uncut = talk.hand_on(password, code);
                 }
                 sent = Ok(());
+                continue;
+            }
+            (Ok(FromBroker::Rename { user }), Ok(())) => {
+                match UserName::parse(&user).map(|user| talk.rename(&user)) {
+                    Ok(Ok(())) => sent = Ok(()),
+                    _ => return Err(Broken::Strange),
+                }
                 continue;
             }
             (Ok(FromBroker::Ask { ask }), Ok(())) => ask,

@@ -73,18 +73,8 @@ pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
     };
     match judged {
         (verdict, None) => verdict,
-        (verdict, Some(kept)) if ffi::keep(handle, kept.clone()) && hand_on_name(handle, &login, &kept) => {
-            verdict
-        }
+        (verdict, Some(kept)) if ffi::keep(handle, kept.clone()) => verdict,
         _ => stopped(handle, Reason::Internal { cause: "the handle takes no data".to_owned() }),
-    }
-}
-
-/// Whoever signed in by another name than NSS knows her by goes on by that: the modules after us, and the service, know no other.
-fn hand_on_name(handle: &mut PamHandle, login: &Login, kept: &Kept) -> bool {
-    match kept {
-        Kept::Here(record) if record.raw != login.user => ffi::set_user(handle, &record.raw),
-        Kept::Here(_) | Kept::AtBroker(_) => true,
     }
 }
 

@@ -5,6 +5,7 @@ use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PAM_TE
 use pam::conv::Conv;
 use pam::items::AuthTok;
 use pam::module::PamHandle;
+use twostep_core::name::UserName;
 use twostep_core::ports::{Conversation, Entered, TalkFailed};
 use twostep_core::protocol::Echo;
 use twostep_core::secret::Secret;
@@ -48,6 +49,10 @@ impl Conversation for Talk<'_> {
         let (password, code) = (Secret::new(password.to_vec()), Secret::new(code.to_vec()));
         let done = ffi::keep_code(self.handle, Some(code)) && ffi::set_password(self.handle, &password);
         if done { Ok(()) } else { Err(TalkFailed) }
+    }
+
+    fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed> {
+        if ffi::set_user(self.handle, user.as_str()) { Ok(()) } else { Err(TalkFailed) }
     }
 
     fn tell(&mut self, text: &str) {

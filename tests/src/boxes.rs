@@ -31,6 +31,8 @@ const PASSED_ON: [&str; 4] = ["RUST_BACKTRACE", "TERM", "COLORTERM", "NO_COLOR"]
 
 /// How long a box may live. A test that hangs costs this much and no more.
 const LIMIT: Duration = Duration::from_secs(120);
+/// The same for a whole program, which may measure for a while.
+const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
 /// Making the base layer downloads packages.
 const LAYER_LIMIT: Duration = Duration::from_secs(900);
 
@@ -182,7 +184,7 @@ impl Again {
         result?;
         let mut command = self.command("init", &layer);
         kernel::in_new_namespaces(&mut command, Network::Private);
-        self.watch(command, LIMIT)
+        self.watch(command, if self.output == Output::Direct { PROGRAM_LIMIT } else { LIMIT })
     }
 
     /// Runs a box to its end, but no longer than `limit`.

@@ -4,8 +4,8 @@ use std::fs;
 use std::process::Command;
 
 use crate::command;
-use crate::dovecot::Login;
 use crate::host::Host;
+use crate::mail::Login;
 
 const LOG: &str = "/var/log/exim4/main.log";
 

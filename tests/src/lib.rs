@@ -26,7 +26,7 @@
 //! | `root`, `base` | the file system of a box, and the cached layer with the service packages |
 //! | [`product`] | the module and the command, built from this workspace |
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
-//! | [`ssh`], [`console`], [`dovecot`] | real servers and real clients |
+//! | [`ssh`], [`console`], [`mail`] | real servers and real clients |
 //! | [`granted`], [`postgres`], [`exim`] | real servers that ask twostepd, being users of their own |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
@@ -44,12 +44,12 @@ pub mod callers;
 pub mod child;
 pub mod command;
 pub mod console;
-pub mod dovecot;
 pub mod exim;
 mod ffi;
 pub mod granted;
 pub mod host;
 pub mod log;
+pub mod mail;
 pub mod own;
 pub mod pam;
 pub mod phone;
@@ -66,9 +66,12 @@ pub use boxes::{in_bare_box, in_box, program_in_box};
 pub use broker::{Broker, FalseBroker, RawLink};
 pub use command::Done;
 pub use console::Console;
-pub use dovecot::{Imap, Login};
 pub use host::Host;
 pub use log::LogLine;
+pub use mail::Login;
+pub use mail::clients::MailClient;
+pub use mail::dovecot::Dovecot;
+pub use mail::imap::{Imap, ImapSession};
 pub use phone::Phone;
 pub use postgres::Database;
 pub use ssh::Ssh;

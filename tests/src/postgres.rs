@@ -6,8 +6,8 @@ use std::process::Command;
 
 use crate::command;
 use crate::console::Console;
-use crate::dovecot::Login;
 use crate::host::Host;
+use crate::mail::Login;
 use crate::wait::OrDie;
 
 const CLUSTER: &str = "/var/lib/postgresql/tests";

@@ -42,8 +42,13 @@ impl Host {
 
     /// App passwords for IMAP.
     pub fn wire_dovecot(&self) {
+        self.wire_mail_service("imap");
+    }
+
+    /// App passwords for a mail service that Dovecot asks about.
+    pub fn wire_mail_service(&self, service: &str) {
         self.write(
-            "/etc/pam.d/imap",
+            format!("/etc/pam.d/{service}"),
             &format!(
                 "{APP_AUTH}\n@include common-auth\n{APP_ACCOUNT}\n@include common-account\n@include common-session\n"
             ),

@@ -99,7 +99,7 @@ fn a_service_asks_for_the_services_it_is_granted() {
         let app_password = host.add_app_password("alice", "psql");
         host.command("useradd", &["--system", "database"]).expect_success();
         let text = host.read("/etc/twostep/config.toml");
-        let text = text.replace("[self_service]", "services = [\"postgresql\"]\n[self_service]");
+        let text = text.replace("[argon2id]", "services = [\"postgresql\"]\n[argon2id]");
         let granted = format!("{text}\n[broker]\ncallers = {{ database = [\"postgresql\"] }}\n")
             .replacen("[broker]", "", 1);
         let _broker = host.start_broker();

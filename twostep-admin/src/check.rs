@@ -33,6 +33,13 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     if let Some(policy) = &policy {
         findings.extend(broker::check(policy, &stacks));
         findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
+        if policy.app.revoke_on_password_change && !stacks.changes_passwords {
+            let message =
+                "no PAM stack has pam_twostep.so in a password line: a changed password revokes nothing";
+            let remedy = "in /etc/pam.d/passwd and wherever else passwords are changed, after the password modules: \
+                          password required pam_twostep.so";
+            findings.push(Finding::warning("[app] revoke_on_password_change", message, remedy));
+        }
     }
     findings.sort_by_key(|finding| finding.severity);
     let ok = findings.iter().all(|finding| finding.severity != Severity::Error);

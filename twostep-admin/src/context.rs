@@ -5,7 +5,7 @@ use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::output::Output;
 use std::path::{Path, PathBuf};
-use twostep_core::account::Enrollment;
+use twostep_core::account::{Enrollment, NO_UID};
 use twostep_core::change::{Action, Author};
 use twostep_core::name::UserName;
 use twostep_core::policy::Policy;
@@ -126,7 +126,10 @@ pub(crate) fn policy(arguments: &Arguments) -> Result<Policy, ConfigError> {
 
 /// Looks a name up in NSS.
 pub(crate) fn find(raw: &str) -> Result<Option<Person>, Failure> {
-    Nss.find(raw).map_err(|failed| Failure::Nss(failed.0))
+    match Nss.find(raw) {
+        Ok(Some(Person { uid: NO_UID, .. })) => Err(Failure::Nss(format!("{raw:?} has the uid -1"))),
+        found => found.map_err(|failed| Failure::Nss(failed.0)),
+    }
 }
 
 /// The name that `raw` means: as NSS has it, or as it stands where there is no such account any more.

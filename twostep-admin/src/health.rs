@@ -3,7 +3,7 @@
 use crate::check::Finding;
 use nix::unistd::{Uid, User, geteuid};
 use twostep_core::account::Enrollment;
-use twostep_core::name::UserName;
+use twostep_core::name::{Naming, UserName};
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
 use twostep_core::time::UnixTime;
@@ -38,7 +38,7 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
                 // Logins that write wait for readers: NSS, which can be slow, is asked without the store.
                 drop(session);
                 match enrolled {
-                    Ok(enrolled) => accounts(&enrolled, policy.app.naming.virtual_users, &mut findings),
+                    Ok(enrolled) => accounts(&enrolled, &policy.app.naming, &mut findings),
                     Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
                 }
             }
@@ -117,7 +117,7 @@ fn some(count: u32, named: &[UserName]) -> String {
 }
 
 /// Enrollments whose account has changed.
-fn accounts(enrolled: &[Summary], virtual_users_can: bool, findings: &mut Vec<Finding>) {
+fn accounts(enrolled: &[Summary], naming: &Naming, findings: &mut Vec<Finding>) {
     let mut virtual_users: u32 = 0;
     for Summary { enrollment, .. } in enrolled {
         let user = &enrollment.user;
@@ -132,17 +132,31 @@ fn accounts(enrolled: &[Summary], virtual_users_can: bool, findings: &mut Vec<Fi
                 break;
             }
             Ok(person) if person.as_ref().is_some_and(|person| person.uid == enrollment.uid) => {}
-            Ok(None) if enrollment.is_virtual() => virtual_users += 1,
+            Ok(None) if enrollment.is_virtual() => {
+                virtual_users += 1;
+                findings.extend(out_of_reach(user, naming));
+            }
             Ok(Some(person)) if enrollment.is_virtual() => findings.push(collision(user, person.uid)),
             Ok(person) => findings.push(changed(enrollment, person.map(|person| person.uid), enrolled)),
         }
     }
-    if virtual_users > 0 && !virtual_users_can {
+    if virtual_users > 0 && !naming.virtual_users {
         let message = format!(
             "{virtual_users} enrolled virtual users (no account on this host) cannot sign in anywhere"
         );
         findings.push(Finding::warning("[app] virtual_users", message, "set it to true, or unenroll them"));
     }
+}
+
+/// A virtual user whose name means somebody else by the domain rule of today.
+fn out_of_reach(user: &UserName, naming: &Naming) -> Option<Finding> {
+    let meant = naming.user(user.as_str()).filter(|meant| naming.virtual_users && meant != user)?;
+    let message = format!(
+        "is enrolled as a virtual user, but that name means {meant} by [app] domains: every login is refused"
+    );
+    let remedy =
+        format!("twostep-admin enroll {meant} --app-only, then unenroll {user}; or put [app] domains back");
+    Some(Finding::warning(user, message, remedy))
 }
 
 /// A virtual user whose name an account has now.

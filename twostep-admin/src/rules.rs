@@ -151,8 +151,19 @@ impl Look<'_> {
         let place = self.place(rule.origin);
         let whoever =
             if rule.is_exemption() { "; whoever gets it is exempt" } else { "; the rule passes over it" };
+        let naming = &self.policy.app.naming;
         for user in rule.users.iter().flatten() {
             let message = match Nss.find(user.as_str())? {
+                None if naming.virtual_users => match naming.user(user.as_str()) {
+                    Some(meant) if meant != *user => {
+                        let message = format!(
+                            "names the user {user}, whom NSS does not know; the virtual user of that name is {meant}"
+                        );
+                        self.findings.push(Finding::warning(&place, message, format!("write {meant}")));
+                        continue;
+                    }
+                    _ => continue,
+                },
                 None => format!("names the user {user}, whom NSS does not know{whoever}"),
                 Some(person) if person.name != *user && rule.is_exemption() => {
                     format!("names the user {user}, whose name is {} by NSS: it matches nobody", person.name)

@@ -2,7 +2,7 @@
 
 use crate::check::Finding;
 use crate::stack::{AuthLine, Stack, base};
-use crate::stack_file::{self, Entry};
+use crate::stack_file::{self, Entry, Phase};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
@@ -19,6 +19,8 @@ pub(crate) struct Seen {
     pub(crate) services: BTreeSet<String>,
     /// Those whose own file names the module.
     pub(crate) wired: BTreeSet<String>,
+    /// Whether any stack has the module in a password line.
+    pub(crate) changes_passwords: bool,
     /// The module's auth lines, by service.
     pub(crate) lines: BTreeMap<String, Vec<AuthLine>>,
 }
@@ -41,7 +43,10 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
             Entry::Module(_) => None,
         })
         .collect();
-    let mut seen = Seen { services: files.keys().cloned().collect(), ..Seen::default() };
+    let changes_passwords = files.values().flatten().any(|entry| {
+        matches!(entry, Entry::Module(line) if line.phase == Phase::Password && base(&line.module) == MODULE)
+    });
+    let mut seen = Seen { services: files.keys().cloned().collect(), changes_passwords, ..Seen::default() };
     for (name, entries) in &files {
         let mut stack = Stack {
             path: folder.join(name),

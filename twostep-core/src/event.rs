@@ -394,7 +394,10 @@ impl Reason {
                 ("is", is.to_string()),
                 ("remedy", "twostep-admin settle USER".to_owned()),
             ],
-            Self::NameSpelling => vec![("remedy", "make the service pass the plain login name".to_owned())],
+            Self::NameSpelling => vec![(
+                "remedy",
+                "make the service pass the plain login name, or enroll the virtual user".to_owned(),
+            )],
             Self::Store { cause, remedy } | Self::Broker { cause, remedy } => {
                 vec![("cause", cause.clone()), ("remedy", remedy.clone())]
             }

@@ -298,6 +298,12 @@ pub trait Conversation {
     /// When that cannot be done.
     fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed>;
 
+    /// Has PAM, and with it the modules after us and the service, go on by this name.
+    ///
+    /// # Errors
+    /// When that cannot be done.
+    fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed>;
+
     /// Says something, where the service lets us; nothing depends on its being seen.
     fn tell(&mut self, text: &str);
 }

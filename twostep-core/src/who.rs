@@ -5,39 +5,53 @@ use crate::event::Reason;
 use crate::login::Stop;
 use crate::name::{self, Naming, UserName};
 use crate::ports::{Directory, Person, Store};
-use std::slice;
 
 /// What NSS says of a name.
 pub(crate) enum Resolved {
     /// NSS knows the name.
     Known(Person),
     /// NSS knows the user that the name means on app services, and not the name.
-    Meant(Person),
+    Meant {
+        /// Her.
+        person: Person,
+        /// The name as given, and the same in lower case.
+        given: Vec<UserName>,
+    },
     /// It is a name of somebody whom NSS does not know, where there can be such users.
     Virtual {
         /// Under which the store may know her.
         name: UserName,
-        /// Whom NSS knows under the plainly written name.
-        plain: Option<Person>,
+        /// The name as given, and the same in lower case, where these are others.
+        given: Vec<UserName>,
+        /// What it would be written plainly, where that is yet another.
+        plain: Plain,
     },
     /// NSS does not know it as it stands.
     Strange {
-        /// Names under which the store may know somebody: the name as given, and written plainly.
-        names: Vec<UserName>,
-        /// Whom NSS knows under the plainly written name.
-        plain: Option<Person>,
+        /// The name as given, and the same in lower case.
+        given: Vec<UserName>,
+        /// What it would be written plainly.
+        plain: Plain,
     },
     /// No name at all.
     Unusable,
+}
+
+/// A name as it would be if it were written plainly.
+#[derive(Default)]
+pub(crate) struct Plain {
+    name: Option<UserName>,
+    /// Whom NSS knows under it.
+    pub(crate) person: Option<Person>,
 }
 
 impl Resolved {
     /// What kind of unknown name it is, as far as NSS tells.
     pub(crate) fn unlisted(&self) -> Option<Unlisted> {
         match self {
-            Self::Known(_) | Self::Meant(_) | Self::Virtual { .. } => None,
-            Self::Strange { plain: Some(_), .. } => Some(Unlisted::OtherSpelling),
-            Self::Strange { plain: None, .. } => Some(Unlisted::Stranger),
+            Self::Known(_) | Self::Meant { .. } | Self::Virtual { .. } => None,
+            Self::Strange { plain, .. } if plain.person.is_some() => Some(Unlisted::OtherSpelling),
+            Self::Strange { .. } => Some(Unlisted::Stranger),
             Self::Unusable => Some(Unlisted::Unusable),
         }
     }
@@ -46,7 +60,7 @@ impl Resolved {
     /// be anything at all that somebody typed.
     pub(crate) fn user(&self) -> Option<&UserName> {
         match self {
-            Self::Known(person) | Self::Meant(person) => Some(&person.name),
+            Self::Known(person) | Self::Meant { person, .. } => Some(&person.name),
             Self::Virtual { .. } | Self::Strange { .. } | Self::Unusable => None,
         }
     }
@@ -54,7 +68,7 @@ impl Resolved {
     /// The name of whoever it is, if it is found that she exists.
     pub(crate) fn into_user(self, account: &Account) -> Option<UserName> {
         match (self, account) {
-            (Self::Known(person) | Self::Meant(person), _) => Some(person.name),
+            (Self::Known(person) | Self::Meant { person, .. }, _) => Some(person.name),
             (Self::Virtual { name, .. }, Account::Enrolled(_)) => Some(name),
             (Self::Virtual { .. } | Self::Strange { .. } | Self::Unusable, _) => None,
         }
@@ -84,23 +98,24 @@ pub(crate) fn resolve(directory: &dyn Directory, raw: &str, naming: &Naming) -> 
     if let Some(person) = find(raw)? {
         return Ok(Resolved::Known(person));
     }
+    let lower = raw.trim().to_lowercase();
+    let as_given = [raw, raw.trim(), &lower].into_iter().filter_map(|name| UserName::parse(name).ok());
     let meant = if naming.is_plain() { None } else { naming.user(raw) };
+    let mut given: Vec<UserName> = as_given.filter(|name| Some(name) != meant.as_ref()).collect();
+    given.dedup();
     if let Some(name) = meant.as_ref().filter(|name| name.as_str() != raw)
         && let Some(person) = find(name.as_str())?
     {
-        return Ok(Resolved::Meant(person));
+        return Ok(Resolved::Meant { person, given });
     }
-    let plain_name = name::plain(raw);
-    let plain = match &plain_name {
-        Some(name) if Some(name) == meant.as_ref() => None,
-        Some(name) => find(name.as_str())?,
-        None => None,
+    let plain = match name::plain(raw).filter(|name| Some(name) != meant.as_ref()) {
+        Some(name) => Plain { person: find(name.as_str())?, name: Some(name) },
+        None => Plain::default(),
     };
-    if let Some(name) = meant.filter(|_| naming.virtual_users) {
-        return Ok(Resolved::Virtual { name, plain });
-    }
-    let names = UserName::parse(raw).ok().into_iter().chain(plain_name).collect();
-    Ok(Resolved::Strange { names, plain })
+    Ok(match meant.filter(|_| naming.virtual_users) {
+        Some(name) => Resolved::Virtual { name, given, plain },
+        None => Resolved::Strange { given, plain },
+    })
 }
 
 /// What the store says that concerns a name, as one clean reading.
@@ -110,25 +125,35 @@ pub(crate) struct Facts {
     own: Option<Enrollment>,
     /// Enrollments under other names, for the same uid.
     sharing: Vec<Enrollment>,
-    /// Whom the store has under a name that NSS does not know.
-    unlisted: Option<Enrollment>,
+    /// The enrollment under the name of a virtual user.
+    meant: Option<Enrollment>,
+    /// Whom the store has under the name as given, which NSS does not know.
+    given: Option<Enrollment>,
+    /// Whom it has under the name written plainly.
+    plain: Option<Enrollment>,
 }
 
 impl Facts {
     /// Reads them.
     pub(crate) fn read(store: &mut dyn Store, resolved: &Resolved) -> Result<Self, Stop> {
-        let (names, plain) = match resolved {
-            Resolved::Known(person) | Resolved::Meant(person) => return Self::of(store, person),
-            Resolved::Virtual { name, plain } => (slice::from_ref(name), plain),
-            Resolved::Strange { names, plain } => (names.as_slice(), plain),
+        let (mut facts, given) = match resolved {
+            Resolved::Known(person) => return Self::of(store, person),
             Resolved::Unusable => return Ok(Self::default()),
+            Resolved::Meant { person, given } => (Self::of(store, person)?, given),
+            Resolved::Virtual { given, plain, .. } | Resolved::Strange { given, plain } => {
+                let of_person = plain.person.as_ref().map(|person| Self::of(store, person)).transpose()?;
+                let mut facts = of_person.unwrap_or_default();
+                if let Some(name) = &plain.name {
+                    facts.plain = store.by_name(name)?;
+                }
+                (facts, given)
+            }
         };
-        let mut facts = match plain {
-            Some(person) => Self::of(store, person)?,
-            None => Self::default(),
-        };
-        for name in names {
-            facts.unlisted = store.by_name(name)?.or(facts.unlisted);
+        if let Resolved::Virtual { name, .. } = resolved {
+            facts.meant = store.by_name(name)?;
+        }
+        for name in given {
+            facts.given = store.by_name(name)?.or(facts.given);
         }
         Ok(facts)
     }
@@ -145,7 +170,7 @@ impl Facts {
             }));
         }
         let sharing = by_uid.into_iter().filter(|enrollment| enrollment.user != person.name).collect();
-        Ok(Self { own, sharing, unlisted: None })
+        Ok(Self { own, sharing, ..Self::default() })
     }
 
     /// Whether NSS must be asked about other names.
@@ -155,33 +180,40 @@ impl Facts {
 
     /// What they come to, NSS having been asked about the other names.
     pub(crate) fn account(self, directory: &dyn Directory, resolved: &Resolved) -> Result<Account, Stop> {
-        let unlisted = self.unlisted;
+        let Self { own, sharing, meant, given, plain } = self;
         let listed = |person: &Person| {
             let mut others = Vec::new();
-            for other in self.sharing {
+            for other in sharing {
                 if still_holds(directory, &other)? {
                     others.push(other);
                 }
             }
-            Ok::<_, Stop>(Account::settle(self.own, person.uid, others))
+            Ok::<_, Stop>(Account::settle(own, person.uid, others))
         };
-        let (plain, is_virtual) = match resolved {
-            Resolved::Known(person) | Resolved::Meant(person) => return listed(person),
-            Resolved::Unusable => return Ok(Account::NotInNss(Unlisted::Unusable)),
-            Resolved::Virtual { plain, .. } => (plain, true),
-            Resolved::Strange { plain, .. } => (plain, false),
-        };
-        Ok(match (unlisted, plain) {
-            (Some(found), _) if found.is_virtual() && is_virtual => Account::Enrolled(found),
-            (Some(found), _) if found.is_virtual() => Account::NotInNss(Unlisted::Virtual),
+        let other_spelling = Ok(Account::NotInNss(Unlisted::OtherSpelling));
+        let person = match (resolved, &meant, &given, &plain) {
+            (Resolved::Known(person), ..) => return listed(person),
+            (Resolved::Unusable, ..) => return Ok(Account::NotInNss(Unlisted::Unusable)),
+            // Whoever is enrolled under a name as it was given is not made somebody else by a rule that came later.
+            (Resolved::Meant { .. } | Resolved::Virtual { .. }, _, Some(_), _) => return other_spelling,
+            (Resolved::Meant { person, .. }, ..) => return listed(person),
             // A name that was enrolled with a uid is never a virtual user's.
-            (Some(_), _) => Account::NotInNss(Unlisted::OtherSpelling),
-            // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
-            (None, Some(person)) if listed(person)? != Account::NotEnrolled => {
-                Account::NotInNss(Unlisted::OtherSpelling)
+            (Resolved::Virtual { .. }, Some(meant), ..) if meant.is_virtual() => {
+                return Ok(Account::Enrolled(meant.clone()));
             }
-            (None, _) => Account::NotInNss(Unlisted::Stranger),
-        })
+            (Resolved::Virtual { .. }, Some(_), ..) => return other_spelling,
+            (Resolved::Virtual { .. }, .., Some(plain)) if !plain.is_virtual() => return other_spelling,
+            (Resolved::Strange { .. }, _, Some(found), _) | (Resolved::Strange { .. }, .., Some(found)) => {
+                let strange = if found.is_virtual() { Unlisted::Virtual } else { Unlisted::OtherSpelling };
+                return Ok(Account::NotInNss(strange));
+            }
+            (Resolved::Virtual { plain, .. } | Resolved::Strange { plain, .. }, ..) => plain.person.as_ref(),
+        };
+        // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
+        match person {
+            Some(person) if listed(person)? != Account::NotEnrolled => other_spelling,
+            _ => Ok(Account::NotInNss(Unlisted::Stranger)),
+        }
     }
 }
 

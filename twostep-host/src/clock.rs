@@ -2,6 +2,7 @@
 
 use nix::time::{ClockId, clock_gettime};
 use std::fs;
+use std::sync::OnceLock;
 use std::time::Duration;
 use twostep_core::time::{BootId, Now, UnixTime};
 
@@ -20,7 +21,17 @@ pub fn monotonic() -> Duration {
     clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(Duration::MAX, Duration::from)
 }
 
+/// Read once: no process outlives the boot, and opening that file is a twentieth of what a login with an app password costs.
 fn boot_id() -> Option<BootId> {
+    static KNOWN: OnceLock<BootId> = OnceLock::new();
+    match KNOWN.get() {
+        Some(known) => Some(*known),
+        // What could not be read is not kept: the next caller tries anew.
+        None => read_boot_id().map(|read| *KNOWN.get_or_init(|| read)),
+    }
+}
+
+fn read_boot_id() -> Option<BootId> {
     let text = fs::read("/proc/sys/kernel/random/boot_id").ok()?;
     let mut digits = text.iter().filter_map(|byte| (*byte as char).to_digit(16));
     let mut id = [0u8; 16];

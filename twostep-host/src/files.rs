@@ -89,6 +89,35 @@ pub fn check(path: &Path, want: Want) -> Result<Checked, Untrusted> {
     Err(Untrusted { path, fault: Fault::Loop })
 }
 
+/// Checks what lies under a name in a folder that was checked just now, so that the way there need not be walked again.
+///
+/// # Errors
+/// The first fault found.
+pub fn check_in(folder: &Checked, name: &str, want: Want) -> Result<Checked, Untrusted> {
+    let path = folder.path.join(name);
+    let metadata = look(&path, Fault::Absent, nix::unistd::geteuid().as_raw())?;
+    let judged = if metadata.is_symlink() { Err(Fault::Link) } else { judge(&metadata, Place::End(want)) };
+    match judged {
+        Ok(()) => Ok(Checked { path, metadata }),
+        Err(fault) => Err(Untrusted { path, fault }),
+    }
+}
+
+/// What lstat says, if it is there and belongs to root or the caller.
+fn look(path: &Path, absent: Fault, me: u32) -> Result<Metadata, Untrusted> {
+    let untrusted = |fault| Untrusted { path: path.to_owned(), fault };
+    let metadata = fs::symlink_metadata(path).map_err(|error| {
+        untrusted(match error.kind() {
+            io::ErrorKind::NotFound => absent,
+            kind => Fault::Failed(kind),
+        })
+    })?;
+    if metadata.uid() != 0 && metadata.uid() != me {
+        return Err(untrusted(Fault::Owner(metadata.uid())));
+    }
+    Ok(metadata)
+}
+
 enum Walk {
     Done(Metadata),
     /// A link on the way leads here instead.
@@ -108,16 +137,7 @@ fn walk(path: &Path, want: Want, me: u32) -> Result<Walk, Untrusted> {
         }
         let untrusted = |fault| Untrusted { path: here.clone(), fault };
         let last = parts.peek().is_none();
-        let metadata = fs::symlink_metadata(&here).map_err(|error| {
-            untrusted(match error.kind() {
-                io::ErrorKind::NotFound if last => Fault::Absent,
-                io::ErrorKind::NotFound => Fault::Missing,
-                kind => Fault::Failed(kind),
-            })
-        })?;
-        if metadata.uid() != 0 && metadata.uid() != me {
-            return Err(untrusted(Fault::Owner(metadata.uid())));
-        }
+        let metadata = look(&here, if last { Fault::Absent } else { Fault::Missing }, me)?;
         if metadata.is_symlink() {
             if last {
                 return Err(untrusted(Fault::Link));
@@ -261,6 +281,22 @@ mod tests {
         assert_eq!(fault(&path, Want::GuardedFile), Fault::Writable(0o664));
         chmod(&path, 0o602);
         assert_eq!(fault(&path, Want::PrivateFile), Fault::Writable(0o602));
+    }
+
+    #[test]
+    fn what_lies_in_a_checked_folder_is_checked_alike() {
+        let folder = test_folder("within");
+        let checked = check(&folder, Want::GuardedFolder).unwrap();
+        let fault = |name| check_in(&checked, name, Want::PrivateFile).unwrap_err().fault;
+        assert_eq!(fault("key"), Fault::Absent);
+        file(&folder.join("key"), 0o600);
+        assert_eq!(check_in(&checked, "key", Want::PrivateFile).unwrap().path, checked.path.join("key"));
+        chmod(&folder.join("key"), 0o640);
+        assert_eq!(fault("key"), Fault::Readable(0o640));
+        symlink("key", folder.join("link")).unwrap();
+        assert_eq!(fault("link"), Fault::Link);
+        fs::create_dir(folder.join("folder")).unwrap();
+        assert_eq!(fault("folder"), Fault::Kind("a regular file"));
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! The key file: one line of 64 hexadecimal digits, apart from the store.
 
 use crate::StoreError;
-use crate::files::{self, Fault, Want};
+use crate::files::{self, Checked, Fault, Untrusted, Want};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
@@ -14,10 +14,20 @@ use zeroize::Zeroizing;
 /// # Errors
 /// When it is missing, others could read or change it, or it is no key.
 pub fn read(path: &Path) -> Result<MasterKey, StoreError> {
-    files::check(path, Want::PrivateFile).map_err(|untrusted| match untrusted.fault {
-        Fault::Absent => StoreError::NoKey(path.to_owned()),
+    read_checked(files::check(path, Want::PrivateFile))
+}
+
+/// [`read`], of a key in a folder that was checked just now.
+pub(crate) fn read_in(folder: &Checked, name: &str) -> Result<MasterKey, StoreError> {
+    read_checked(files::check_in(folder, name, Want::PrivateFile))
+}
+
+fn read_checked(checked: Result<Checked, Untrusted>) -> Result<MasterKey, StoreError> {
+    let checked = checked.map_err(|untrusted| match untrusted.fault {
+        Fault::Absent => StoreError::NoKey(untrusted.path),
         _ => untrusted.into(),
     })?;
+    let path = checked.path.as_path();
     let mut text = Zeroizing::new([0u8; 80]);
     let mut length = 0;
     let mut file = File::open(path).map_err(|error| StoreError::Io(path.to_owned(), error))?;

@@ -9,7 +9,7 @@ use twostep_core::attempt::Source;
 use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Author, By};
 use twostep_core::memory_hard::DEFAULT_COST;
-use twostep_core::name::UserName;
+use twostep_core::name::{Naming, UserName};
 use twostep_core::policy::{APP_PASSWORDS_MAX, Argon2id, Hooks, Paths};
 use twostep_core::secret::Secret;
 use twostep_core::time::UnixTime;
@@ -31,6 +31,7 @@ pub(crate) fn files(name: &str) -> Files {
         hooks: Hooks::default(),
         most: APP_PASSWORDS_MAX,
         argon2id: Argon2id { cost: DEFAULT_COST, at_once: None },
+        naming: Naming::default(),
     }
 }
 

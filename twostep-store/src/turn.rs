@@ -7,7 +7,7 @@
 use crate::StoreError;
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
-use nix::libc::{F_WRLCK, SEEK_SET, c_short, flock};
+use nix::libc::{F_UNLCK, F_WRLCK, SEEK_SET, c_short, flock};
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
@@ -24,7 +24,19 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 const PAUSE: Duration = Duration::from_millis(4);
 
 /// A turn. It ends when dropped.
-pub(crate) struct Turn(#[allow(dead_code)] File);
+pub(crate) struct Turn {
+    file: File,
+    byte: u32,
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        // Closing is not enough: a child that the service has forked meanwhile has the same open file.
+        if let Ok(l_type) = c_short::try_from(F_UNLCK) {
+            let _closed_anyway = set(&self.file, l_type, self.byte);
+        }
+    }
+}
 
 /// Takes a turn, where there are `at_once` of them, or as many as half the processors, two at least. Waits for it so long at most.
 pub(crate) fn take(store: &Path, at_once: Option<u32>, patience: Duration) -> Result<Turn, StoreError> {
@@ -42,7 +54,7 @@ pub(crate) fn take(store: &Path, at_once: Option<u32>, patience: Duration) -> Re
     loop {
         for turn in 0..turns {
             if lock(&file, turn).map_err(|errno| failed(errno.into()))? {
-                return Ok(Turn(file));
+                return Ok(Turn { file, byte: turn });
             }
         }
         if monotonic() >= end {
@@ -59,15 +71,19 @@ fn by_processors() -> u32 {
 
 /// Whether the lock of this byte could be had.
 fn lock(file: &File, byte: u32) -> Result<bool, Errno> {
-    let (l_type, l_whence) = (c_short::try_from(F_WRLCK), c_short::try_from(SEEK_SET));
-    let (Ok(l_type), Ok(l_whence)) = (l_type, l_whence) else { return Err(Errno::EINVAL) };
-    // Of an open file description no pid is told.
-    let wanted = flock { l_type, l_whence, l_start: byte.into(), l_len: 1, l_pid: 0 };
-    match fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)) {
-        Ok(_) => Ok(true),
+    let l_type = c_short::try_from(F_WRLCK).map_err(|_| Errno::EINVAL)?;
+    match set(file, l_type, byte) {
+        Ok(()) => Ok(true),
         Err(Errno::EAGAIN | Errno::EACCES) => Ok(false),
         Err(errno) => Err(errno),
     }
+}
+
+fn set(file: &File, l_type: c_short, byte: u32) -> Result<(), Errno> {
+    let l_whence = c_short::try_from(SEEK_SET).map_err(|_| Errno::EINVAL)?;
+    // Of an open file description no pid is told.
+    let wanted = flock { l_type, l_whence, l_start: byte.into(), l_len: 1, l_pid: 0 };
+    fcntl(file, FcntlArg::F_OFD_SETLK(&wanted)).map(drop)
 }
 
 #[cfg(test)]
@@ -100,6 +116,16 @@ mod tests {
         let waiting = thread::spawn(move || take(&elsewhere, Some(1), Duration::from_secs(60)).map(drop));
         drop(first);
         assert!(waiting.join().unwrap().is_ok());
+    }
+
+    #[test]
+    fn a_copy_of_the_descriptor_does_not_keep_a_turn() {
+        let store = test_folder("turn-copy").join("store.db");
+        let turn = at_once(&store, 1).unwrap();
+        let copy = turn.file.try_clone().unwrap();
+        drop(turn);
+        assert!(at_once(&store, 1).is_ok());
+        drop(copy);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use twostep_core::app_password::AppPassword;
 use twostep_core::crypto::{Purpose, Subkey};
 use twostep_core::memory_hard::{Cost, Hash};
+use twostep_core::name::Naming;
 use twostep_core::policy::{Argon2id, Hooks, Paths, Policy};
 use twostep_core::ports::{Store, Unavailable, Vault};
 
@@ -24,6 +25,8 @@ pub struct Files {
     pub most: u32,
     /// What hashes cost.
     pub argon2id: Argon2id,
+    /// Whom names mean on app services.
+    pub naming: Naming,
 }
 
 /// The open store. Rolls back what was not committed, and closes, when dropped.
@@ -35,6 +38,7 @@ pub struct Session {
     pub(crate) hooks: Hooks,
     pub(crate) most: u32,
     pub(crate) cost: Cost,
+    pub(crate) naming: Naming,
     // Last, so that it is released when the connection is closed: SQLite's locks belong to the process, and another thread's
     // connection to the same file must not come and go meanwhile.
     _turn: MutexGuard<'static, ()>,
@@ -55,7 +59,8 @@ impl Files {
     #[must_use]
     pub fn of(policy: &Policy) -> Self {
         let (paths, hooks) = (policy.paths.clone(), policy.app.hooks.clone());
-        Self { paths, hooks, most: policy.app.most, argon2id: policy.argon2id }
+        let naming = policy.app.naming.clone();
+        Self { paths, hooks, most: policy.app.most, argon2id: policy.argon2id, naming }
     }
 
     /// Opens the store.
@@ -80,7 +85,8 @@ impl Files {
         let runtime = self.paths.runtime.clone();
         let hooks = self.hooks.clone();
         let (most, cost, store_id) = (self.most, self.argon2id.cost, meta.store_id);
-        Ok(Session { connection, keys, store_id, runtime, hooks, most, cost, _turn: turn })
+        let naming = self.naming.clone();
+        Ok(Session { connection, keys, store_id, runtime, hooks, most, cost, naming, _turn: turn })
     }
 }
 

@@ -20,6 +20,7 @@ use twostep_core::attempt::Source;
 use twostep_core::event::{Event, Reason};
 use twostep_core::login::{self, Ending, Ports, Proof, Request, Word};
 use twostep_core::name::ServiceName;
+use twostep_core::name::UserName;
 use twostep_core::policy::SELF_SERVICE;
 use twostep_core::ports::{Audit, Conversation, Entered, TalkFailed};
 use twostep_core::protocol::{Echo, Mode};
@@ -135,6 +136,11 @@ impl Conversation for Prover<'_> {
 
     fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed> {
         self.remote.hand_on(password, code)
+    }
+
+    fn rename(&mut self, _: &UserName) -> Result<(), TalkFailed> {
+        // Who proves who she is does so to a prompt, under the name that NSS has.
+        Err(TalkFailed)
     }
 
     fn tell(&mut self, text: &str) {

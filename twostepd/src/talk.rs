@@ -2,6 +2,7 @@
 
 use crate::connection::Connection;
 use crate::limits::ANSWER;
+use twostep_core::name::UserName;
 use twostep_core::ports::{Conversation, Entered, TalkFailed};
 use twostep_core::protocol::{Answer, Ask, Echo, FromBroker, ToBroker};
 use twostep_core::secret::Secret;
@@ -51,6 +52,10 @@ impl Conversation for Remote<'_> {
         let bytes = |at| u32::try_from(at).map_err(|_| TalkFailed);
         let message = FromBroker::HandOn { password: bytes(password)?, code: bytes(code)? };
         self.link.send(&message).map_err(|_| TalkFailed)
+    }
+
+    fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed> {
+        self.link.send(&FromBroker::Rename { user: user.to_string() }).map_err(|_| TalkFailed)
     }
 
     fn tell(&mut self, text: &str) {

@@ -22,7 +22,7 @@ pub(crate) fn revoke(context: &Context, wanted: &AppPasswordRevoke) -> Result<()
     }
 }
 
-/// Revokes those of all users that were made before a time, in one transaction.
+/// Revokes those of all users that were made before a time, in portions, so that logins go on. Whoever breaks it off runs it again.
 fn revoke_of_all(context: &Context, before: UnixTime, wanted: &AppPasswordRevoke) -> Result<(), Failure> {
     let which = Which { created_before: Some(before), ..Which::default() };
     let revoked = if wanted.dry_run {
@@ -34,12 +34,18 @@ fn revoke_of_all(context: &Context, before: UnixTime, wanted: &AppPasswordRevoke
             time(before)
         );
         consent::obtain(wanted.consent, &question)?;
-        let revoked = context
-            .session()?
-            .revoke_of_all(which, &context.author, context.now.wall)
-            .map_err(Failure::of_all)?;
-        for of in &revoked {
-            context.audit(&of.user, Action::AppPasswordRevoke, Some(of.info.name.to_string()));
+        let mut revoked = Vec::new();
+        loop {
+            let (session, at) = (context.session()?, context.now.wall);
+            let some = session.revoke_some(which, &context.author, at).map_err(Failure::of_all)?;
+            drop(session);
+            if some.is_empty() {
+                break;
+            }
+            for of in &some {
+                context.audit(&of.user, Action::AppPasswordRevoke, Some(of.info.name.to_string()));
+            }
+            revoked.extend(some);
         }
         revoked
     };

@@ -73,3 +73,41 @@ fn explain_knows_them() {
     place.run(&["explain", "carol@example.org", "imap"]).is(0).shows("app password");
     place.run(&["explain", "carol", "sshd"]).is(0).shows("NSS does not know the name");
 }
+
+#[test]
+fn check_says_whom_a_changed_domain_rule_has_put_out_of_reach() {
+    let place = Place::new("virtual-rule-changed");
+    place.configure("[app]\nvirtual_users = true");
+    place.run(&["enroll", "carol@example.org", "--app-only"]).is(0);
+    assert!(!place.run(&["check"]).stdout.contains("carol"));
+    place.configure(ON);
+    place.run(&["check"]).shows(
+        "carol@example.org: is enrolled as a virtual user, but that name means carol by [app] domains",
+    );
+}
+
+#[test]
+fn check_knows_rules_for_them() {
+    let place = Place::new("virtual-rules");
+    let rule = |name: &str| format!("{ON}\n[[rule]]\nuser = \"{name}\"\ndemand = \"deny\"\n");
+    place.configure(&rule("carol"));
+    assert!(!place.run(&["check"]).stdout.contains("names the user"));
+    place.configure(&rule("Carol@example.org"));
+    place.run(&["check"]).shows(
+        "names the user Carol@example.org, whom NSS does not know; the virtual user of that name is carol",
+    );
+}
+
+#[test]
+fn check_misses_the_line_by_which_a_changed_password_is_seen() {
+    let place = Place::new("password-line");
+    place.configure("[app]\nrevoke_on_password_change = true");
+    let pam = place.folder.join("pam.d");
+    let check = || place.run(&["check", "--pam-dir", pam.to_str().unwrap()]).stdout;
+    assert!(
+        check()
+            .contains("[app] revoke_on_password_change: no PAM stack has pam_twostep.so in a password line")
+    );
+    place.write("pam.d/passwd", "password required pam_unix.so\npassword required pam_twostep.so\n", 0o644);
+    assert!(!check().contains("revoke_on_password_change"), "{}", check());
+}

@@ -228,6 +228,7 @@ fn what_app_services_take_is_configured() {
         "[argon2id]\nat_once = 0",
         // Each for itself would do.
         "[argon2id]\nmemory_kib = 7168\npasses = 4",
+        "[argon2id]\nmemory_kib = 131072\npasses = 5",
         "[argon2id]\nmemory = 19456",
     ] {
         assert!(parse(bad).is_err(), "{bad:?}");

@@ -6,7 +6,6 @@ use crate::app_password::AppPassword;
 use crate::decide::{Demand, Otherwise, Terms, Unless, Wanted};
 use crate::event::Reason;
 use crate::memory_hard::HashError;
-use crate::name::UserName;
 use crate::ports::{Use, Vault};
 use crate::secret::Secret;
 use crate::verify_app::{AppCandidates, AppLogin, AppLook, AppVerdict, look_up};
@@ -14,18 +13,19 @@ use crate::who::{Facts, Resolved};
 
 /// What became of a password that was sent to an app service.
 enum Sent {
-    Accepted { name: String, of: Whose },
+    Accepted { name: String, by: Called },
     Ignored(Reason),
     Refused(Reason),
 }
 
-/// Whose app password it is.
-enum Whose {
-    /// One whom NSS knows by the name that was sent.
-    AsNamed,
-    /// One whom NSS knows by another name, which PAM is to have.
-    Called(UserName),
-    /// One whom it does not know.
+/// What the user is called, whose app password it is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Called {
+    /// By a name that NSS knows.
+    AsSent,
+    /// By another name than NSS has.
+    Otherwise,
+    /// By any, NSS not knowing her.
     Virtual,
 }
 
@@ -43,12 +43,15 @@ impl Login<'_, '_, '_> {
         let resolved = asked.into_resolved()?;
         self.user = resolved.user().cloned();
         Ok(match self.judge_sent(terms, resolved, &sent)? {
-            Sent::Accepted { name, of } => {
-                let proof =
-                    if matches!(of, Whose::Virtual) { Proof::VirtualUser } else { Proof::AppPassword };
+            Sent::Accepted { name, by } => {
+                let proof = if by == Called::Virtual { Proof::VirtualUser } else { Proof::AppPassword };
                 let mut record = self.record(proof, None);
-                if let Whose::Called(name) = of {
-                    record.raw = name.as_str().to_owned();
+                if let Some(user) = self.user.clone().filter(|_| by != Called::AsSent) {
+                    // The modules after us and the service go on by the canonical name: a domain that the client has chosen is none.
+                    if user.as_str() != self.request.user {
+                        self.ports.talk.rename(&user).map_err(|_| Stop(Reason::Conversation))?;
+                    }
+                    record.raw = user.as_str().to_owned();
                 }
                 (Reason::AppPassword { name }, Ending::Accept(record))
             }
@@ -71,10 +74,10 @@ impl Login<'_, '_, '_> {
         } else {
             facts.account(*directory, &resolved)?
         };
-        let of = match &resolved {
-            Resolved::Meant(person) => Whose::Called(person.name.clone()),
-            Resolved::Virtual { .. } => Whose::Virtual,
-            _ => Whose::AsNamed,
+        let by = match &resolved {
+            Resolved::Meant { .. } => Called::Otherwise,
+            Resolved::Virtual { .. } => Called::Virtual,
+            _ => Called::AsSent,
         };
         self.user = resolved.into_user(&account);
         let wanted = match read.decide(self.user.clone(), &account) {
@@ -94,7 +97,7 @@ impl Login<'_, '_, '_> {
                 let candidates = store.app_candidates(wanted.enrollment, &password)?;
                 drop(store);
                 match self.judge_app_password(&password, &candidates)? {
-                    Ok(name) => return Ok(Sent::Accepted { name, of }),
+                    Ok(name) => return Ok(Sent::Accepted { name, by }),
                     Err(refusal) => refusal,
                 }
             }

@@ -42,7 +42,12 @@ impl Login<'_, '_, '_> {
         let facts = Facts::read(&mut *self.ports.vault.open()?, resolved)?;
         let account = facts.account(self.ports.directory, resolved)?;
         self.user = Some(user);
-        let (Account::Enrolled(enrollment), Change::After) = (account, change) else { return Ok(()) };
+        // Those of an account that had the name before are good for nothing until somebody has settled that, and then not either.
+        let (Account::Enrolled(enrollment) | Account::UidChanged { enrollment, .. }, Change::After) =
+            (account, change)
+        else {
+            return Ok(());
+        };
         let at = (self.ports.clock)().wall;
         let names = self.ports.vault.open()?.revoke_app_passwords(enrollment.id, at)?;
         for name in &names {

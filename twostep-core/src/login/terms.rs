@@ -135,11 +135,11 @@ impl<'d> Asked<'d> {
     /// rule that refuses could be dodged so.
     fn person(&mut self) -> Result<Option<Person>, Stop> {
         match self.resolve()? {
-            Resolved::Known(person) | Resolved::Meant(person) => Ok(Some(person.clone())),
+            Resolved::Known(person) | Resolved::Meant { person, .. } => Ok(Some(person.clone())),
             // No account has this uid, so that she shares it with nobody.
             Resolved::Virtual { name, .. } => Ok(Some(Person { name: name.clone(), uid: NO_UID })),
-            Resolved::Strange { plain: Some(_), .. } => Err(Stop(Reason::NameSpelling)),
-            Resolved::Strange { plain: None, .. } | Resolved::Unusable => Ok(None),
+            Resolved::Strange { plain, .. } if plain.person.is_some() => Err(Stop(Reason::NameSpelling)),
+            Resolved::Strange { .. } | Resolved::Unusable => Ok(None),
         }
     }
 }
@@ -154,6 +154,15 @@ impl Inquiry for Asked<'_> {
         }
         if by == By::Name {
             return Ok(Match::No);
+        }
+        // What a rule that exempts must not make of a name, another one may.
+        let plain = match self.resolved.as_ref() {
+            Some(Resolved::Virtual { plain, .. }) => plain.person.as_ref().map(|person| &person.name),
+            _ => None,
+        };
+        let meant = |user: &UserName| self.naming.user(user.as_str()).is_some_and(|name| name == person.name);
+        if users.iter().any(|user| Some(user) == plain || (!self.naming.is_plain() && meant(user))) {
+            return Ok(Match::Doubted);
         }
         for user in users {
             let found = self.directory.find(user.as_str());

@@ -117,6 +117,11 @@ choices! {
             /// Where in it the code begins, in bytes.
             code: u32,
         } = 10,
+        /// PAM is to go on by this name. No answer.
+        Rename {
+            /// It.
+            user: String,
+        } = 11,
     }
 }
 

@@ -137,6 +137,7 @@ fn replies() -> Vec<FromBroker> {
         FromBroker::Ask { ask: Ask::Password { prompt: text("Password: ").into() } },
         FromBroker::Ask { ask: Ask::Hidden { prompt: text("Verification code: ").into() } },
         FromBroker::HandOn { password: 13, code: 7 },
+        FromBroker::Rename { user: text("alice") },
         FromBroker::Ask { ask: Ask::Shown { prompt: text("Name: ").into() } },
         FromBroker::Tell { text: text("two\nlines") },
         FromBroker::Refused { refusal: Refusal::NotAllowed, text: text("no") },

@@ -1,6 +1,6 @@
 //! App passwords: added, listed, renamed, revoked.
 
-use super::due::{Occasion, make_due};
+use super::due::{Occasion, forget_oldest, make_due};
 use super::history::{Deed, remember_of};
 use super::{Refusal, in_transaction};
 use crate::StoreError;
@@ -141,6 +141,7 @@ impl Session {
             };
             let user = remember_of(self, of, &deed)?;
             make_due(self, Occasion::Create, &user, new.name.as_str(), now.wall)?;
+            forget_oldest(self)?;
             Ok(id)
         })?;
         Ok((id, password))
@@ -260,7 +261,10 @@ impl Session {
         author: &Author,
         at: UnixTime,
     ) -> Result<(), Refusal> {
-        in_transaction(self, || Ok(self.revoke(of, id, author, at)?))
+        in_transaction(self, || {
+            self.revoke(of, id, author, at)?;
+            Ok(self.forget_old(at)?)
+        })
     }
 
     /// Revokes all app passwords of a user, and returns them: those of the moment, whoever has made one meanwhile.
@@ -276,6 +280,7 @@ impl Session {
         in_transaction(self, || {
             let all = self.app_passwords(of)?;
             all.iter().try_for_each(|one| self.revoke(of, one.id, author, at))?;
+            self.forget_old(at)?;
             Ok(all)
         })
     }
@@ -295,11 +300,16 @@ impl Session {
             self.connection
                 .execute("DELETE FROM app_password WHERE id = ? AND enrollment = ?", [id.0, of.0])?,
         )?;
-        let old = at.0.saturating_sub(REVOKED_KEPT);
-        self.connection.execute("DELETE FROM revoked_app_password WHERE revoked < ?", [old])?;
         let deed = Deed { action: Action::AppPasswordRevoke, target: Some(name.as_str()), author, at };
         let user = remember_of(self, of, &deed)?;
         make_due(self, Occasion::Revoke, &user, name.as_str(), at)
+    }
+
+    /// Forgets what was revoked long ago, and the oldest of what is due.
+    fn forget_old(&self, at: UnixTime) -> Result<(), StoreError> {
+        let old = at.0.saturating_sub(REVOKED_KEPT);
+        self.connection.execute("DELETE FROM revoked_app_password WHERE revoked < ?", [old])?;
+        forget_oldest(self)
     }
 
     /// A user's app passwords, oldest first.
@@ -317,13 +327,17 @@ impl Session {
     /// # Errors
     /// When the store fails.
     pub fn all_app_passwords(&self, which: Which) -> Result<Vec<Of>, StoreError> {
+        self.read_all(which, "e.user, p.id", u32::MAX)
+    }
+
+    fn read_all(&self, which: Which, order: &str, most: u32) -> Result<Vec<Of>, StoreError> {
         let sql = format!(
             "SELECT {INFO}, e.user, e.id FROM app_password p JOIN enrollment e ON e.id = p.enrollment \
              WHERE (?1 IS NULL OR max(p.created, coalesce(p.last_used, p.created)) < ?1) AND (?2 IS NULL OR p.created < ?2) \
-             ORDER BY e.user, p.id"
+             ORDER BY {order} LIMIT ?3"
         );
         let Which { unused_since, created_before } = which;
-        let values = params![unused_since.map(|at| at.0), created_before.map(|at| at.0)];
+        let values = params![unused_since.map(|at| at.0), created_before.map(|at| at.0), most];
         let read = |row: &Row<'_>| {
             let (user, enrollment) =
                 (rows::user(row, INFO_COLUMNS)?, EnrollmentId(row.get(INFO_COLUMNS + 1)?));
@@ -333,18 +347,28 @@ impl Session {
         Ok(found)
     }
 
-    /// Revokes such app passwords of all users, and returns them: all or none.
+    /// Revokes such app passwords of all users, the next few of them in one transaction, and returns those: logins go on between one call
+    /// and the next. None are left when none are returned.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn revoke_of_all(&self, which: Which, author: &Author, at: UnixTime) -> Result<Vec<Of>, Refusal> {
+    pub fn revoke_some(&self, which: Which, author: &Author, at: UnixTime) -> Result<Vec<Of>, Refusal> {
+        self.let_others_write()?;
+        // In this order whoever comes first is found first, without a look at the rest.
+        let some = self.read_all(which, "p.id", AT_A_TIME)?;
         in_transaction(self, || {
-            let all = self.all_app_passwords(which)?;
-            all.iter().try_for_each(|one| self.revoke(one.enrollment, one.info.id, author, at))?;
-            Ok(all)
+            some.iter().try_for_each(|one| match self.revoke(one.enrollment, one.info.id, author, at) {
+                // Somebody else was faster.
+                Err(StoreError::Gone) => Ok(()),
+                done => done,
+            })?;
+            Ok(some)
         })
     }
 }
+
+/// How many are revoked in one transaction. That takes a tenth of a second or so.
+const AT_A_TIME: u32 = 500;
 
 /// The columns that [`info`] reads.
 const INFO: &str = "p.id, p.name, p.created, p.last_used, p.last_service, p.last_source, p.services, p.networks, p.lifetime, \

@@ -176,8 +176,40 @@ fn those_of_all_users_are_found_by_age_and_revoked_together() {
     let before = Which { created_before: Some(UnixTime(500)), ..Which::default() };
     let expected = ["alice old", "alice used", "bob@example.org old"];
     assert_eq!(names(session.all_app_passwords(before).unwrap()), expected);
-    assert_eq!(names(session.revoke_of_all(before, &author(), UnixTime(600)).unwrap()), expected);
+    assert_eq!(names(session.revoke_some(before, &author(), UnixTime(600)).unwrap()), expected);
+    assert!(session.revoke_some(before, &author(), UnixTime(600)).unwrap().is_empty());
     assert_eq!(names(session.all_app_passwords(Which::default()).unwrap()), ["alice new"]);
+}
+
+/// After an incident: more than one transaction takes, and more than is due otherwise.
+#[test]
+fn very_many_are_revoked_in_portions_and_all_that_is_due_is_kept() {
+    let files = Files {
+        hooks: Hooks { on_revoke: Some(Command { words: vec!["/bin/true".to_owned()] }), on_create: None },
+        ..host("very-many")
+    };
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    let sql = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10_700) \
+               INSERT INTO app_password (enrollment, name, tag, memory, passes, lanes, salt, hash, created) \
+               SELECT ?, i, i, 1, 1, 1, x'00', x'00', 100 FROM n";
+    session.connection.execute(&sql.replace("10_700", "10700"), [id.0]).unwrap();
+    drop(session);
+    let which = Which { created_before: Some(UnixTime(500)), ..Which::default() };
+    let mut portions = Vec::new();
+    loop {
+        // Each is a session of its own: whoever signs in meanwhile has a turn.
+        let some = files.session().unwrap().revoke_some(which, &author(), UnixTime(600)).unwrap().len();
+        if some == 0 {
+            break;
+        }
+        portions.push(some);
+    }
+    assert_eq!((portions.iter().sum::<usize>(), portions.iter().max()), (10_700, Some(&500)));
+    let session = files.session().unwrap();
+    let due: u32 = session.connection.query_row("SELECT count(*) FROM due", [], |row| row.get(0)).unwrap();
+    assert_eq!(due, 10_700);
 }
 
 fn virtual_user(files: &Files, name: &str) -> Result<EnrollmentId, Refusal> {
@@ -202,6 +234,24 @@ fn a_name_that_had_an_account_is_never_a_virtual_users() {
     assert!(matches!(virtual_user(&files, "alice"), Err(Refusal::HadAccount)));
     files.session().unwrap().unenroll(id, Action::Unenroll, &author(), UnixTime(3)).unwrap();
     assert!(matches!(virtual_user(&files, "alicia"), Err(Refusal::HadAccount)));
+    // Nor is one that means the same.
+    let naming =
+        twostep_core::name::Naming { virtual_users: true, domains: twostep_core::name::Domains::Strip };
+    let files = Files { naming, ..files };
+    for name in ["Dave", "erin@corp.example"] {
+        let user = UserName::parse(name).unwrap();
+        let new = NewEnrollment {
+            user: &user,
+            uid: 1030,
+            state: State::Active,
+            authenticator: None,
+            backup_codes: &[],
+            at: UnixTime(4),
+        };
+        files.session().unwrap().enroll(&new, &author()).unwrap();
+    }
+    assert!(matches!(virtual_user(&files, "dave"), Err(Refusal::HadAccount)));
+    assert!(matches!(virtual_user(&files, "erin"), Err(Refusal::HadAccount)));
     // There can be many, and one can come back.
     let bob = virtual_user(&files, "bob").unwrap();
     virtual_user(&files, "carol").unwrap();

@@ -130,6 +130,12 @@ pub(crate) fn make_due(
     }
     let sql = "INSERT INTO due (at, event, user, name) VALUES (?, ?, ?, ?)";
     session.connection.execute(sql, params![at.0, occasion.word(), user, name])?;
+    Ok(())
+}
+
+/// Keeps what is due from filling the store, once for all that a transaction makes due: whatever users can do by the hundred. What an
+/// administrator has revoked of many at once is kept, however much that is.
+pub(crate) fn forget_oldest(session: &Session) -> Result<(), StoreError> {
     let sql = "DELETE FROM due WHERE id <= (SELECT id FROM due ORDER BY id DESC LIMIT 1 OFFSET ?)";
     session.connection.execute(sql, [DUE_MAX])?;
     Ok(())

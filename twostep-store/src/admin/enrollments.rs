@@ -1,12 +1,12 @@
 //! Enrollments and their backup codes.
 
-use super::due::{Occasion, make_due};
+use super::due::{Occasion, forget_oldest, make_due};
 use super::history::{Deed, remember, remember_of};
 use super::{Refusal, in_transaction};
 use crate::StoreError;
 use crate::host::Kernel;
 use crate::login_store::{enrollment_by_name, enrollments_by_uid};
-use crate::rows::one_row;
+use crate::rows::{self, one_row};
 use crate::vault::Session;
 use crate::verdicts::forget_failures;
 use rusqlite::{OptionalExtension, Row, params};
@@ -77,14 +77,22 @@ impl Session {
         Ok(enrollments_by_uid(self, uid)?.into_iter().map(|one| one.user).collect())
     }
 
-    /// Whether anything was ever enrolled under this name for an account of the host: it is never a virtual user's then.
+    /// Whether anything was ever enrolled for an account of the host under this name, or one that means the same: it is never a virtual
+    /// user's then.
     ///
     /// # Errors
     /// When the store fails.
     pub fn had_account(&self, name: &UserName) -> Result<bool, StoreError> {
-        let sql = "SELECT 1 FROM history WHERE user = ? AND grave = 1 AND uid <> ? LIMIT 1";
-        let found = self.connection.query_row(sql, params![name.as_str(), NO_UID], |_| Ok(()));
-        Ok(found.optional()?.is_some())
+        let sql = "SELECT DISTINCT user FROM history WHERE grave = 1 AND uid <> ?";
+        let mut statement = self.connection.prepare(sql)?;
+        let mut rows = statement.query([NO_UID])?;
+        while let Some(row) = rows.next()? {
+            let had = rows::user(row, 0)?;
+            if had == *name || self.naming.user(had.as_str()).is_some_and(|meant| meant == *name) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Enrolls a user.
@@ -107,17 +115,19 @@ impl Session {
         author: &Author,
         conflict: impl Fn(&Enrollment) -> bool,
     ) -> Result<(EnrollmentId, Option<AuthenticatorId>), Refusal> {
+        // It takes a reading of the whole history.
+        if new.uid == NO_UID && self.enrollment(new.user)?.is_none() && self.had_account(new.user)? {
+            return Err(Refusal::HadAccount);
+        }
         let hashes = self.hash_all(new.backup_codes)?;
         in_transaction(self, || {
             if let Some(found) = self.enrollment(new.user)? {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
-            if new.uid == NO_UID {
-                // No other virtual user has to do with her.
-                if self.had_account(new.user)? {
-                    return Err(Refusal::HadAccount);
-                }
-            } else if let Some(found) = enrollments_by_uid(self, new.uid)?.into_iter().find(&conflict) {
+            // No virtual user has to do with another.
+            if new.uid != NO_UID
+                && let Some(found) = enrollments_by_uid(self, new.uid)?.into_iter().find(&conflict)
+            {
                 return Err(Refusal::AlreadyEnrolled(found.state));
             }
             let activated = (new.state == State::Active).then_some(new.at.0);
@@ -191,6 +201,7 @@ impl Session {
             for one in self.app_passwords(id)? {
                 make_due(self, Occasion::Revoke, &user, one.name.as_str(), at)?;
             }
+            forget_oldest(self)?;
             Ok(one_row(self.connection.execute("DELETE FROM enrollment WHERE id = ?", [id.0])?)?)
         })
     }

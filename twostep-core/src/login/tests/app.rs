@@ -129,13 +129,15 @@ fn a_virtual_user_is_let_past_the_modules_that_do_not_know_her() {
     for name in ["bob@example.org", " Bob@Example.ORG ", "carol", "CAROL"] {
         let ending = host.by_imap(name, "abcdefghijklmnop");
         let Ending::Accept(record) = ending else { panic!("{name:?}: {ending:?}") };
-        assert_eq!((record.proof, record.raw.as_str()), (Proof::VirtualUser, name));
+        let canonical = name.trim().to_lowercase();
+        assert_eq!((record.proof, record.raw.as_str()), (Proof::VirtualUser, canonical.as_str()));
+        assert_eq!(host.renamed.as_deref(), (canonical != name).then_some(canonical.as_str()));
         assert!(
             host.last_line().contains("result=accepted reason=app-password user="),
             "{}",
             host.last_line()
         );
-        assert!(matches!(record.settles(name), Some(Ending::Accept(_))));
+        assert!(matches!(record.settles(&canonical), Some(Ending::Accept(_))));
         let request = Request { user: name, ..Host::request(name, ServiceClass::App) };
         let account =
             host.play(vec![], None, |ports, policy| account_with_record(ports, policy, &request, &record));
@@ -159,12 +161,15 @@ fn the_domain_rule_makes_several_names_one_user() {
         for name in ["carol", "carol@example.org", "Carol@Example.NET"] {
             assert!(matches!(host.by_imap(name, "abcdefghijklmnop"), Ending::Accept(_)), "{name:?}");
             assert!(host.last_line().contains(" user=carol "), "{}", host.last_line());
+            // Whatever stood behind the @ is gone: the service would open the mailbox that it names.
+            assert_eq!(host.renamed.as_deref(), (name != "carol").then_some("carol"));
         }
         // Of a user whom NSS knows, the modules after us are told the name that it knows.
         let Ending::Accept(record) = host.by_imap("Alice@Example.org", "abcdefghijklmnop") else {
             panic!("{}", host.last_line())
         };
         assert_eq!((record.proof, record.raw.as_str()), (Proof::AppPassword, "alice"));
+        assert_eq!(host.renamed.as_deref(), Some("alice"));
         assert_eq!(record.settles("alice"), Some(Ending::Ignore(None)));
         assert_eq!(host.by_imap("alice@example.org", "hunter2"), Ending::Refuse);
     }
@@ -177,6 +182,64 @@ fn a_name_of_another_domain_is_nobody_elses() {
     // But no way round the code of somebody whom NSS knows.
     assert_eq!(host.by_imap("alice@example.com", "hunter2"), Ending::UserUnknown);
     assert!(host.last_line().contains("reason=name-spelling"), "{}", host.last_line());
+}
+
+#[test]
+fn whoever_is_enrolled_under_a_name_stays_that_when_the_rule_changes() {
+    // bob@example.org was enrolled under "keep"; NSS knows a bob besides.
+    for domains in ["\"strip\"", "[\"example.org\"]"] {
+        let mut host = with_virtual_users(domains);
+        for known in [true, false] {
+            for sent in ["hunter2", "abcdefghijklmnop"] {
+                assert_eq!(
+                    host.by_imap("bob@example.org", sent),
+                    Ending::UserUnknown,
+                    "{domains} {known} {sent}"
+                );
+                assert!(host.last_line().contains("reason=name-spelling"), "{}", host.last_line());
+            }
+            host.people.0.retain(|(name, _)| *name != "bob");
+        }
+    }
+}
+
+#[test]
+fn a_name_that_was_enrolled_with_a_uid_is_never_a_virtual_users() {
+    // An account is gone; its name had capital letters, or a domain.
+    for (was, names) in
+        [("Dave", ["Dave", " Dave"]), ("dave@example.org", ["dave@example.org", "Dave@Example.org"])]
+    {
+        for domains in ["\"keep\"", "\"strip\""] {
+            let mut host = with_virtual_users(domains);
+            let user = UserName::parse(was).unwrap();
+            host.shelf.enrollments.push(Enrollment {
+                id: EnrollmentId(30),
+                user,
+                uid: 1030,
+                ..enrolled(State::Active)
+            });
+            for name in names {
+                for sent in ["hunter2", "abcdefghijklmnop"] {
+                    let ending = host.by_imap(name, sent);
+                    assert_eq!(ending, Ending::UserUnknown, "{was} {domains} {name} {sent}");
+                }
+            }
+        }
+    }
+    // Another name than that of an account that is gone, but for its domain.
+    let mut host = with_virtual_users("\"keep\"");
+    host.people.0.retain(|(name, _)| *name != "alice");
+    assert_eq!(host.by_imap("alice@example.com", "hunter2"), Ending::UserUnknown);
+}
+
+#[test]
+fn a_virtual_user_is_refused_however_the_name_is_written_where_there_are_none() {
+    let mut host = with_virtual_users("\"keep\"");
+    host.policy.app.naming.virtual_users = false;
+    for name in ["bob@example.org", "BOB@example.org", " bob@example.org", "Carol"] {
+        assert_eq!(host.by_imap(name, "hunter2"), Ending::Refuse, "{name:?}");
+        assert!(host.last_line().contains("reason=virtual-users-off "), "{}", host.last_line());
+    }
 }
 
 #[test]
@@ -215,6 +278,19 @@ fn rules_know_virtual_users_by_name() {
     assert_eq!(ending, Ending::Refuse);
     assert!(host.last_line().contains("reason=denied-by-rule"), "{}", host.last_line());
     assert!(matches!(host.by_imap("bob@example.org", "abcdefghijklmnop"), Ending::Accept(_)));
+    // A rule that refuses holds for a name however it is written there, and for what the modules after us may make of one.
+    for (rule, name) in
+        [("Bob@Example.org", "bob@example.org"), ("CAROL", "carol"), ("bob", "bob@example.com")]
+    {
+        let text = format!("[[rule]]\nuser = \"{rule}\"\ndemand = \"deny\"\n");
+        host.policy.rules = crate::config::parse(&text).unwrap().rules;
+        let request = Host::request(name, ServiceClass::App);
+        let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
+        assert_eq!(ending, Ending::Refuse, "{rule} {name}");
+        // And none is exempt by such a likeness.
+        host.policy.rules = crate::config::parse(&text.replace("deny", "nothing")).unwrap().rules;
+        assert_eq!(host.by_imap("bob@example.org", "hunter2"), Ending::Refuse, "{rule}");
+    }
 }
 
 fn change(host: &mut Host, user: &str, change: Change, steps: Vec<Step>) -> Ending {

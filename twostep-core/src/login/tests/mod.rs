@@ -245,6 +245,7 @@ struct Script {
     steps: VecDeque<Step>,
     password: Option<Secret>,
     handed_on: Option<(usize, usize)>,
+    renamed: Option<String>,
 }
 
 #[derive(Debug)]
@@ -269,6 +270,11 @@ impl Conversation for Script {
 
     fn hand_on(&mut self, password: usize, code: usize) -> Result<(), TalkFailed> {
         self.handed_on = Some((password, code));
+        Ok(())
+    }
+
+    fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed> {
+        self.renamed = Some(user.to_string());
         Ok(())
     }
 
@@ -345,6 +351,8 @@ struct Host {
     lines: Lines,
     /// How much of the password the last login has left to the modules after us, and where the code begins.
     handed_on: Option<(usize, usize)>,
+    /// What PAM calls the user after the last login, where that is something else than before.
+    renamed: Option<String>,
 }
 
 impl Host {
@@ -353,7 +361,7 @@ impl Host {
         let people = People(vec![("alice", 1000), ("al", 1000), ("bob", 1001)]);
         let mut policy = Policy::defaults();
         policy.argon2id.cost = shelf.cost;
-        Self { people, shelf, policy, lines: Lines::default(), handed_on: None }
+        Self { people, shelf, policy, lines: Lines::default(), handed_on: None, renamed: None }
     }
 
     fn request(user: &str, class: ServiceClass) -> Request<'_> {
@@ -388,7 +396,7 @@ impl Host {
         let mut talk = Script {
             steps: steps.into(),
             password: password.map(|text| Secret::new(text.as_bytes().to_vec())),
-            handed_on: None,
+            ..Script::default()
         };
         let clock = || Now { wall: NOW, since_boot: Duration::from_secs(9), boot: None };
         let mut ports = Ports {
@@ -402,6 +410,7 @@ impl Host {
         let result = act(&mut ports, &self.policy);
         assert!(talk.steps.is_empty(), "not used up: {:?}", talk.steps);
         self.handed_on = talk.handed_on;
+        self.renamed = talk.renamed;
         result
     }
 
