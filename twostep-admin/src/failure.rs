@@ -248,7 +248,9 @@ impl fmt::Display for Failure {
                 write!(f, "{user} is app-only: there is no authenticator, and no prompt would take a code")
             }
             Self::NameTaken(user, name) => write!(f, "{user} has an app password named \"{name}\" already"),
-            Self::TooMany(user, most) => write!(f, "{user} has {most} app passwords, and no more"),
+            Self::TooMany(user, most) => {
+                write!(f, "{user} has as many app passwords as there can be: {most}")
+            }
             Self::NoAppPassword(user, which) => write!(f, "{user} has no app password {which:?}"),
             Self::Ambiguous(which) => {
                 write!(f, "{which:?} is the name of one and the id of another")

@@ -74,7 +74,9 @@ impl Report for RevokedOfAll {
             self.created_before
         );
         if self.dry_run {
-            to.push_str(&rows_of_all(&self.revoked));
+            if !self.revoked.is_empty() {
+                to.push_str(&rows_of_all(&self.revoked));
+            }
             put_line!(to, "would be revoked: {count}. Nothing was changed.");
         } else {
             put_line!(to, "revoked: {count}");

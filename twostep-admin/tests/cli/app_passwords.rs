@@ -63,7 +63,7 @@ fn there_is_an_end_of_them() {
         session.add_app_password(id, &new, &author(), &twostep_store::host::now()).unwrap();
     }
     drop(session);
-    place.run(&["app-password", "add", "root", "one more"]).is(1).says("has 50 app passwords");
+    place.run(&["app-password", "add", "root", "one more"]).is(1).says("as many app passwords as there can be: 50");
 }
 
 #[test]
@@ -156,7 +156,7 @@ fn how_many_there_can_be_is_configured() {
     place
         .run(&["app-password", "add", "root", "two"])
         .is(1)
-        .says("root has 1 app passwords")
+        .says("as there can be: 1")
         .says("max_app_passwords");
 }
 
