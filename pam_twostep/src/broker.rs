@@ -26,8 +26,9 @@ use twostep_host::{Nss, now};
 
 /// Who must own the socket and the process behind it.
 const ROOT: u32 = 0;
-/// How long the broker may take for its next word. It waits for the store for a few seconds at most, and twenty for a turn at Argon2id.
-const REPLY: Duration = Duration::from_secs(45);
+/// How long the broker may take for its next word. It waits for the store for a few seconds at most, twice, and fifteen for a
+/// turn at Argon2id.
+const REPLY: Duration = Duration::from_secs(30);
 
 /// The auth phase.
 pub(crate) fn authenticate(

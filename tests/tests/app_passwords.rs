@@ -127,7 +127,7 @@ fn what_a_login_costs_is_counted() {
         assert_eq!(writes(), before + 1, "a refusal, or a second login, was written");
         // Whoever does need one waits, and is refused in the end.
         assert_eq!(login("imap", "alice", &office, Some("192.0.2.7")), Code::AUTHINFO_UNAVAIL);
-        host.wait_for_log(&["result=unavailable", "reason=store ", "no turn at Argon2id within 20 s"]);
+        host.wait_for_log(&["result=unavailable", "reason=store ", "no turn at Argon2id within 15 s"]);
         drop(turns);
         assert_eq!(login("imap", "alice", &office, Some("192.0.2.7")), Code::SUCCESS);
     });

@@ -18,8 +18,9 @@ use twostep_host::monotonic;
 
 /// The file, in the folder of the store.
 const FILE: &str = "argon2id.lock";
-/// How long a login waits for its turn. Dovecot's clients wait a minute and more.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a login waits for its turn. Dovecot's clients wait a minute and more; the module waits for the broker for thirty seconds, in
+/// which the store may keep it waiting twice as well.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
 /// How often it looks whether its turn has come; a run takes some twenty milliseconds.
 const PAUSE: Duration = Duration::from_millis(4);
 

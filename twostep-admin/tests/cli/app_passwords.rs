@@ -63,7 +63,10 @@ fn there_is_an_end_of_them() {
         session.add_app_password(id, &new, &author(), &twostep_store::host::now()).unwrap();
     }
     drop(session);
-    place.run(&["app-password", "add", "root", "one more"]).is(1).says("as many app passwords as there can be: 50");
+    place
+        .run(&["app-password", "add", "root", "one more"])
+        .is(1)
+        .says("as many app passwords as there can be: 50");
 }
 
 #[test]
