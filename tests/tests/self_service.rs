@@ -242,9 +242,9 @@ fn commands_of_the_administrators_are_run_after_changes() {
         host.write("/usr/local/sbin/note", "#!/bin/sh\necho \"$@\" >> /var/log/noted\n");
         host.set_mode("/usr/local/sbin/note", 0o755);
         let text = host.read("/etc/twostep/config.toml").replace(
-            "[self_service]",
+            "[argon2id]",
             "on_create = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"name={name}\"]\n\
-             on_revoke = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"name={name}\"]\n[self_service]",
+             on_revoke = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"name={name}\"]\n[argon2id]",
         );
         host.write("/etc/twostep/config.toml", &text);
         let _broker = host.start_broker();

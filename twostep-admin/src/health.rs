@@ -152,11 +152,11 @@ fn accounts(enrolled: &[Summary], naming: &Naming, findings: &mut Vec<Finding>) 
 fn out_of_reach(user: &UserName, naming: &Naming) -> Option<Finding> {
     let meant = naming.user(user.as_str()).filter(|meant| naming.virtual_users && meant != user)?;
     let message = format!(
-        "is enrolled as a virtual user, but that name means {meant} by [app] domains: every login is refused"
+        "is enrolled as a virtual user, but that name means {meant} by [app] domains: under {user} every login is refused, and under {meant} she is not enrolled"
     );
     let remedy =
         format!("twostep-admin enroll {meant} --app-only, then unenroll {user}; or put [app] domains back");
-    Some(Finding::warning(user, message, remedy))
+    Some(Finding::error(user, message, remedy))
 }
 
 /// A virtual user whose name an account has now.

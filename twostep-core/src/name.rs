@@ -126,12 +126,18 @@ impl Naming {
     #[must_use]
     pub fn user(&self, raw: &str) -> Option<UserName> {
         let lower = raw.trim().to_lowercase();
-        let plain = match (lower.rsplit_once('@'), &self.domains) {
-            (Some((local, _)), Domains::Strip) => local,
-            (Some((local, domain)), Domains::Own(own)) if own.iter().any(|one| one == domain) => local,
-            _ => &lower,
-        };
-        UserName::parse(plain.trim()).ok()
+        let mut plain = lower.as_str();
+        // Until the rule has nothing more to say: what it has made of a name must not be another name that it would make something of.
+        loop {
+            plain = match (plain.rsplit_once('@'), &self.domains) {
+                (Some((local, _)), Domains::Strip) => local.trim(),
+                (Some((local, domain)), Domains::Own(own)) if own.iter().any(|one| one == domain) => {
+                    local.trim()
+                }
+                _ => break,
+            };
+        }
+        UserName::parse(plain).ok()
     }
 }
 
@@ -174,7 +180,8 @@ mod tests {
             ("alice", "alice", "alice", "alice"),
             (" Alice@Example.ORG ", "alice@example.org", "alice", "alice"),
             ("alice@example.com", "alice@example.com", "alice", "alice@example.com"),
-            ("a@b@example.org", "a@b@example.org", "a@b", "a@b"),
+            ("a@b@example.org", "a@b@example.org", "a", "a@b"),
+            ("a@example.org@example.org", "a@example.org@example.org", "a", "a"),
         ] {
             assert_eq!(user(&Domains::Keep, raw).as_deref(), Some(keep));
             assert_eq!(user(&Domains::Strip, raw).as_deref(), Some(strip));

@@ -167,7 +167,7 @@ pub trait Inquiry {
     ///
     /// # Errors
     /// When that cannot be told.
-    fn is_member_of(&mut self, groups: &[String]) -> Result<bool, Self::Error>;
+    fn is_member_of(&mut self, groups: &[String], by: By) -> Result<Match, Self::Error>;
 }
 
 /// By what it is told whether somebody is one of the users that a rule names.
@@ -226,15 +226,13 @@ impl Rule {
             && self.is_for(scene.service)
             && self.networks.as_deref().is_none_or(|all| is_in(all, scene.source));
         let mut found = if plainly { self.is_at(scene.tty) } else { Match::No };
+        // Another name of the uid matches in doubt, which is nothing to an exemption.
+        let by = if self.is_exemption() { By::Name } else { By::NameOrUid };
         if let (Some(users), true) = (&self.users, found > Match::No) {
-            // Another name of the uid matches in doubt, which is nothing to an exemption.
-            let by = if self.is_exemption() { By::Name } else { By::NameOrUid };
             found = found.min(inquiry.is_any_of(users, by)?);
         }
-        if let (Some(groups), true) = (&self.groups, found > Match::No)
-            && !inquiry.is_member_of(groups)?
-        {
-            found = Match::No;
+        if let (Some(groups), true) = (&self.groups, found > Match::No) {
+            found = found.min(inquiry.is_member_of(groups, by)?);
         }
         Ok(found)
     }

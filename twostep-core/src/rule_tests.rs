@@ -24,8 +24,9 @@ impl Inquiry for Alice {
         self.answer(true).map(|_| if named("alice") { Match::Yes } else { other })
     }
 
-    fn is_member_of(&mut self, groups: &[String]) -> Result<bool, ()> {
-        self.answer(groups.iter().any(|group| group == "ops"))
+    fn is_member_of(&mut self, groups: &[String], _: By) -> Result<Match, ()> {
+        let ops = self.answer(groups.iter().any(|group| group == "ops"))?;
+        Ok(if ops { Match::Yes } else { Match::No })
     }
 }
 

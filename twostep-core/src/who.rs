@@ -202,7 +202,12 @@ impl Facts {
                 return Ok(Account::Enrolled(meant.clone()));
             }
             (Resolved::Virtual { .. }, Some(_), ..) => return other_spelling,
-            (Resolved::Virtual { .. }, .., Some(plain)) if !plain.is_virtual() => return other_spelling,
+            // Whoever is enrolled without a domain, with an account or without, is not dodged by one; nor by letters that the modules
+            // after us may take for others.
+            (Resolved::Virtual { .. }, .., Some(_)) => return other_spelling,
+            (Resolved::Virtual { name, .. }, ..) if !name.as_str().chars().all(|c| c.is_ascii_graphic()) => {
+                return other_spelling;
+            }
             (Resolved::Strange { .. }, _, Some(found), _) | (Resolved::Strange { .. }, .., Some(found)) => {
                 let strange = if found.is_virtual() { Unlisted::Virtual } else { Unlisted::OtherSpelling };
                 return Ok(Account::NotInNss(strange));

@@ -131,6 +131,14 @@ impl<'d> Asked<'d> {
         self.resolved.as_ref().and_then(Resolved::user).cloned()
     }
 
+    /// Whom NSS knows under the plainly written name of somebody who may be a virtual user.
+    fn plain_person(&self) -> Option<Person> {
+        match self.resolved.as_ref() {
+            Some(Resolved::Virtual { plain, .. }) => plain.person.clone(),
+            _ => None,
+        }
+    }
+
     /// Who it is, for a rule. Whoever would be somebody if only the name were written plainly is not passed off as nobody: a
     /// rule that refuses could be dodged so.
     fn person(&mut self) -> Result<Option<Person>, Stop> {
@@ -156,37 +164,43 @@ impl Inquiry for Asked<'_> {
             return Ok(Match::No);
         }
         // What a rule that exempts must not make of a name, another one may.
-        let plain = match self.resolved.as_ref() {
-            Some(Resolved::Virtual { plain, .. }) => plain.person.as_ref().map(|person| &person.name),
-            _ => None,
-        };
-        let meant = |user: &UserName| self.naming.user(user.as_str()).is_some_and(|name| name == person.name);
-        if users.iter().any(|user| Some(user) == plain || (!self.naming.is_plain() && meant(user))) {
+        let plain = self.plain_person().map(|plain| plain.name);
+        if users.iter().any(|user| Some(user) == plain.as_ref()) {
             return Ok(Match::Doubted);
         }
         for user in users {
             let found = self.directory.find(user.as_str());
             let found = found.map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))?;
-            if found.is_some_and(|one| one.uid == person.uid) {
+            let is_hers = match found {
+                Some(one) => one.uid == person.uid,
+                None => {
+                    !self.naming.is_plain() && self.naming.user(user.as_str()).as_ref() == Some(&person.name)
+                }
+            };
+            if is_hers {
                 return Ok(Match::Doubted);
             }
         }
         Ok(Match::No)
     }
 
-    fn is_member_of(&mut self, groups: &[String]) -> Result<bool, Stop> {
+    fn is_member_of(&mut self, groups: &[String], by: By) -> Result<Match, Stop> {
         let person = self.person()?;
         if person.is_some() && self.groups != Groups::Asked {
             self.groups = Groups::LeftToBroker;
             return Err(super::internal("a rule asks about groups where nobody can be asked"));
         }
-        // Groups are of accounts.
-        match person.filter(|person| person.uid != NO_UID).map(|person| person.name) {
-            Some(name) => self
-                .directory
-                .is_member(&name, groups)
-                .map_err(|failed| Stop(Reason::Nss { cause: failed.0 })),
-            None => Ok(false),
+        // Groups are of accounts: of a virtual user it may be that whom the modules after us make of her name.
+        let (of, member) = match (person.filter(|person| person.uid != NO_UID), by) {
+            (Some(person), _) => (Some(person), Match::Yes),
+            (None, By::NameOrUid) => (self.plain_person(), Match::Doubted),
+            (None, By::Name) => (None, Match::No),
+        };
+        let Some(of) = of else { return Ok(Match::No) };
+        match self.directory.is_member(&of.name, groups) {
+            Ok(true) => Ok(member),
+            Ok(false) => Ok(Match::No),
+            Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
         }
     }
 }

@@ -141,7 +141,7 @@ impl Session {
             };
             let user = remember_of(self, of, &deed)?;
             make_due(self, Occasion::Create, &user, new.name.as_str(), now.wall)?;
-            forget_oldest(self)?;
+            forget_oldest(self, &user)?;
             Ok(id)
         })?;
         Ok((id, password))
@@ -262,8 +262,8 @@ impl Session {
         at: UnixTime,
     ) -> Result<(), Refusal> {
         in_transaction(self, || {
-            self.revoke(of, id, author, at)?;
-            Ok(self.forget_old(at)?)
+            let user = self.revoke(of, id, author, at)?;
+            Ok(self.forget_old(&user, at)?)
         })
     }
 
@@ -279,8 +279,13 @@ impl Session {
     ) -> Result<Vec<AppPasswordInfo>, Refusal> {
         in_transaction(self, || {
             let all = self.app_passwords(of)?;
-            all.iter().try_for_each(|one| self.revoke(of, one.id, author, at))?;
-            self.forget_old(at)?;
+            let mut user = None;
+            for one in &all {
+                user = Some(self.revoke(of, one.id, author, at)?);
+            }
+            if let Some(user) = user {
+                self.forget_old(&user, at)?;
+            }
             Ok(all)
         })
     }
@@ -291,7 +296,7 @@ impl Session {
         id: AppPasswordId,
         author: &Author,
         at: UnixTime,
-    ) -> Result<(), StoreError> {
+    ) -> Result<String, StoreError> {
         let name = self.label_of(of, id)?;
         let sql = "INSERT INTO revoked_app_password (enrollment, name, tag, revoked) \
                    SELECT enrollment, name, tag, ? FROM app_password WHERE id = ? AND enrollment = ?";
@@ -302,14 +307,15 @@ impl Session {
         )?;
         let deed = Deed { action: Action::AppPasswordRevoke, target: Some(name.as_str()), author, at };
         let user = remember_of(self, of, &deed)?;
-        make_due(self, Occasion::Revoke, &user, name.as_str(), at)
+        make_due(self, Occasion::Revoke, &user, name.as_str(), at)?;
+        Ok(user)
     }
 
-    /// Forgets what was revoked long ago, and the oldest of what is due.
-    fn forget_old(&self, at: UnixTime) -> Result<(), StoreError> {
+    /// Forgets what was revoked long ago, and the oldest of what is due of a user.
+    fn forget_old(&self, user: &str, at: UnixTime) -> Result<(), StoreError> {
         let old = at.0.saturating_sub(REVOKED_KEPT);
         self.connection.execute("DELETE FROM revoked_app_password WHERE revoked < ?", [old])?;
-        forget_oldest(self)
+        forget_oldest(self, user)
     }
 
     /// A user's app passwords, oldest first.
@@ -360,7 +366,7 @@ impl Session {
             some.iter().try_for_each(|one| match self.revoke(one.enrollment, one.info.id, author, at) {
                 // Somebody else was faster.
                 Err(StoreError::Gone) => Ok(()),
-                done => done,
+                done => done.map(drop),
             })?;
             Ok(some)
         })

@@ -16,8 +16,8 @@ use twostep_core::time::UnixTime;
 pub const FLAG: &str = "hooks.due";
 /// How many times a command is tried.
 pub const TRIES: u32 = 5;
-/// How many can be due; the oldest goes where there would be more.
-const DUE_MAX: u32 = 10_000;
+/// How many can be due of one user; the oldest goes where there would be more.
+const DUE_MAX: u32 = 500;
 
 /// What makes a command due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -133,10 +133,9 @@ pub(crate) fn make_due(
     Ok(())
 }
 
-/// Keeps what is due from filling the store, once for all that a transaction makes due: whatever users can do by the hundred. What an
-/// administrator has revoked of many at once is kept, however much that is.
-pub(crate) fn forget_oldest(session: &Session) -> Result<(), StoreError> {
-    let sql = "DELETE FROM due WHERE id <= (SELECT id FROM due ORDER BY id DESC LIMIT 1 OFFSET ?)";
-    session.connection.execute(sql, [DUE_MAX])?;
+/// Keeps a user from filling the store, who can make and revoke by the hundred: the oldest of what she has made due goes.
+pub(crate) fn forget_oldest(session: &Session, user: &str) -> Result<(), StoreError> {
+    let sql = "DELETE FROM due WHERE user = ?1 AND id <= (SELECT id FROM due WHERE user = ?1 ORDER BY id DESC LIMIT 1 OFFSET ?2)";
+    session.connection.execute(sql, params![user, DUE_MAX])?;
     Ok(())
 }

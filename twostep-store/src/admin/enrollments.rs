@@ -201,7 +201,7 @@ impl Session {
             for one in self.app_passwords(id)? {
                 make_due(self, Occasion::Revoke, &user, one.name.as_str(), at)?;
             }
-            forget_oldest(self)?;
+            forget_oldest(self, &user)?;
             Ok(one_row(self.connection.execute("DELETE FROM enrollment WHERE id = ?", [id.0])?)?)
         })
     }

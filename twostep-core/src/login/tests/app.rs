@@ -178,10 +178,13 @@ fn the_domain_rule_makes_several_names_one_user() {
 #[test]
 fn a_name_of_another_domain_is_nobody_elses() {
     let mut host = with_virtual_users("[\"example.org\"]");
-    assert!(matches!(host.by_imap("carol@example.com", "abcdefghijklmnop"), Ending::Ignore(_)));
-    // But no way round the code of somebody whom NSS knows.
-    assert_eq!(host.by_imap("alice@example.com", "hunter2"), Ending::UserUnknown);
-    assert!(host.last_line().contains("reason=name-spelling"), "{}", host.last_line());
+    assert!(matches!(host.by_imap("dave@example.com", "abcdefghijklmnop"), Ending::Ignore(_)));
+    // But no way round somebody who is enrolled, with an account or without: the modules after us may make the same of both names.
+    for name in ["alice@example.com", "carol@example.com", "ｃarol", "c\u{e1}rol", "carol\u{200b}", "car ol"]
+    {
+        assert_eq!(host.by_imap(name, "hunter2"), Ending::UserUnknown, "{name:?}");
+        assert!(host.last_line().contains("reason=name-spelling"), "{}", host.last_line());
+    }
 }
 
 #[test]
@@ -197,6 +200,11 @@ fn whoever_is_enrolled_under_a_name_stays_that_when_the_rule_changes() {
                     "{domains} {known} {sent}"
                 );
                 assert!(host.last_line().contains("reason=name-spelling"), "{}", host.last_line());
+                // And one domain more is no way back to it.
+                for name in ["bob@example.org@example.org", "bob@example.org@x"] {
+                    let ending = host.by_imap(name, sent);
+                    assert!(!matches!(ending, Ending::Accept(_)), "{domains} {known} {name} {sent}");
+                }
             }
             host.people.0.retain(|(name, _)| *name != "bob");
         }
@@ -278,6 +286,11 @@ fn rules_know_virtual_users_by_name() {
     assert_eq!(ending, Ending::Refuse);
     assert!(host.last_line().contains("reason=denied-by-rule"), "{}", host.last_line());
     assert!(matches!(host.by_imap("bob@example.org", "abcdefghijklmnop"), Ending::Accept(_)));
+    // Groups are of accounts; a rule that refuses one holds for what may be made of a name (everybody is of a group of her own name).
+    host.policy.rules = crate::config::parse("[[rule]]\ngroup = \"bob\"\ndemand = \"deny\"\n").unwrap().rules;
+    let request = Host::request("bob@example.com", ServiceClass::App);
+    let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
+    assert_eq!(ending, Ending::Refuse);
     // A rule that refuses holds for a name however it is written there, and for what the modules after us may make of one.
     for (rule, name) in
         [("Bob@Example.org", "bob@example.org"), ("CAROL", "carol"), ("bob", "bob@example.com")]
