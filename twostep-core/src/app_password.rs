@@ -82,6 +82,7 @@ impl BootTag {
     #[must_use]
     pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
         let (key, mac) = bytes.split_first_chunk::<8>()?;
+        // Another length is that earlier version's: the password is hashed once more.
         Some(Self { key: *key, mac: mac.try_into().ok()? })
     }
 

@@ -137,6 +137,7 @@ impl Naming {
                 _ => break,
             };
         }
+        // What can be nobody's name means nobody.
         UserName::parse(plain).ok()
     }
 }

@@ -99,6 +99,7 @@ pub(crate) fn resolve(directory: &dyn Directory, raw: &str, naming: &Naming) -> 
         return Ok(Resolved::Known(person));
     }
     let lower = raw.trim().to_lowercase();
+    // What can be nobody's name, the store has nobody under.
     let as_given = [raw, raw.trim(), &lower].into_iter().filter_map(|name| UserName::parse(name).ok());
     let meant = if naming.is_plain() { None } else { naming.user(raw) };
     let mut given: Vec<UserName> = as_given.filter(|name| Some(name) != meant.as_ref()).collect();

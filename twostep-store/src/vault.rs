@@ -102,6 +102,7 @@ impl Vault for Files {
     }
 
     fn hash_anew(&mut self, password: &AppPassword) -> Option<Hash> {
+        // Whatever keeps it from being made now, the old hash is good: a later login makes it.
         let _turn = turn::take(&self.paths.store, self.argon2id.at_once, Duration::ZERO).ok()?;
         Hash::make(password.expose(), self.argon2id.cost, &mut Kernel).ok()
     }
