@@ -66,16 +66,7 @@ fn an_app_password_is_good_for_what_it_is_limited_to() {
 
         let short = add(host, "alice", "short", &["--expires", "1h"]);
         assert_eq!(login("imap", "alice", &short, None), Code::SUCCESS);
-        // An hour later, as far as the store knows.
-        let sql = "UPDATE app_password SET created = created - 3600, given_since_boot = given_since_boot - 3600 WHERE name = 'short'";
-        host.command(
-            "python3",
-            &[
-                "-c",
-                &format!("import sqlite3; c = sqlite3.connect('{STORE}'); c.execute(\"{sql}\"); c.commit()"),
-            ],
-        )
-        .expect_success();
+        host.age_app_password("short");
         assert_eq!(login("imap", "alice", &short, None), Code::AUTH_ERR);
         host.wait_for_log(&["reason=app-password-expired", "user=alice", "name=short on="]);
         let list = host.admin(&["app-password", "list", "alice"]).expect_success().stdout;

@@ -64,7 +64,7 @@ fn limits_hold_for_real_clients() {
             assert!(client.login("alice", &short).success, "{client:?}");
         }
         host.wait_for_log(&["service=smtp", "from=127.0.0.1", "name=office cause=address"]);
-        an_hour_later(host, "short");
+        host.age_app_password("short");
         for client in clients {
             assert!(!client.login("alice", &short).success, "{client:?}");
         }
@@ -85,17 +85,6 @@ fn limits_hold_for_real_clients() {
             assert!(report.stdout.contains(told), "{told}: {report}");
         }
     });
-}
-
-/// As far as the store knows.
-fn an_hour_later(host: &Host, name: &str) {
-    let sql = format!(
-        "UPDATE app_password SET created = created - 3600, given_since_boot = given_since_boot - 3600 WHERE name = '{name}'"
-    );
-    let script = format!(
-        "import sqlite3; c = sqlite3.connect('/var/lib/twostep/store.db'); c.execute(\"{sql}\"); c.commit()"
-    );
-    host.command("python3", &["-c", &script]).expect_success();
 }
 
 #[test]
