@@ -1,9 +1,9 @@
 # make demo       watch a real sshd and a real Dovecot, in a throw-away copy of this host (as root)
 # make test       all tests, the end-to-end ones too (as root)
 # make test-unit  the tests that need no root
-# make build      the module, the commands and the broker, in target/release
+# make build      the modules, the commands and the broker, in target/release
 # make bench      what a login costs, beside the rivals', through the broker and through Dovecot, and what journal modes cost (as root)
-# make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX and PAMDIR are honoured
+# make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX, PAMDIR and LIBDIR are honoured
 # make clean
 
 CARGO      ?= cargo
@@ -14,11 +14,15 @@ STATEDIR   ?= /var/lib
 PAMDIR     ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so \
                 /usr/lib/security/pam_unix.so))))
 
+# glibc looks for name services where its own libraries are.
+LIBDIR     ?= $(patsubst %/security,%,$(PAMDIR))
+
 # Red Hat and its like have system-auth where Debian has common-auth.
 STACK      ?= packaging/pam.d/$(if $(wildcard /etc/pam.d/system-auth),twostep.redhat,twostep)
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/libpam_twostep.so
+NSS    := $(TARGET)/release/libnss_twostep.so
 ADMIN  := $(TARGET)/release/twostep-admin
 BROKER := $(TARGET)/release/twostepd
 USERS  := $(TARGET)/release/twostep
@@ -29,7 +33,7 @@ help:
 	@sed -n 's/^# make/make/p' Makefile
 
 build: needs
-	$(CARGO) build --release -p pam_twostep -p twostep-admin -p twostepd -p twostep-cli
+	$(CARGO) build --release -p pam_twostep -p nss_twostep -p twostep-admin -p twostepd -p twostep-cli
 
 test: build
 	$(CARGO) test --workspace --no-fail-fast
@@ -48,7 +52,7 @@ bench: build
 	$(CARGO) run --quiet --release -p twostep-bench -- --store
 
 # As root in a user's checkout cargo would leave files behind that the user cannot remove: installs what `make build` made.
-install: $(MODULE) $(ADMIN) $(BROKER) $(USERS)
+install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	@test -n "$(PAMDIR)" || { echo "libpam's modules are nowhere below /usr/lib: say PAMDIR=..." >&2; exit 1; }
 	install -d -m 0755 $(DESTDIR)$(PAMDIR) $(DESTDIR)$(PREFIX)/sbin $(DESTDIR)$(PREFIX)/lib/tmpfiles.d
 	install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/twostep
@@ -56,18 +60,23 @@ install: $(MODULE) $(ADMIN) $(BROKER) $(USERS)
 	# Renamed into place: written over, it would change under the sshd that has it loaded.
 	install -m 0644 $(MODULE) $(DESTDIR)$(PAMDIR)/pam_twostep.so.new
 	mv -f $(DESTDIR)$(PAMDIR)/pam_twostep.so.new $(DESTDIR)$(PAMDIR)/pam_twostep.so
+	install -d -m 0755 $(DESTDIR)$(LIBDIR) $(DESTDIR)$(STATEDIR)/twostep-public
+	install -m 0644 $(NSS) $(DESTDIR)$(LIBDIR)/libnss_twostep.so.2.new
+	mv -f $(DESTDIR)$(LIBDIR)/libnss_twostep.so.2.new $(DESTDIR)$(LIBDIR)/libnss_twostep.so.2
 	install -m 0755 $(ADMIN) $(DESTDIR)$(PREFIX)/sbin/twostep-admin
 	install -m 0755 $(BROKER) $(DESTDIR)$(PREFIX)/sbin/twostepd
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -m 0755 $(USERS) $(DESTDIR)$(PREFIX)/bin/twostep
 	install -m 0644 docs/man/twostep.1 $(DESTDIR)$(PREFIX)/share/man/man1/twostep.1
-	install -m 0644 docs/man/twostep-admin.8 docs/man/twostepd.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 docs/man/twostep-admin.8 docs/man/twostepd.8 docs/man/libnss_twostep.8 $(DESTDIR)$(PREFIX)/share/man/man8
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/pam.d
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostepd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-hooks.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
+	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-roster.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service
 	install -m 0644 packaging/systemd/twostepd.socket packaging/systemd/twostep-hooks.path \
 	    packaging/systemd/twostep-hooks.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
-	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
+	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service \
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service
 	# The stack that twostepd itself asks; where there is one already it is the administrator's.
 	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep || install -m 0644 $(STACK) $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep
 	# Nothing is banned before an administrator says so, in a twostep.local of his own; an older jail may have been changed by hand.
@@ -81,7 +90,7 @@ install: $(MODULE) $(ADMIN) $(BROKER) $(USERS)
 	test -n "$(DESTDIR)" || install -d -m 0755 /run/twostep
 	test -n "$(DESTDIR)" || install -d -m 0700 /run/twostep/private
 
-$(MODULE) $(ADMIN) $(BROKER) $(USERS):
+$(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS):
 	$(MAKE) build
 
 clean:

@@ -71,6 +71,25 @@ impl Host {
         self.modules.join("pam_twostep.so")
     }
 
+    /// Where the NSS module is, or would be, installed.
+    pub fn name_service_path(&self) -> PathBuf {
+        self.modules.parent().unwrap_or(&self.modules).join("libnss_twostep.so.2")
+    }
+
+    /// Puts the NSS module in its place, and has the host ask it for groups.
+    pub fn wire_groups(&self) {
+        self.copy(&product::name_service(), &self.name_service_path(), 0o644);
+        self.switch_groups("files twostep");
+    }
+
+    /// Where the host looks for groups.
+    pub fn switch_groups(&self, sources: &str) {
+        self.edit("/etc/nsswitch.conf", |line| {
+            if line.starts_with("group:") { format!("group: {sources}") } else { line.to_owned() }
+        });
+        assert!(self.read("/etc/nsswitch.conf").contains(&format!("group: {sources}\n")));
+    }
+
     /// Makes a user with a home folder and a password (sha512crypt with its smallest cost).
     pub fn add_user(&self, name: &str, password: &str) {
         self.command("useradd", &["--create-home", "--shell", "/bin/sh", name]).expect_success();

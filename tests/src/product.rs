@@ -16,6 +16,11 @@ pub fn module() -> PathBuf {
     places::target().join("release/libpam_twostep.so")
 }
 
+/// The NSS module as cargo built it.
+pub fn name_service() -> PathBuf {
+    places::target().join("release/libnss_twostep.so")
+}
+
 /// `twostep-admin` as cargo built it.
 pub fn admin() -> PathBuf {
     places::target().join("release/twostep-admin")
@@ -61,6 +66,8 @@ fn build() {
         "--release",
         "-p",
         "pam_twostep",
+        "-p",
+        "nss_twostep",
         "-p",
         "twostep-admin",
         "-p",

@@ -4,7 +4,7 @@ use crate::cli::{Arguments, Check};
 use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
-use crate::{broker, health, rules, stacks};
+use crate::{broker, health, name_service, rules, stacks};
 use serde::Serialize;
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -18,7 +18,10 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     let mut findings = Vec::new();
     let policy = configuration(arguments, &mut findings);
     match &policy {
-        Some(policy) => findings.extend(health::check(policy)),
+        Some(policy) => {
+            findings.extend(health::check(policy));
+            findings.extend(name_service::check(policy));
+        }
         None => findings.push(Finding::note(
             "key, store, clock",
             "not looked at: where they lie stands in the configuration",

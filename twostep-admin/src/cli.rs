@@ -68,12 +68,23 @@ pub(crate) enum Command {
     /// What the log tells of this host's logins
     #[command(subcommand)]
     Report(ReportCommand),
+    /// The public roster: enrollment as groups, for the NSS module
+    #[command(subcommand)]
+    Roster(RosterCommand),
     /// Run the on_create and on_revoke commands that are due
     Hooks,
     /// Say what a service would demand of a user, and why
     Explain(Explain),
     /// Look for mistakes: configuration, key, store, clock, accounts, PAM stacks
     Check(Check),
+}
+
+#[derive(Clone, Copy, Debug, Subcommand)]
+pub(crate) enum RosterCommand {
+    /// Show where it is, its groups, and whether it says what the store does
+    Show,
+    /// Make it anew from the store, where anything is wrong with it
+    Mend,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,6 +1,7 @@
 //! Key, store, clock and accounts, as `check` looks at them.
 
 use crate::check::Finding;
+use crate::name_service;
 use nix::unistd::{Uid, User, geteuid};
 use twostep_core::account::Enrollment;
 use twostep_core::name::{Naming, UserName};
@@ -34,6 +35,7 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
             Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
             Ok(session) => {
                 inside(&session, paths, &mut findings);
+                name_service::roster(&session, &mut findings);
                 let enrolled = session.summaries(None);
                 // Logins that write wait for readers: NSS, which can be slow, is asked without the store.
                 drop(session);

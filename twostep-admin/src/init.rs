@@ -13,6 +13,7 @@ use twostep_core::change::Action;
 use twostep_store::StoreError;
 use twostep_store::admin::{self, BesideKey};
 use twostep_store::files::{self, Want};
+use twostep_store::roster::Wrong;
 use twostep_terminal::put_line;
 
 /// Carries it out.
@@ -32,6 +33,7 @@ pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
         key: Part { path: paths.key.display().to_string(), made: made.key },
         store: Part { path: paths.store.display().to_string(), made: made.store },
         upgraded_from: made.upgraded_from,
+        roster: Roster::of(context, made.roster),
     })
 }
 
@@ -53,6 +55,23 @@ struct Initialised {
     key: Part,
     store: Part,
     upgraded_from: Option<i64>,
+    roster: Roster,
+}
+
+#[derive(Serialize)]
+struct Roster {
+    path: String,
+    made: bool,
+    /// Why it could not be made; the rest is as it is to be.
+    fault: Option<String>,
+}
+
+impl Roster {
+    fn of(context: &Context, mended: Result<Option<Wrong>, StoreError>) -> Self {
+        let path = context.policy.paths.roster.join(twostep_roster::FILE).display().to_string();
+        let made = context.policy.roster.keep && matches!(mended, Ok(Some(_)));
+        Self { path, made, fault: mended.err().map(|error| format!("{error}\n  hint: {}", error.remedy())) }
+    }
 }
 
 #[derive(Serialize)]
@@ -69,6 +88,11 @@ impl Report for Initialised {
         for (what, part) in [("key", &self.key), ("store", &self.store)] {
             let did = if part.made { "made" } else { "found" };
             put_line!(to, "{did:<7} {what} {}", part.path);
+        }
+        match &self.roster {
+            Roster { fault: Some(fault), .. } => put_line!(to, "no roster: {fault}"),
+            Roster { made: true, path, .. } => put_line!(to, "made    roster {path}"),
+            _ => {}
         }
         if let Some(from) = self.upgraded_from {
             put_line!(to, "brought the store up to date from schema {from}");

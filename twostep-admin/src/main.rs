@@ -21,10 +21,12 @@ mod health;
 mod history;
 mod hooks;
 mod init;
+mod name_service;
 mod nss;
 mod output;
 mod report;
 mod resync;
+mod roster;
 mod rules;
 mod seed;
 mod seeded;
@@ -40,7 +42,9 @@ mod unenroll;
 mod unlock;
 
 use clap::Parser;
-use cli::{AppPasswordCommand, Arguments, AuthenticatorCommand, Command, TrustedDevicesCommand};
+use cli::{
+    AppPasswordCommand, Arguments, AuthenticatorCommand, Command, RosterCommand, TrustedDevicesCommand,
+};
 use context::Context;
 use failure::Failure;
 use std::process::ExitCode;
@@ -90,6 +94,8 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         }
         Command::Bypass(wanted) => bypass::run(&context, wanted),
         Command::History(wanted) => history::run(&context, wanted),
+        Command::Roster(RosterCommand::Show) => roster::show(&context),
+        Command::Roster(RosterCommand::Mend) => roster::mend(&context),
         Command::Hooks => hooks::run(&context),
         Command::BackupCodes(wanted) => backup_codes::run(&context, wanted),
         Command::Unlock(wanted) => unlock::run(&context, wanted),

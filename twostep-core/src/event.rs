@@ -270,6 +270,18 @@ pub enum Reason {
     },
 
     // changed
+    /// The public roster could not be kept up to date, and was taken away. Nobody is refused for it.
+    RosterLost {
+        /// What is wrong.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
+    /// The public roster was made anew from the store.
+    RosterMadeAnew {
+        /// What was wrong with the one that was there.
+        cause: String,
+    },
     /// A pending enrollment became active by its first code.
     Activated,
     /// Somebody changed something of an enrollment, or looked at somebody else's.
@@ -348,6 +360,8 @@ impl Reason {
             Self::Service => (Unavailable, "service"),
             Self::Internal { .. } => (Unavailable, "internal"),
             Self::Hash { .. } => (Unavailable, "hash"),
+            Self::RosterLost { .. } => (Changed, "roster-lost"),
+            Self::RosterMadeAnew { .. } => (Changed, "roster-made-anew"),
             Self::Activated => (Changed, "activated"),
             Self::Change { action, .. } => (Changed, action.word()),
         }
@@ -398,7 +412,9 @@ impl Reason {
                 "remedy",
                 "make the service pass the plain login name, or enroll the virtual user".to_owned(),
             )],
-            Self::Store { cause, remedy } | Self::Broker { cause, remedy } => {
+            Self::Store { cause, remedy }
+            | Self::Broker { cause, remedy }
+            | Self::RosterLost { cause, remedy } => {
                 vec![("cause", cause.clone()), ("remedy", remedy.clone())]
             }
             Self::Configuration { cause } => {
@@ -413,7 +429,9 @@ impl Reason {
             Self::Nss { cause } => {
                 vec![("cause", cause.clone()), ("remedy", "getent passwd USER must work".to_owned())]
             }
-            Self::Internal { cause } | Self::Hash { cause } => vec![("cause", cause.clone())],
+            Self::Internal { cause } | Self::Hash { cause } | Self::RosterMadeAnew { cause } => {
+                vec![("cause", cause.clone())]
+            }
             Self::Change { author, target, .. } => {
                 let why = author.why.as_ref().map(ToString::to_string);
                 [("by", Some(author.by.to_string())), ("name", target.clone()), ("why", why)]
@@ -443,6 +461,9 @@ impl Event {
     /// How urgent the line is.
     #[must_use]
     pub fn severity(&self) -> Severity {
+        if matches!(self.reason, Reason::RosterLost { .. }) {
+            return Severity::Error;
+        }
         match self.reason.ending() {
             Ending::Unavailable => Severity::Error,
             Ending::Refused => Severity::Warning,

@@ -60,6 +60,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         Change { .. } => {}
         BypassCode { .. } | BypassOver => {}
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
+        RosterLost { .. } | RosterMadeAnew { .. } => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
         DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } | CodeUnjudged => {}
     }
@@ -113,6 +114,8 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         Service,
         Internal { cause: text() },
         Hash { cause: text() },
+        RosterLost { cause: text(), remedy: text() },
+        RosterMadeAnew { cause: text() },
         Activated,
     ]
 }

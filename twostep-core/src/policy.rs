@@ -23,6 +23,8 @@ pub struct Policy {
     pub app: App,
     /// What the hashes of app passwords and backup codes cost.
     pub argon2id: Argon2id,
+    /// The public roster.
+    pub roster: Roster,
     /// What users may do for themselves.
     pub self_service: SelfService,
     /// Who may ask the broker.
@@ -165,6 +167,44 @@ pub struct Caller {
     pub origin: Origin,
 }
 
+/// `[roster]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Roster {
+    /// Whether there is to be one.
+    pub keep: bool,
+    /// Who can read it.
+    pub readers: Readers,
+    /// Whether the groups list their members and can be enumerated.
+    pub members: bool,
+    /// The groups' names: the enrolled, the pending, those with an app password, the unenrolled. An empty one does not exist.
+    pub groups: [String; 4],
+    /// The first group's gid; the others' follow.
+    pub first_gid: u32,
+}
+
+/// Who can read the roster, besides root.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readers {
+    /// Every process of the host.
+    Everyone,
+    /// Members of this group.
+    Group(String),
+}
+
+impl Roster {
+    /// The groups' names with their gids.
+    #[must_use]
+    pub fn named(&self) -> [(&str, u32); 4] {
+        let [enrolled, pending, app, unenrolled] = &self.groups;
+        let gid = |index| self.first_gid.saturating_add(index);
+        [(enrolled, gid(0)), (pending, gid(1)), (app, gid(2)), (unenrolled, gid(3))]
+    }
+}
+
+/// Above the ranges that distributions, systemd's containers and sssd's default mapping of ids take, and below 2^31.
+const FIRST_GID: u32 = 2_100_000_001;
+const GROUPS: [&str; 4] = ["twostep-enrolled", "twostep-pending", "twostep-app", "twostep-unenrolled"];
+
 /// The PAM service through which the broker has users prove who they are before it changes something for them.
 pub const SELF_SERVICE: &str = "twostep";
 
@@ -219,6 +259,13 @@ impl Policy {
                 revoke_on_password_change: false,
             },
             argon2id: Argon2id { cost: DEFAULT_COST, at_once: None },
+            roster: Roster {
+                keep: true,
+                readers: Readers::Everyone,
+                members: false,
+                groups: GROUPS.map(str::to_owned),
+                first_gid: FIRST_GID,
+            },
             self_service: SelfService { enroll: allow },
             broker: Broker {
                 callers: Vec::new(),

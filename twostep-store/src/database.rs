@@ -12,11 +12,12 @@ use twostep_core::crypto::KeyId;
 use twostep_core::random::Entropy;
 
 /// The schema's steps; applied in order, each in the transaction that also counts `user_version` up.
-const STEPS: [&str; 4] = [
+const STEPS: [&str; 5] = [
     include_str!("../sql/0001.sql"),
     include_str!("../sql/0002.sql"),
     include_str!("../sql/0003.sql"),
     include_str!("../sql/0004.sql"),
+    include_str!("../sql/0005.sql"),
 ];
 /// The schema this version writes.
 pub(crate) const SCHEMA: i64 = STEPS.len() as i64;

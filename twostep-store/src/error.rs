@@ -29,6 +29,7 @@ pub enum StoreError {
     Io(PathBuf, io::Error),
     Entropy,
     NoTurn { turns: u32, waited: Duration },
+    Roster { path: PathBuf, cause: String },
     Gone,
 }
 
@@ -56,6 +57,9 @@ impl StoreError {
             Self::Entropy => "getrandom(2) must work".into(),
             Self::NoTurn { .. } => {
                 "raise [argon2id] at_once, if the host has processors and memory for more; find processes that are stopped".into()
+            }
+            Self::Roster { .. } => {
+                "make its folder root's, mode 0755, with room on its file system; then twostep-admin roster mend".into()
             }
             Self::Gone => "try again".into(),
         }
@@ -99,6 +103,9 @@ impl fmt::Display for StoreError {
                 "no turn at Argon2id within {} s: {turns} logins at a time may run it",
                 waited.as_secs()
             ),
+            Self::Roster { path, cause } => {
+                write!(f, "the roster {} cannot be written: {cause}", path.display())
+            }
             Self::Gone => f.write_str("what was to be changed is gone"),
         }
     }

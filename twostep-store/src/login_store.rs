@@ -44,7 +44,7 @@ impl Store for Session {
                 return Ok(outcome);
             }
         }
-        Ok(exclusively(&self.connection, || {
+        Ok(exclusively(self, || {
             let credentials = credentials(self, enrollment, source, kind)?;
             if credentials.is_some() {
                 verdicts::rehearse(self, enrollment, kind)?;
@@ -69,7 +69,7 @@ impl Store for Session {
         let sql = "UPDATE app_password SET last_used = ?, last_service = ?, last_source = ?, boot_tag = coalesce(?, boot_tag) \
                    WHERE id = ?";
         let tag = used.boot_tag.map(BootTag::to_bytes);
-        Ok(exclusively(&self.connection, || {
+        Ok(exclusively(self, || {
             one_row(self.connection.execute(sql, params![used.at.0, used.service, used.source, tag, id.0])?)?;
             if let Some(Hash { cost, salt, hash }) = &used.hash {
                 let sql = "UPDATE app_password SET memory = ?, passes = ?, lanes = ?, salt = ?, hash = ? WHERE id = ?";
@@ -105,7 +105,7 @@ impl Store for Session {
     }
 
     fn pretend(&mut self, source: &Source, kind: Kind, now: &Now) -> Result<(), Unavailable> {
-        Ok(exclusively(&self.connection, || verdicts::pretend(self, source, kind, now))?)
+        Ok(exclusively(self, || verdicts::pretend(self, source, kind, now))?)
     }
 
     fn draft(&mut self, person: &Person, day: i64, place: Option<&str>) -> Result<Draft, Unavailable> {
@@ -121,7 +121,7 @@ impl Store for Session {
     }
 
     fn complete(&mut self, completion: &Completion, now: &Now) -> Result<Vec<Untold>, Unavailable> {
-        Ok(exclusively(&self.connection, || verdicts::complete(self, completion, now))?)
+        Ok(exclusively(self, || verdicts::complete(self, completion, now))?)
     }
 }
 

@@ -1,9 +1,11 @@
 //! Rows to values and back, for what more than one place reads.
 
 use crate::StoreError;
+use crate::roster;
+use crate::settings::{self, Journal};
 use crate::vault::Session;
+use rusqlite::Row;
 use rusqlite::types::Type;
-use rusqlite::{Connection, Row};
 use std::time::Duration;
 use twostep_core::account::{Enrollment, EnrollmentId, State};
 use twostep_core::app_password::Label;
@@ -180,35 +182,38 @@ fn whole(column: usize, number: i64) -> rusqlite::Result<u64> {
 
 /// Runs `work` in one transaction that excludes every other writer, and commits. Whatever fails leaves nothing behind.
 pub(crate) fn exclusively<T>(
-    connection: &Connection,
+    session: &Session,
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    crate::settings::leave_transaction(connection)?;
-    crate::settings::prepare_to_write(connection, crate::settings::Journal::Persist)?;
-    exclusively_prepared(connection, work)
+    exclusively_with(session, Journal::Persist, work)
 }
 
 /// [`exclusively`], where what was overwritten must not stay behind in the journal.
 pub(crate) fn exclusively_and_clean<T>(
-    connection: &Connection,
+    session: &Session,
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    crate::settings::leave_transaction(connection)?;
-    crate::settings::prepare_to_write(connection, crate::settings::Journal::Truncate)?;
-    exclusively_prepared(connection, work)
+    exclusively_with(session, Journal::Truncate, work)
 }
 
-fn exclusively_prepared<T>(
-    connection: &Connection,
+fn exclusively_with<T>(
+    session: &Session,
+    journal: Journal,
     work: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
+    let connection = &session.connection;
+    settings::leave_transaction(connection)?;
+    settings::prepare_to_write(connection, journal)?;
+    session.roster.begin();
     connection.execute_batch("BEGIN IMMEDIATE")?;
     let done = work().and_then(|result| {
+        let published = roster::publish(session)?;
         connection.execute_batch("COMMIT")?;
+        published.finish();
         Ok(result)
     });
     if done.is_err() {
-        crate::settings::leave_transaction(connection)?;
+        settings::leave_transaction(connection)?;
     }
     done
 }

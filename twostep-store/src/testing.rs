@@ -10,7 +10,7 @@ use twostep_core::backup_code::BackupCode;
 use twostep_core::change::{Author, By};
 use twostep_core::memory_hard::DEFAULT_COST;
 use twostep_core::name::{Naming, UserName};
-use twostep_core::policy::{APP_PASSWORDS_MAX, Argon2id, Hooks, Paths};
+use twostep_core::policy::{APP_PASSWORDS_MAX, Argon2id, Hooks, Paths, Policy};
 use twostep_core::secret::Secret;
 use twostep_core::time::UnixTime;
 use twostep_core::totp::Parameters;
@@ -32,6 +32,7 @@ pub(crate) fn files(name: &str) -> Files {
         most: APP_PASSWORDS_MAX,
         argon2id: Argon2id { cost: DEFAULT_COST, at_once: None },
         naming: Naming::default(),
+        roster: Policy::defaults().roster,
     }
 }
 

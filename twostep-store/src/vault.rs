@@ -2,6 +2,7 @@
 
 use crate::database::{self, StoreId};
 use crate::host::Kernel;
+use crate::roster::Keeping;
 use crate::{StoreError, key_file, turn};
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -11,7 +12,7 @@ use twostep_core::app_password::AppPassword;
 use twostep_core::crypto::{Purpose, Subkey};
 use twostep_core::memory_hard::{Cost, Hash};
 use twostep_core::name::Naming;
-use twostep_core::policy::{Argon2id, Hooks, Paths, Policy};
+use twostep_core::policy::{self, Argon2id, Hooks, Paths, Policy};
 use twostep_core::ports::{Store, Unavailable, Vault};
 
 /// The store at the places that the configuration names.
@@ -27,6 +28,8 @@ pub struct Files {
     pub argon2id: Argon2id,
     /// Whom names mean on app services.
     pub naming: Naming,
+    /// How the public roster is kept.
+    pub roster: policy::Roster,
 }
 
 /// The open store. Rolls back what was not committed, and closes, when dropped.
@@ -39,6 +42,7 @@ pub struct Session {
     pub(crate) most: u32,
     pub(crate) cost: Cost,
     pub(crate) naming: Naming,
+    pub(crate) roster: Keeping,
     // Last, so that it is released when the connection is closed: SQLite's locks belong to the process, and another thread's
     // connection to the same file must not come and go meanwhile.
     _turn: MutexGuard<'static, ()>,
@@ -60,7 +64,8 @@ impl Files {
     pub fn of(policy: &Policy) -> Self {
         let (paths, hooks) = (policy.paths.clone(), policy.app.hooks.clone());
         let naming = policy.app.naming.clone();
-        Self { paths, hooks, most: policy.app.most, argon2id: policy.argon2id, naming }
+        let roster = policy.roster.clone();
+        Self { paths, hooks, most: policy.app.most, argon2id: policy.argon2id, naming, roster }
     }
 
     /// Opens the store.
@@ -86,7 +91,8 @@ impl Files {
         let hooks = self.hooks.clone();
         let (most, cost, store_id) = (self.most, self.argon2id.cost, meta.store_id);
         let naming = self.naming.clone();
-        Ok(Session { connection, keys, store_id, runtime, hooks, most, cost, naming, _turn: turn })
+        let roster = Keeping::of(self.paths.roster.clone(), self.roster.clone());
+        Ok(Session { connection, keys, store_id, runtime, hooks, most, cost, naming, roster, _turn: turn })
     }
 }
 

@@ -182,7 +182,8 @@ pub(crate) fn complete(
         one_row(connection.execute(sql, [at.0, of])?)?;
         let author = Author { by: By::Login, why: None };
         let deed = Deed { action: Action::Activated, target: None, author: &author, at };
-        remember_of(session, completion.enrollment, &deed)?;
+        let user = remember_of(session, completion.enrollment, &deed)?;
+        session.roster.touch(&user);
     }
     if let Some(source) = &completion.makes_known {
         // For an enrollment that is gone the foreign key refuses the row.

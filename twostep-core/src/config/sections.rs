@@ -4,8 +4,9 @@ use super::{Reader, Value};
 use crate::device::{DeviceKind, TRUST_DAYS};
 use crate::memory_hard::DEFAULT_COST;
 use crate::name::{Domains, ServiceName, UserName};
-use crate::policy::{App, Argon2id, Caller, Command, Policy, Setting};
+use crate::policy::{App, Argon2id, Caller, Command, Policy, Readers, Roster, Setting};
 use crate::schedule::{Schedule, Unenrolled};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
@@ -24,6 +25,17 @@ const AT_ONCE: RangeInclusive<u64> = 1..=256;
 const COST_MIN: u32 = 7_168 * 5;
 /// Some ten times the default: a set of backup codes is ten of them, for which the broker keeps others waiting.
 const COST_MAX: u32 = 1 << 19;
+
+const ROSTER_KEYS: &str =
+    "\"keep\", \"readers\", \"members\", \"enrolled\", \"pending\", \"app\", \"unenrolled\", \"first_gid\"";
+/// Four in a row, none of them a gid that means something to the kernel.
+const FIRST_GIDS: RangeInclusive<u64> = 1..=4_294_967_290;
+/// The longest name of a group that shadow-utils takes, in bytes.
+const GROUP_NAME_MAX: usize = 32;
+
+fn readers(group: String) -> Readers {
+    if group == "everyone" { Readers::Everyone } else { Readers::Group(group) }
+}
 
 /// Puts a value in its place, if it could be read.
 fn put<T>(place: &mut T, value: Option<T>) {
@@ -70,6 +82,7 @@ impl Reader<'_> {
                 "rule" => policy.rules = self.rules(value),
                 "app" => self.app(value, &mut policy.app),
                 "argon2id" => policy.argon2id = self.argon2id(value),
+                "roster" => self.roster(value, &mut policy.roster),
                 "self_service" => self.table(value, |reader, key, value| {
                     match key {
                         "enroll" => reader.allowance(key, value, &mut policy.self_service.enroll),
@@ -87,7 +100,7 @@ impl Reader<'_> {
                     Ok(())
                 }),
                 unknown => {
-                    let keys = "\"issuer\", [paths], [interactive], [app], [argon2id], [self_service], [broker], [[rule]]";
+                    let keys = "\"issuer\", [paths], [interactive], [app], [argon2id], [roster], [self_service], [broker], [[rule]]";
                     self.unknown_key(key, unknown, keys);
                 }
             }
@@ -283,6 +296,44 @@ impl Reader<'_> {
             self.mistake(value.span().start, format!("a hash would be too {how}"), Some(hint));
         }
         new
+    }
+
+    fn roster(&mut self, value: &Value<'_>, roster: &mut Roster) {
+        let before = self.mistakes.len();
+        self.table(value, |reader, key, value| {
+            let [enrolled, pending, app, unenrolled] = &mut roster.groups;
+            match key {
+                "keep" => put(&mut roster.keep, reader.boolean(value)),
+                "members" => put(&mut roster.members, reader.boolean(value)),
+                "readers" => put(&mut roster.readers, reader.group(value).map(readers)),
+                "enrolled" => put(enrolled, reader.group_name(value)),
+                "pending" => put(pending, reader.group_name(value)),
+                "app" => put(app, reader.group_name(value)),
+                "unenrolled" => put(unenrolled, reader.group_name(value)),
+                "first_gid" => put(&mut roster.first_gid, reader.small(key, value, &FIRST_GIDS)),
+                _ => return Err(ROSTER_KEYS),
+            }
+            Ok(())
+        });
+        let names: Vec<_> = roster.groups.iter().filter(|name| !name.is_empty()).collect();
+        if self.mistakes.len() == before && names.iter().collect::<BTreeSet<_>>().len() < names.len() {
+            let hint = "each of enrolled, pending, app and unenrolled needs a name of its own, or none: \"\"";
+            self.mistake(value.span().start, "two groups have one name".to_owned(), Some(hint.to_owned()));
+        }
+    }
+
+    /// The name of a group of ours; nothing for none.
+    fn group_name(&mut self, value: &Value<'_>) -> Option<String> {
+        let name = self.string(value)?;
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if name.len() <= GROUP_NAME_MAX && name.bytes().all(plain) && !name.starts_with('-') {
+            return Some(name.to_owned());
+        }
+        let hint = format!(
+            "{GROUP_NAME_MAX} letters, digits and . _ - at most; \"\" where there is to be no such group"
+        );
+        self.mistake(value.span().start, format!("{name:?} cannot be a group's name"), Some(hint));
+        None
     }
 
     fn small(&mut self, key: &str, value: &Value<'_>, bounds: &RangeInclusive<u64>) -> Option<u32> {

@@ -4,7 +4,7 @@ use super::*;
 use crate::device::DeviceKind;
 use crate::memory_hard::Cost;
 use crate::name::{Domains, Naming};
-use crate::policy::{Command, Setting};
+use crate::policy::{Command, Readers, Setting};
 use crate::rule::Demanded;
 use crate::schedule::{Schedule, Unenrolled};
 use crate::time::UnixTime;
@@ -232,5 +232,28 @@ fn what_app_services_take_is_configured() {
         "[argon2id]\nmemory = 19456",
     ] {
         assert!(parse(bad).is_err(), "{bad:?}");
+    }
+}
+
+#[test]
+fn the_roster_has_readers_and_groups() {
+    let text = "[roster]\nkeep = false\nreaders = \"mail\"\nmembers = true\nenrolled = \"two\"\nunenrolled = \"\"\nfirst_gid = 900\n";
+    let roster = parse(text).unwrap().roster;
+    assert_eq!((roster.keep, roster.members), (false, true));
+    assert_eq!(roster.readers, Readers::Group("mail".to_owned()));
+    assert_eq!(roster.named(), [("two", 900), ("twostep-pending", 901), ("twostep-app", 902), ("", 903)]);
+    assert_eq!(parse("[roster]\nreaders = \"everyone\"\n").unwrap().roster, Policy::defaults().roster);
+    for (text, about) in [
+        ("readers = \"a:b\"", "is no group"),
+        ("enrolled = \"-x\"", "cannot be a group's name"),
+        ("app = \"a group\"", "cannot be a group's name"),
+        ("pending = \"ppppppppppppppppppppppppppppppppp\"", "cannot be a group's name"),
+        ("enrolled = \"same\"\npending = \"same\"", "two groups have one name"),
+        ("first_gid = 0", "first_gid"),
+        ("first_gid = 4294967291", "first_gid"),
+        ("groups = 1", "groups"),
+    ] {
+        let told = mistakes(&format!("[roster]\n{text}\n")).concat();
+        assert!(told.contains(about), "{text}: {told}");
     }
 }

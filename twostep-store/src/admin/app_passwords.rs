@@ -141,6 +141,7 @@ impl Session {
             };
             let user = remember_of(self, of, &deed)?;
             make_due(self, Occasion::Create, &user, new.name.as_str(), now.wall)?;
+            self.roster.touch(&user);
             forget_oldest(self, &user)?;
             Ok(id)
         })?;
@@ -308,6 +309,7 @@ impl Session {
         let deed = Deed { action: Action::AppPasswordRevoke, target: Some(name.as_str()), author, at };
         let user = remember_of(self, of, &deed)?;
         make_due(self, Occasion::Revoke, &user, name.as_str(), at)?;
+        self.roster.touch(&user);
         Ok(user)
     }
 

@@ -84,7 +84,7 @@ impl Session {
     /// # Errors
     /// When the store fails.
     pub fn take_due(&self, after: i64) -> Result<Option<Due>, StoreError> {
-        exclusively(&self.connection, || {
+        exclusively(self, || {
             let sql = "SELECT id, event, user, name, tries FROM due WHERE id > ? ORDER BY id LIMIT 1";
             let read = |row: &Row<'_>| {
                 let event: String = row.get(1)?;
@@ -110,7 +110,7 @@ impl Session {
     /// # Errors
     /// When the store fails.
     pub fn due_done(&self, id: i64) -> Result<(), StoreError> {
-        exclusively(&self.connection, || {
+        exclusively(self, || {
             self.connection.execute("DELETE FROM due WHERE id = ?", [id])?;
             Ok(())
         })

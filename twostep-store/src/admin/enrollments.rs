@@ -134,6 +134,7 @@ impl Session {
             let sql = "INSERT INTO enrollment (user, uid, state, created, activated) VALUES (?, ?, ?, ?, ?)";
             let values = params![new.user.as_str(), new.uid, new.state.as_str(), new.at.0, activated];
             self.connection.execute(sql, values)?;
+            self.roster.touch(new.user.as_str());
             let id = EnrollmentId(self.connection.last_insert_rowid());
             let authenticator = new
                 .authenticator
@@ -202,6 +203,7 @@ impl Session {
                 make_due(self, Occasion::Revoke, &user, one.name.as_str(), at)?;
             }
             forget_oldest(self, &user)?;
+            self.roster.touch(&user);
             Ok(one_row(self.connection.execute("DELETE FROM enrollment WHERE id = ?", [id.0])?)?)
         })
     }
@@ -252,6 +254,8 @@ impl Session {
             let sql = "UPDATE history SET user = ?1 WHERE user = ?2 AND uid = ?3";
             self.connection.execute(sql, params![to.as_str(), was, uid])?;
             let sql = "UPDATE enrollment SET user = ?1 WHERE id = ?2";
+            self.roster.touch(&was);
+            self.roster.touch(to.as_str());
             one_row(self.connection.execute(sql, params![to.as_str(), id.0])?)?;
             let deed = Deed { action: Action::SettleRename, target: Some(&was), author, at };
             remember_of(self, id, &deed)?;

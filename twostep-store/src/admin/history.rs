@@ -54,7 +54,7 @@ impl Session {
     /// # Errors
     /// When the store fails.
     pub fn note_look(&self, of: &Person, author: &Author, at: UnixTime) -> Result<(), StoreError> {
-        crate::rows::exclusively(&self.connection, || {
+        crate::rows::exclusively(self, || {
             let deed = Deed { action: Action::Show, target: None, author, at };
             remember(self, of.name.as_str(), of.uid, &deed)
         })

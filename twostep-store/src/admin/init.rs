@@ -1,6 +1,7 @@
 //! Making the key and the store.
 
 use crate::host::Kernel;
+use crate::roster::Wrong;
 use crate::vault::Files;
 use crate::{StoreError, database, files, key_file};
 use std::path::Path;
@@ -15,6 +16,8 @@ pub struct Made {
     pub store: bool,
     /// The older schema that the store had.
     pub upgraded_from: Option<i64>,
+    /// What was wrong with the roster, which was made anew then; or why it could not be.
+    pub roster: Result<Option<Wrong>, StoreError>,
 }
 
 /// Whether [`init`] may make a new store where there is a key already. That a store is missing is, as a rule, that it was lost or
@@ -43,7 +46,7 @@ pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
         }
         read => (read?, false),
     };
-    let mut made = Made { key: new_key, store: false, upgraded_from: None };
+    let mut made = Made { key: new_key, store: false, upgraded_from: None, roster: Ok(None) };
     match database::upgrade(&files.paths.store, key.id()) {
         Ok(from) => made.upgraded_from = from,
         Err(StoreError::NoStore(path)) if new_key || beside_key == BesideKey::NewStore => {
@@ -53,7 +56,9 @@ pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
         }
         Err(error) => return Err(error),
     }
-    files.session().map(|_| made)
+    // A store without its roster is whole: whoever changes an enrollment makes one, and says so where that cannot be.
+    made.roster = files.session()?.mend_roster();
+    Ok(made)
 }
 
 fn guarded_parent(path: &Path) -> Result<(), StoreError> {

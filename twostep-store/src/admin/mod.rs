@@ -107,7 +107,7 @@ pub(crate) fn in_transaction<T>(
     work: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
     let mut refused = None;
-    let done = exclusively_and_clean(&session.connection, || {
+    let done = exclusively_and_clean(session, || {
         work().map_err(|refusal| match refusal {
             Refusal::Store(error) => error,
             other => {

@@ -1,0 +1,309 @@
+//! The public roster beside the store. It is never looser than the store: whoever is about to be enrolled is in it before that is
+//! committed, and who was enrolled is out of it after that is.
+//!
+//! A change goes: the header takes a new stamp and the mark that a change is on its way; pages take what is stricter of before and after,
+//! and are synced; the store commits the same stamp; pages take what is true now, and the mark goes. Whoever dies on the way leaves the
+//! mark, or a stamp that is not the store's, and the next writer makes the roster anew from the store. All of it under the store's write
+//! lock, so that there is one writer.
+
+mod file;
+mod plan;
+mod stored;
+
+pub use stored::Apart;
+
+use crate::host::{Kernel, Severity, Syslog};
+use crate::vault::Session;
+use crate::{StoreError, rows};
+use plan::{Plan, Unfit};
+use std::cell::RefCell;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use twostep_core::event::{Event, Reason};
+use twostep_core::policy;
+use twostep_core::ports::Audit;
+use twostep_core::random::Entropy;
+use twostep_roster::{Fault, Group, Groups, Header, Roster, State};
+
+/// How the roster is kept, and whom the transaction that is open has to do with.
+pub(crate) struct Keeping {
+    folder: PathBuf,
+    wanted: policy::Roster,
+    touched: RefCell<BTreeSet<String>>,
+}
+
+/// What is wrong with the roster.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wrong {
+    /// There is one, and none is to be kept.
+    NotWanted,
+    /// It cannot be used.
+    Unusable(Fault),
+    /// Its writer has died, or the store or the roster is not of the other's time.
+    OutOfStep,
+    /// The configuration says something else than its header.
+    Settings,
+    /// It says something else than the store.
+    Apart(Apart),
+}
+
+/// What has been written already of a change, and what is to be once it is committed.
+pub(crate) struct Published(Option<Plan>);
+
+impl Keeping {
+    pub(crate) fn of(folder: PathBuf, wanted: policy::Roster) -> Self {
+        Self { folder, wanted, touched: RefCell::default() }
+    }
+
+    /// Something that the roster tells of this user is about to change, in the transaction that is open.
+    pub(crate) fn touch(&self, user: &str) {
+        self.touched.borrow_mut().insert(user.to_owned());
+    }
+
+    /// Forgets what an earlier transaction has touched.
+    pub(crate) fn begin(&self) {
+        self.touched.borrow_mut().clear();
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.join(twostep_roster::FILE)
+    }
+
+    fn open(&self) -> Result<Roster, Fault> {
+        Roster::open_to_write(&self.path(), nix::unistd::geteuid().as_raw())
+    }
+
+    fn groups(&self) -> Result<Groups, StoreError> {
+        // The configuration has seen to their lengths.
+        Groups::new(self.wanted.named()).ok_or_else(|| self.failed("a group's name is too long"))
+    }
+
+    /// Whether a header says what the configuration does.
+    fn fits(&self, header: &Header) -> bool {
+        self.groups().is_ok_and(|groups| groups == header.groups) && header.members == self.wanted.members
+    }
+
+    fn failed(&self, cause: impl ToString) -> StoreError {
+        StoreError::Roster { path: self.path(), cause: cause.to_string() }
+    }
+}
+
+/// Writes what the open transaction will have changed, as far as that makes the roster stricter. The transaction is to be committed next.
+///
+/// # Errors
+/// When the roster can neither be written nor taken away: then the transaction must not be committed.
+pub(crate) fn publish(session: &Session) -> Result<Published, StoreError> {
+    let keeping = &session.roster;
+    let touched = keeping.touched.take();
+    if touched.is_empty() {
+        return Ok(Published(None));
+    }
+    if !keeping.wanted.keep {
+        stored::set_stamp(session, 0)?;
+        file::remove(&keeping.path()).map_err(|error| keeping.failed(error))?;
+        return Ok(Published(None));
+    }
+    match prepare(session, &touched) {
+        Ok(plan) => Ok(Published(Some(plan))),
+        // What the store says of itself is not the roster's fault.
+        Err(error @ StoreError::Roster { .. }) => {
+            withdraw(session, &error)?;
+            Ok(Published(None))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the roster away that could not be written: one that is missing opens no door, one that is out of date might.
+fn withdraw(session: &Session, why: &StoreError) -> Result<(), StoreError> {
+    let keeping = &session.roster;
+    file::remove(&keeping.path()).map_err(|error| keeping.failed(format!("{why}; and it stays: {error}")))?;
+    stored::set_stamp(session, 0)?;
+    tell(Reason::RosterLost { cause: why.to_string(), remedy: why.remedy() });
+    Ok(())
+}
+
+fn prepare(session: &Session, touched: &BTreeSet<String>) -> Result<Plan, StoreError> {
+    let keeping = &session.roster;
+    let stamp = new_stamp()?;
+    let users = touched.iter().map(|user| Ok((user.clone(), stored::state_of(session, user)?)));
+    let users: Vec<_> = users.collect::<Result<_, StoreError>>()?;
+    let known = usable(session)?.map_err(|wrong| wrong.to_string());
+    let plan = match known.and_then(|roster| Plan::of(roster, &users).map_err(|unfit| unfit.to_string())) {
+        Ok(plan) => plan,
+        Err(why) => {
+            make_anew(session, stamp, touched, &why)?;
+            let roster = keeping.open().map_err(|fault| keeping.failed(fault))?;
+            Plan::of(roster, &users).map_err(|unfit: Unfit| keeping.failed(unfit))?
+        }
+    };
+    let plan = plan.begin(stamp).map_err(|error| keeping.failed(error))?;
+    stored::set_stamp(session, stamp)?;
+    Ok(plan)
+}
+
+impl Published {
+    /// The transaction was committed.
+    pub(crate) fn finish(self) {
+        if let Some(plan) = self.0 {
+            // What stays of it is stricter than the store and marked as such: the next writer makes it anew.
+            let _stricter = plan.finish();
+        }
+    }
+}
+
+/// The roster, if it is this store's and says what the configuration wants. Within a transaction.
+fn usable(session: &Session) -> Result<Result<Roster, Wrong>, StoreError> {
+    let stamp = stored::stamp(session)?;
+    Ok(session.roster.open().map_err(Wrong::Unusable).and_then(|roster| {
+        if roster.header.open || stamp == 0 || roster.header.stamp != stamp {
+            Err(Wrong::OutOfStep)
+        } else if !session.roster.fits(&roster.header) {
+            Err(Wrong::Settings)
+        } else {
+            Ok(roster)
+        }
+    }))
+}
+
+/// Makes the whole roster anew, marked as being changed, with these users as strict as can be.
+fn make_anew(session: &Session, stamp: u64, strict: &BTreeSet<String>, why: &str) -> Result<(), StoreError> {
+    let keeping = &session.roster;
+    let mut users = stored::everybody(session)?;
+    users.retain(|(user, _)| !strict.contains(user));
+    users.extend(strict.iter().map(|user| (user.clone(), State::STRICTEST)));
+    let mut salt = [0; 16];
+    Kernel.fill(&mut salt)?;
+    let (groups, members) = (keeping.groups()?, keeping.wanted.members);
+    let header = Header { pages: 1, salt, stamp, open: true, members, groups };
+    let bytes = twostep_roster::build(header, &users).map_err(|error| keeping.failed(error))?;
+    file::write(&keeping.folder, &keeping.wanted.readers, &bytes).map_err(|cause| keeping.failed(cause))?;
+    tell(Reason::RosterMadeAnew { cause: why.to_owned() });
+    Ok(())
+}
+
+fn new_stamp() -> Result<u64, StoreError> {
+    let mut bytes = [0; 8];
+    Kernel.fill(&mut bytes)?;
+    Ok(u64::from_le_bytes(bytes).max(1))
+}
+
+fn tell(reason: Reason) {
+    Syslog { tag: "twostep-store" }.record(&Event { reason, user: None, service: None, source: None });
+}
+
+impl Session {
+    /// What is wrong with the roster, if anything is.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn roster_fault(&self) -> Result<Option<Wrong>, StoreError> {
+        match self.compare()? {
+            // A change that is on its way looks like that too: nobody changes anything while this looks again.
+            Some(Wrong::OutOfStep | Wrong::Apart(_)) => rows::exclusively(self, || self.compare()),
+            other => Ok(other),
+        }
+    }
+
+    /// Makes the roster anew where anything is wrong with it, and takes away one that is not to be kept. Says what was wrong.
+    ///
+    /// # Errors
+    /// When the store fails, or the roster cannot be written.
+    pub fn mend_roster(&self) -> Result<Option<Wrong>, StoreError> {
+        let (wrong, plan) = rows::exclusively(self, || {
+            let Some(wrong) = self.compare()? else { return Ok((None, None)) };
+            let keeping = &self.roster;
+            if !keeping.wanted.keep {
+                file::remove(&keeping.path()).map_err(|error| keeping.failed(error))?;
+                stored::set_stamp(self, 0)?;
+                return Ok((Some(wrong), None));
+            }
+            let stamp = new_stamp()?;
+            make_anew(self, stamp, &BTreeSet::new(), &wrong.to_string())?;
+            let roster = keeping.open().map_err(|fault| keeping.failed(fault))?;
+            stored::set_stamp(self, stamp)?;
+            Ok((Some(wrong), Some(Plan::of(roster, &[]).map_err(|unfit| keeping.failed(unfit))?)))
+        })?;
+        if let Some(plan) = plan {
+            plan.finish().map_err(|error| self.roster.failed(error))?;
+        }
+        Ok(wrong)
+    }
+
+    /// Where the roster is.
+    #[must_use]
+    pub fn roster_path(&self) -> PathBuf {
+        self.roster.path()
+    }
+
+    fn compare(&self) -> Result<Option<Wrong>, StoreError> {
+        let keeping = &self.roster;
+        if !keeping.wanted.keep {
+            let there = keeping.path().symlink_metadata().is_ok();
+            return Ok(there.then_some(Wrong::NotWanted));
+        }
+        match usable(self)? {
+            Err(wrong) => Ok(Some(wrong)),
+            Ok(roster) => stored::apart(self, &roster),
+        }
+    }
+}
+
+/// The roster that the configuration names, as anybody reads it.
+///
+/// # Errors
+/// When there is none that can be used.
+pub fn read(folder: &Path) -> Result<Roster, Fault> {
+    Roster::open(&folder.join(twostep_roster::FILE), nix::unistd::geteuid().as_raw())
+}
+
+/// How many users are in each of the groups that list somebody: the enrolled, the pending, those with an app password.
+///
+/// # Errors
+/// When the roster cannot be read to its end.
+pub fn count(roster: &Roster, now: u64) -> Result<[u64; 3], Fault> {
+    let mut counts = [0; 3];
+    roster.each(|_, state| {
+        for (count, group) in counts.iter_mut().zip([Group::Enrolled, Group::Pending, Group::App]) {
+            *count += u64::from(state.is_in(group, now));
+        }
+    })?;
+    Ok(counts)
+}
+
+impl Wrong {
+    /// Whether somebody who is enrolled may be taken for somebody who is not.
+    #[must_use]
+    pub fn loosens(&self) -> bool {
+        match self {
+            Self::NotWanted | Self::OutOfStep => true,
+            Self::Apart(apart) => apart.missing > 0 || apart.looser > 0,
+            Self::Unusable(_) | Self::Settings => false,
+        }
+    }
+}
+
+impl std::fmt::Display for Wrong {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotWanted => f.write_str("there is one, and [roster] keep is false: nobody keeps it up to date"),
+            Self::Unusable(fault) => fault.fmt(f),
+            Self::OutOfStep => {
+                f.write_str("it is not of the store's present state: its writer died, or one of the two was put back from a backup")
+            }
+            Self::Settings => f.write_str("the configuration names other groups"),
+            Self::Apart(apart) => apart.fmt(f),
+        }
+    }
+}
+
+/// Not told by the severity of its ending: nobody is refused for it.
+impl From<&Wrong> for Severity {
+    fn from(wrong: &Wrong) -> Self {
+        if wrong.loosens() { Self::Error } else { Self::Warning }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
