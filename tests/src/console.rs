@@ -33,7 +33,7 @@ impl Console {
     }
 
     /// Starts a command on a terminal of its own.
-    pub(crate) fn start(mut command: Command) -> Self {
+    pub fn start(mut command: Command) -> Self {
         let (terminal, theirs) = kernel::open_terminal().or_die("make a pseudo-terminal");
         let stream = || Stdio::from(theirs.try_clone().or_die("copy a descriptor"));
         command.stdin(stream()).stdout(stream()).stderr(stream());

@@ -30,6 +30,7 @@
 //! | [`granted`], [`postgres`], [`exim`] | real servers that ask twostepd, being users of their own |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
+//! | [`groups`] | groups as glibc finds them |
 //! | [`process`] | what a guest leaves behind in its host process |
 //! | [`phone`] | the authenticator on the user's side |
 
@@ -47,6 +48,7 @@ pub mod console;
 pub mod exim;
 mod ffi;
 pub mod granted;
+pub mod groups;
 pub mod host;
 pub mod log;
 pub mod mail;
