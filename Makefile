@@ -2,7 +2,7 @@
 # make test       all tests, the end-to-end ones too (as root)
 # make test-unit  the tests that need no root
 # make build      the modules, the commands and the broker, in target/release
-# make bench      what a login costs, beside the rivals', through the broker and through Dovecot, and what journal modes cost (as root)
+# make bench      what a login costs, beside the rivals', through the broker and through Dovecot, and what the roster and journal modes cost (as root)
 # make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX, PAMDIR and LIBDIR are honoured
 # make clean
 
@@ -49,6 +49,7 @@ bench: build
 	$(CARGO) run --quiet --release -p twostep-bench
 	$(CARGO) run --quiet --release -p twostep-bench -- --broker
 	$(CARGO) run --quiet --release -p twostep-bench -- --mail
+	$(CARGO) run --quiet --release -p twostep-bench -- --roster
 	$(CARGO) run --quiet --release -p twostep-bench -- --store
 
 # As root in a user's checkout cargo would leave files behind that the user cannot remove: installs what `make build` made.

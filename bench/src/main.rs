@@ -5,6 +5,7 @@
 //! | `twostep-bench` | logins through the real libpam, in a throw-away root (as root) |
 //! | `twostep-bench --broker` | what the broker costs beside logins in process, how much it takes, its memory (as root) |
 //! | `twostep-bench --mail` | logins a second through a real Dovecot, 8 in flight, beside pam_permit and pam_unix (as root) |
+//! | `twostep-bench --roster` | somebody's groups from the roster beside the host's files, and what an enrollment costs (as root) |
 //! | `twostep-bench --store` | what SQLite's journal modes and page sizes cost; the choice stands in docs/store.md |
 //! | `twostep-bench --login` | one login, told on stdin; how the first form makes a fresh process |
 //!
@@ -22,6 +23,7 @@ mod mail;
 mod median;
 mod report;
 mod rivals;
+mod roster;
 mod site;
 mod users;
 
@@ -45,13 +47,17 @@ fn main() -> ExitCode {
             mail::run(host);
             ExitCode::SUCCESS
         }),
+        Some("--roster") => program_in_box(|host| {
+            roster::run(host);
+            ExitCode::SUCCESS
+        }),
         Some("--store") => {
             journal::run();
             ExitCode::SUCCESS
         }
         Some("--login") => login::one_from_stdin(),
         Some(_) => {
-            eprintln!("twostep-bench: --broker, --mail, --store or nothing");
+            eprintln!("twostep-bench: --broker, --mail, --roster, --store or nothing");
             ExitCode::from(2)
         }
     }

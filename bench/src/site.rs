@@ -72,6 +72,12 @@ pub(crate) fn for_mail(host: &Host, names: &[&str]) -> [Users; 2] {
     [Users::make(host, "thousand", 1_000), Users::make(host, "million", 1_000_000)]
 }
 
+/// For look-ups of groups: our store and the roster, on the disk.
+pub(crate) fn for_roster(host: &Host) {
+    put_on_disk(host, &["/var/lib/twostep", "/var/lib/twostep-public"]);
+    host.admin(&["init", "--new-store"]).expect_success();
+}
+
 /// Sets everybody's password with the system's own cost.
 fn set_password(host: &Host, name: &str, method: &str) {
     let line = format!("echo '{name}:{PASSWORD}' | chpasswd --crypt-method {method}");
@@ -116,7 +122,7 @@ fn put_on_disk(host: &Host, folders: &[&str]) {
     for folder in folders {
         let real = disk.join(folder.trim_start_matches('/').replace('/', "-"));
         fs::create_dir_all(&real).or_die("make a folder on the disk");
-        host.set_mode(&real, if *folder == "/home" { 0o755 } else { 0o700 });
+        host.set_mode(&real, if *folder == "/var/lib/twostep" { 0o700 } else { 0o755 });
         mount(&["--bind", &real.display().to_string(), folder]);
         mount(&["-o", "remount,bind,rw", folder]);
     }

@@ -56,7 +56,10 @@ impl Users {
         let store = PathBuf::from(format!("/var/lib/twostep/{name}.db"));
         let text = host.read("/etc/twostep/config.toml");
         let line = format!("store = \"{}\"", store.display());
-        host.write(&config, &text.replace("#store = \"/var/lib/twostep/store.db\"", &line));
+        // A store has a roster of its own.
+        let roster = format!("roster = \"/var/lib/twostep-public-{name}\"");
+        let text = text.replace("#store = \"/var/lib/twostep/store.db\"", &line);
+        host.write(&config, &text.replace("#roster = \"/var/lib/twostep-public\"", &roster));
         let files = files(&config);
         assert!(files.paths.store == store, "the packaged configuration shows no line for the store");
         admin::init(&files, admin::BesideKey::NewStore).or_die("make a store");
@@ -232,12 +235,12 @@ fn label(text: &str) -> Label {
     Label::parse(text).unwrap_or_else(|_| panic!("{text} is no label"))
 }
 
-fn author() -> Author {
+pub(crate) fn author() -> Author {
     Author { by: By::Administrator("bench".to_owned()), why: None }
 }
 
 /// Users number `from` to `to`, each with an authenticator, an app password and one address signed in from.
-fn fill(store: &PathBuf, from: u32, to: u32) {
+pub(crate) fn fill(store: &Path, from: u32, to: u32) {
     let connection =
         Connection::open_with_flags(store, OpenFlags::SQLITE_OPEN_READ_WRITE).or_die("open a store");
     let batch = format!(

@@ -111,11 +111,11 @@ fn author() -> Author {
     Author { by: By::Administrator("root".to_owned()), why: None }
 }
 
-fn enroll(files: &Files, user: &str) -> twostep_core::account::EnrollmentId {
+fn enroll(files: &Files, user: &str, uid: u32) -> twostep_core::account::EnrollmentId {
     let name = UserName::parse(user).expect("a name");
     let new = NewEnrollment {
         user: &name,
-        uid: 5_000,
+        uid,
         state: Enrolled::Active,
         authenticator: None,
         backup_codes: &[],
@@ -137,7 +137,7 @@ fn readers_never_see_a_torn_roster() {
         host.admin(&["roster", "mend"]).expect_success();
         let store = files();
         for n in 0..100 {
-            enroll(&store, &format!("always{n}"));
+            enroll(&store, &format!("always{n}"), 5_000 + n);
         }
         let going = "/run/going";
         host.write(going, "");
@@ -167,7 +167,7 @@ fn readers_never_see_a_torn_roster() {
         let readers = [by_name(), by_name()];
         let writer = child::run(|| {
             for n in 0..10_000 {
-                let id = enroll(&store, &format!("new{n}"));
+                let id = enroll(&store, &format!("new{n}"), 10_000 + n);
                 if n % 3 == 0 {
                     let session = store.session().expect("a store");
                     session.unenroll(id, Action::Unenroll, &author(), host::now().wall).expect("unenrolled");
