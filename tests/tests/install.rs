@@ -29,6 +29,8 @@ fn everything_is_put_below_destdir_with_its_mode() {
         assert_eq!(mode("/tmp/staged/usr/sbin/twostep-admin"), 0o755);
         assert_eq!(mode("/tmp/staged/etc/twostep/config.toml"), 0o644);
         assert_eq!(mode("/tmp/staged/var/lib/twostep"), 0o700);
+        assert_eq!(mode("/tmp/staged/var/lib/twostep-public"), 0o755);
+        assert_eq!(mode(format!("/tmp/staged{}", host.name_service_path().display())), 0o644);
         assert_eq!(mode("/tmp/staged/usr/lib/tmpfiles.d/twostep.conf"), 0o644);
         for file in ["usr/sbin/twostepd", "usr/bin/twostep"] {
             assert_eq!(mode(format!("/tmp/staged/{file}")), 0o755, "{file}");
@@ -39,10 +41,11 @@ fn everything_is_put_below_destdir_with_its_mode() {
             "twostep-hooks.service",
             "twostep-hooks.path",
             "twostep-hooks.timer",
+            "twostep-roster.service",
         ] {
             assert_eq!(mode(format!("/tmp/staged/usr/lib/systemd/system/{unit}")), 0o644, "{unit}");
         }
-        for page in ["man1/twostep.1", "man8/twostep-admin.8", "man8/twostepd.8"] {
+        for page in ["man1/twostep.1", "man8/twostep-admin.8", "man8/twostepd.8", "man8/libnss_twostep.8"] {
             assert_eq!(mode(format!("/tmp/staged/usr/share/man/{page}")), 0o644, "{page}");
         }
         for folder in ["filter.d", "jail.d"] {

@@ -32,6 +32,10 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     let turn = turn(context, FlockArg::LockExclusive)?;
     let done = run_all(context)?;
     drop(turn);
+    // Every ten minutes somebody looks: a roster or a store that was put back from a backup is not left so until the next change.
+    if let Err(error) = context.session()?.tend_roster() {
+        log(Severity::Error, &format!("{error}; {}", error.remedy()));
+    }
     context.output.report(&done)
 }
 

@@ -230,6 +230,18 @@ impl Session {
         Ok(wrong)
     }
 
+    /// [`Self::mend_roster`], where a look at the roster's header is enough to see that it is not of the store's present state.
+    ///
+    /// # Errors
+    /// As [`Self::mend_roster`].
+    pub fn tend_roster(&self) -> Result<Option<Wrong>, StoreError> {
+        if self.roster.wanted.keep && usable(self)?.is_ok() {
+            return Ok(None);
+        }
+        // Whether it is wrong, or only being changed, is seen when nobody else changes it.
+        self.mend_roster()
+    }
+
     /// Where the roster is.
     #[must_use]
     pub fn roster_path(&self) -> PathBuf {

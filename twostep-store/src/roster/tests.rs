@@ -156,6 +156,22 @@ fn a_roster_put_back_from_a_backup_is_not_taken_for_todays() {
 }
 
 #[test]
+fn a_roster_of_another_time_is_seen_by_its_header() {
+    let files = host("roster-tended");
+    let path = files.paths.roster.join("roster");
+    let backup = fs::read(&path).unwrap();
+    enroll(&files, &[]);
+    assert_eq!(files.session().unwrap().tend_roster().unwrap(), None);
+    fs::write(&path, backup).unwrap();
+    assert_eq!(files.session().unwrap().tend_roster().unwrap(), Some(Wrong::OutOfStep));
+    assert_eq!(told(&files, "alice"), Some(ACTIVE));
+    let mut unwanted = files.clone();
+    unwanted.roster.keep = false;
+    assert_eq!(unwanted.session().unwrap().tend_roster().unwrap(), Some(Wrong::NotWanted));
+    assert_eq!(unwanted.session().unwrap().tend_roster().unwrap(), None);
+}
+
+#[test]
 fn what_the_roster_says_wrong_is_counted() {
     let files = host("roster-apart");
     enroll(&files, &[]);
