@@ -2,7 +2,6 @@
 
 use std::fs;
 use std::os::unix::fs::FileExt;
-use std::time::Instant;
 
 use twostep_tests::callers::Limit;
 use twostep_tests::groups::{gids_of, gids_within, members_of};
@@ -225,7 +224,6 @@ fn a_damaged_roster_never_puts_the_enrolled_among_the_unenrolled() {
                 (seed >> 33) as usize % below
             };
             let (mut right, mut silent) = (0, 0);
-            let begun = Instant::now();
             for _ in 0..3_000 {
                 let at = if dice(2) == 0 { dice(512) } else { dice(whole.len()) };
                 file.write_all_at(&[dice(256) as u8], at as u64).expect("written");
@@ -237,7 +235,6 @@ fn a_damaged_roster_never_puts_the_enrolled_among_the_unenrolled() {
                 file.write_all_at(&whole[at..=at], at as u64).expect("written back");
             }
             assert!(right > 500 && silent > 500, "{right} {silent}");
-            assert!(begun.elapsed().as_secs() < 60, "it takes long to see that a roster is damaged");
             "done".to_owned()
         });
         assert_eq!(told, "done");
