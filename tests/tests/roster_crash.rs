@@ -121,10 +121,8 @@ fn enroll(files: &Files, user: &str, uid: u32) -> twostep_core::account::Enrollm
         backup_codes: &[],
         at: host::now().wall,
     };
-    files
-        .session()
-        .and_then(|session| Ok(session.enroll(&new, &author()).expect("enrolled").0))
-        .expect("a store")
+    let session = files.session().expect("a store");
+    session.enroll(&new, &author()).expect("enrolled").0
 }
 
 /// Readers that never stop, while ten thousand are enrolled and some of them go again: a page at a time, and a whole new roster when a
