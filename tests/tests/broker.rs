@@ -1,7 +1,7 @@
 //! The broker itself: who may ask it what, what it survives, and that nobody gets in when it does not.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::process::Command;
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use twostep_host::link::{Link, LinkError};
 use twostep_tests::broker::{SOCKET, TWOSTEPD};
 use twostep_tests::callers::{SU, login, stacks, su};
 use twostep_tests::pam::{Code, Item};
-use twostep_tests::{FalseBroker, Host, OrDie, Phone, RawLink, child, eventually, in_box};
+use twostep_tests::{FalseBroker, Host, OrDie, Phone, RawLink, child, eventually, in_box, own};
 
 const PASSWORD: &str = "correct horse";
 
@@ -366,22 +366,25 @@ fn the_account_phase_is_for_who_gave_the_code() {
     });
 }
 
-/// With no more than the unit leaves it: one capability, no new privileges, a socket that is handed over.
+/// With no more than the unit leaves it: two capabilities, no new privileges, a socket that is handed over.
 #[test]
 fn it_works_with_what_its_unit_leaves_it() {
     in_box(|host| {
         let mut phone = with_people(host);
+        host.edit("/etc/twostep/config.toml", |line| {
+            line.replace("#readers = \"everyone\"", "readers = \"mail\"")
+        });
         let socket = FalseBroker::listen();
         fs::set_permissions(SOCKET, fs::Permissions::from_mode(0o666)).or_die("open the socket");
         let unit = host.read(
             std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/systemd/twostepd.service"),
         );
         assert!(
-            unit.contains("CapabilityBoundingSet=CAP_DAC_READ_SEARCH\n")
+            unit.contains("CapabilityBoundingSet=CAP_DAC_READ_SEARCH CAP_CHOWN\n")
                 && unit.contains("NoNewPrivileges=yes")
         );
         let start = format!(
-            "LISTEN_FDS=1 LISTEN_PID=$$ exec setpriv --bounding-set -all,+dac_read_search --no-new-privs {TWOSTEPD}"
+            "LISTEN_FDS=1 LISTEN_PID=$$ exec setpriv --bounding-set -all,+dac_read_search,+chown --no-new-privs {TWOSTEPD}"
         );
         let mut command = Command::new("/bin/sh");
         command.args(["-c", &start]);
@@ -391,7 +394,7 @@ fn it_works_with_what_its_unit_leaves_it() {
         let status = host.read(format!("/proc/{}/status", broker.pid()));
         let bounding =
             status.lines().find_map(|line| line.strip_prefix("CapEff:")).unwrap_or_default().trim();
-        assert_eq!(u64::from_str_radix(bounding, 16).or_die("read capabilities"), 1 << 2, "{status}");
+        assert_eq!(u64::from_str_radix(bounding, 16).or_die("read capabilities"), 1 << 2 | 1, "{status}");
 
         let mut console = su(host, "bob", "alice");
         console.answer("Password: ", PASSWORD);
@@ -403,6 +406,13 @@ fn it_works_with_what_its_unit_leaves_it() {
         console.answer("Verification code: ", &phone.fresh_code());
         console.wait_for("Backup codes");
         assert_eq!(console.end(), Some(0), "{}", console.shown());
+
+        // A roster that is made anew is its readers'.
+        let roster = "/var/lib/twostep-public/roster";
+        fs::remove_file(roster).or_die("remove the roster");
+        own::enroll(host, "bob", PASSWORD);
+        let made = fs::metadata(roster).or_die("find the roster");
+        assert_eq!((made.gid(), made.mode() & 0o7777), (8, 0o640));
 
         // A broken configuration does not keep it from starting: it is told to whoever asks, until it is mended.
         let text = host.read("/etc/twostep/config.toml");
