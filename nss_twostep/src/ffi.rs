@@ -6,8 +6,7 @@ use libc::{ENOENT, ENOMEM, ERANGE, gid_t, group, size_t};
 use std::ffi::{CStr, c_char, c_int, c_long};
 use std::mem::MaybeUninit;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Once;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use twostep_roster::{Fault, Group, Roster};
 
 /// `enum nss_status`.
@@ -263,9 +262,13 @@ unsafe fn finish(errnop: *mut c_int, call: impl FnOnce() -> Ended) -> Status {
 }
 
 /// The hook is of the std that is linked into this module: a host that is written in Rust keeps its own.
+///
+/// Nobody waits for anybody here: a process may have been forked from a thread while another one was at it.
 fn silence_panics() {
-    static ONCE: Once = Once::new();
-    ONCE.call_once(|| std::panic::set_hook(Box::new(|_| ())));
+    static SILENT: AtomicBool = AtomicBool::new(false);
+    if !SILENT.swap(true, Ordering::Relaxed) {
+        std::panic::set_hook(Box::new(|_| ()));
+    }
 }
 
 fn number(fault: Fault) -> c_int {

@@ -192,6 +192,14 @@ fn the_module_is_a_good_guest() {
             (traces() == before).to_string()
         });
         assert_eq!(told, "true");
+        // Some hosts call it on small stacks.
+        let told = child::run(|| {
+            gids_of("alice", 7);
+            let on_small = std::thread::Builder::new().stack_size(16 * 1024);
+            let looked = on_small.spawn(|| gids_of("alice", 7)).expect("a thread").join().expect("a look");
+            format!("{looked:?}")
+        });
+        assert_eq!(told, format!("{:?}", [7, ENROLLED]));
         // Without a descriptor left nobody is in any group, and nothing ends.
         let mut console = callers::as_user(host, "alice", "/usr/bin/id", &["-Gn", "alice"], &[Limit(7, 3)]);
         assert!(console.end().is_some(), "{}", console.shown());

@@ -50,19 +50,22 @@ impl Page {
         page
     }
 
-    /// A page as it was read: the one of this number, whole.
+    /// Where a page is to be read to: it is copied nowhere else, since some hosts have small stacks.
+    pub(crate) fn buffer(&mut self) -> &mut [u8; PAGE_LENGTH] {
+        &mut self.bytes
+    }
+
+    /// Whether what was read is the page of this number, whole.
     ///
     /// # Errors
     /// When it is not.
-    pub fn parse(bytes: [u8; PAGE_LENGTH], number: u32, salt: &[u8; 16]) -> Result<Self, Fault> {
-        let page = Self { bytes };
+    pub(crate) fn check(&self, number: u32, salt: &[u8; 16]) -> Result<(), Fault> {
         let whole =
-            || Some(page.sum(salt)? == array(&page.bytes, 0)? && u32_at(&page.bytes, AT_NUMBER)? == number);
+            || Some(self.sum(salt)? == array(&self.bytes, 0)? && u32_at(&self.bytes, AT_NUMBER)? == number);
         if whole() != Some(true) {
             return Err(Fault::Damaged("a page does not match its checksum"));
         }
-        page.each(|_, _| ())?;
-        Ok(page)
+        self.each(|_, _| ())
     }
 
     /// Its bytes, with the checksum that they have under this salt.

@@ -113,7 +113,10 @@ impl<S: ReadAt> Roster<S> {
     /// # Errors
     /// When her page cannot be read, or is damaged.
     pub fn find(&self, user: &[u8]) -> Result<Found, Fault> {
-        self.page(self.header.page_of(user))?.find(user)
+        let number = self.header.page_of(user);
+        let mut page = Page::empty(number);
+        self.load(number, &mut page)?;
+        page.find(user)
     }
 
     /// A page.
@@ -121,10 +124,15 @@ impl<S: ReadAt> Roster<S> {
     /// # Errors
     /// When it cannot be read, or is damaged.
     pub fn page(&self, number: u32) -> Result<Page, Fault> {
+        let mut page = Page::empty(number);
+        self.load(number, &mut page)?;
+        Ok(page)
+    }
+
+    fn load(&self, number: u32, page: &mut Page) -> Result<(), Fault> {
         steady(S::TRIES, || {
-            let mut bytes = [0; PAGE_LENGTH];
-            self.source.fill(&mut bytes, page_offset(number))?;
-            Page::parse(bytes, number, &self.header.salt)
+            self.source.fill(page.buffer(), page_offset(number))?;
+            page.check(number, &self.header.salt)
         })
     }
 
@@ -133,8 +141,9 @@ impl<S: ReadAt> Roster<S> {
     /// # Errors
     /// When a page cannot be read, or is damaged, or holds a name that belongs on another.
     pub fn each(&self, mut visit: impl FnMut(&[u8], State)) -> Result<(), Fault> {
+        let mut page = Page::empty(0);
         for number in 0..self.header.pages {
-            let page = self.page(number)?;
+            self.load(number, &mut page)?;
             let mut lost = false;
             page.each(|name, state| {
                 lost |= self.header.page_of(name) != number;
