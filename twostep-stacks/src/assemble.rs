@@ -1,0 +1,403 @@
+//! A service's chains: its file's lines, with those of the files that it includes in their places.
+
+use crate::code::Code;
+use crate::control::Control;
+use crate::lines::Ending;
+use crate::parse::{Entry, Include, Phase, base, entries};
+use std::fmt;
+use std::sync::Arc;
+
+/// Where the texts come from.
+pub trait Files {
+    /// The text of a file by its absolute path; none where it cannot be read.
+    fn text(&self, path: &str) -> Option<String>;
+}
+
+impl<F: Fn(&str) -> Option<String>> Files for F {
+    fn text(&self, path: &str) -> Option<String> {
+        self(path)
+    }
+}
+
+/// Where libpam looks for files that are named without a path.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// For a service's file: the first that has it.
+    pub services: Vec<String>,
+    /// For a file that another one includes.
+    pub includes: Vec<String>,
+}
+
+impl Folders {
+    /// As Debian's libpam has them: what is included is looked for in /etc/pam.d only.
+    pub fn debian() -> Self {
+        Self {
+            services: vec!["/etc/pam.d".to_owned(), "/usr/lib/pam.d".to_owned()],
+            includes: vec!["/etc/pam.d".to_owned()],
+        }
+    }
+
+    /// As libpam has them elsewhere.
+    pub fn upstream() -> Self {
+        let both = Self::debian().services;
+        Self { services: both.clone(), includes: both }
+    }
+
+    /// One folder for all.
+    pub fn only(folder: &str) -> Self {
+        Self { services: vec![folder.to_owned()], includes: vec![folder.to_owned()] }
+    }
+}
+
+/// How deep substacks may lie in one another.
+pub const MOST_LEVELS: usize = 16;
+/// More lines than any stack has. Substacks that name themselves double with every level.
+const MOST_HANDLERS: usize = 20_000;
+
+/// Where a line stands.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Place {
+    /// The file's path.
+    pub file: Arc<str>,
+    /// Counted from one.
+    pub line: usize,
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// What a chain is made of.
+#[derive(Clone, Debug)]
+pub struct Handler {
+    /// Where its line stands.
+    pub place: Place,
+    /// The lines that include the file, outermost first; empty for a line of the service's own file.
+    pub via: Vec<Place>,
+    /// How many substacks it is in.
+    pub level: usize,
+    /// What return values lead to.
+    pub control: Control,
+    /// What is done.
+    pub part: Part,
+}
+
+/// What libpam does when it comes to a handler.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Calls a module.
+    Module {
+        /// As it stands.
+        module: String,
+        /// Its arguments.
+        words: Vec<String>,
+    },
+    /// Fails with [`Code::PERM_DENIED`], for this reason.
+    Fails(&'static str),
+    /// Nothing: here a substack begins.
+    Substack,
+}
+
+impl Handler {
+    /// The module's file name, where it is a module's.
+    pub fn module_name(&self) -> Option<&str> {
+        match &self.part {
+            Part::Module { module, .. } => Some(base(module)),
+            Part::Fails(_) | Part::Substack => None,
+        }
+    }
+
+    /// The place in the service's own file: the line's, or that of the line which brings it in.
+    pub fn own_place(&self) -> &Place {
+        self.via.first().unwrap_or(&self.place)
+    }
+}
+
+/// A service as libpam has read it.
+#[derive(Clone, Debug)]
+pub struct Service {
+    /// Its own file; none where it has none, so that all is as in `other`.
+    pub file: Option<Arc<str>>,
+    own: [Vec<Handler>; 4],
+    other: [Vec<Handler>; 4],
+}
+
+impl Service {
+    /// The chain that libpam runs in a phase. Where the service has no line for it, it is the one of `other`.
+    pub fn chain(&self, phase: Phase) -> &[Handler] {
+        let own = &self.own[phase as usize];
+        if own.is_empty() { &self.other[phase as usize] } else { own }
+    }
+
+    /// Whether a phase is left to `other`.
+    pub fn is_others(&self, phase: Phase) -> bool {
+        self.own[phase as usize].is_empty()
+    }
+}
+
+/// Why libpam does not even begin: whoever asks it is refused, in every phase.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Neither the service nor `other` has a file.
+    Nothing,
+    /// The last line of a file never ends.
+    Unfinished(Place),
+    /// `@include` of a file that cannot be read, or cannot be read to its end.
+    Include(Place, String),
+    /// Substacks lie in one another too deep.
+    Deep,
+    /// A module's name is none.
+    Name(Place),
+    /// libpam itself crashes, and its caller with it: for want of a file's name, or because a file includes itself.
+    Crash(Place, &'static str),
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Nothing => f.write_str("neither the service nor \"other\" has a file"),
+            Self::Unfinished(place) => write!(f, "{place}: the line goes on, but the file is at its end"),
+            Self::Include(place, file) => write!(f, "{place}: @include of {file}, which cannot be read"),
+            Self::Deep => f.write_str("substacks lie in one another too deep"),
+            Self::Name(place) => write!(f, "{place}: no name of a module"),
+            Self::Crash(place, why) => {
+                write!(f, "{place}: {why}: libpam crashes, and whatever program asks it")
+            }
+        }
+    }
+}
+
+/// What reading a service comes to.
+pub type Read = Result<Service, Fault>;
+
+/// Reads a service as libpam does at pam_start(3).
+///
+/// # Errors
+/// What makes pam_start(3) fail.
+pub fn read(service: &str, files: &dyn Files, folders: &Folders) -> Read {
+    let name = base(service).to_ascii_lowercase();
+    let mut reader = Reader { files, folders, chains: Default::default(), open: Vec::new(), via: Vec::new() };
+    let file = reader.top(&name)?;
+    // The file of `other` is read for everybody, and twice for itself.
+    let own = if name == OTHER { Default::default() } else { std::mem::take(&mut reader.chains) };
+    let other = reader.top(OTHER)?;
+    if file.is_none() && other.is_none() {
+        return Err(Fault::Nothing);
+    }
+    Ok(Service { file, own, other: reader.chains })
+}
+
+const OTHER: &str = "other";
+
+struct Reader<'a> {
+    files: &'a dyn Files,
+    folders: &'a Folders,
+    chains: [Vec<Handler>; 4],
+    /// What is being read: a file that comes to be read in itself in the same way is never done.
+    open: Vec<(Arc<str>, usize, Option<Phase>)>,
+    via: Vec<Place>,
+}
+
+impl Reader<'_> {
+    fn top(&mut self, service: &str) -> Result<Option<Arc<str>>, Fault> {
+        let Some((path, text)) = self.find(service, &self.folders.services) else { return Ok(None) };
+        self.file(&path, &text, None, 0)?;
+        Ok(Some(path))
+    }
+
+    fn find(&self, name: &str, folders: &[String]) -> Option<(Arc<str>, String)> {
+        let text = |path: String| self.files.text(&path).map(|text| (Arc::from(path), text));
+        if name.starts_with('/') {
+            return text(name.to_owned());
+        }
+        folders.iter().find_map(|folder| text(format!("{folder}/{name}")))
+    }
+
+    /// The lines of a file, those of one phase or of all.
+    fn file(&mut self, path: &Arc<str>, text: &str, asked: Option<Phase>, level: usize) -> Result<(), Fault> {
+        self.open.push((Arc::clone(path), level, asked));
+        let (entries, ending) = entries(text);
+        let mut done = Ok(());
+        for entry in entries {
+            done = self.entry(path, entry, asked, level);
+            if done.is_err() {
+                break;
+            }
+        }
+        self.open.pop();
+        match (done, ending) {
+            (Ok(()), Ending::Broken(line)) => Err(Fault::Unfinished(Place { file: Arc::clone(path), line })),
+            (done, _) => done,
+        }
+    }
+
+    fn entry(
+        &mut self,
+        path: &Arc<str>,
+        entry: Entry,
+        asked: Option<Phase>,
+        level: usize,
+    ) -> Result<(), Fault> {
+        let place = Place { file: Arc::clone(path), line: entry.number() };
+        let other_phase = |phase: Phase| asked.is_some_and(|asked| asked != phase);
+        match entry {
+            Entry::Module(line) if other_phase(line.phase) => Ok(()),
+            Entry::Module(line) => {
+                let part = Part::Module { module: line.module, words: line.words };
+                self.add(line.phase, place, level, line.control, part)
+            }
+            Entry::Bad(bad) if bad.phase.is_some_and(other_phase) => Ok(()),
+            Entry::Bad(bad) => {
+                let phase = bad.phase.or(asked).unwrap_or(Phase::Auth);
+                if bad.module.as_deref().is_some_and(is_no_name) {
+                    return Err(Fault::Name(place));
+                }
+                self.add(phase, place, level, bad.control, Part::Fails(bad.why))
+            }
+            Entry::Include(include) if include.phase.is_some_and(other_phase) => Ok(()),
+            Entry::Include(include) => self.include(place, include, asked, level),
+        }
+    }
+
+    fn include(
+        &mut self,
+        place: Place,
+        include: Include,
+        asked: Option<Phase>,
+        level: usize,
+    ) -> Result<(), Fault> {
+        let unknown = include.unknown_phase.then(|| asked.unwrap_or(Phase::Auth));
+        let phase = include.phase.or(unknown).or(asked);
+        let Some(file) = include.file else {
+            return Err(Fault::Crash(place, "an include without the name of a file"));
+        };
+        if let (true, Some(phase)) = (include.substack, phase) {
+            if is_no_name(&file) {
+                return Err(Fault::Name(place));
+            }
+            self.add(phase, place.clone(), level, Control::bad(None), Part::Substack)?;
+        }
+        self.via.push(place.clone());
+        let read = self.included(&file, phase, level + usize::from(include.substack));
+        self.via.pop();
+        match (read, phase) {
+            (Err(crash @ Fault::Crash(..)), _) => Err(crash),
+            (Err(_), None) => Err(Fault::Include(place, file)),
+            (Err(_), Some(phase)) => {
+                let why = "it includes a file that cannot be read";
+                self.add(phase, place, level, Control::bad(None), Part::Fails(why))
+            }
+            (Ok(()), _) => Ok(()),
+        }
+    }
+
+    fn included(&mut self, file: &str, phase: Option<Phase>, level: usize) -> Result<(), Fault> {
+        if level >= MOST_LEVELS {
+            return Err(Fault::Deep);
+        }
+        let Some((path, text)) = self.find(file, &self.folders.includes) else { return Err(Fault::Nothing) };
+        let endless = self.open.iter().any(|open| *open == (Arc::clone(&path), level, phase));
+        match self.via.last() {
+            Some(place) if endless => Err(Fault::Crash(place.clone(), "a file that includes itself")),
+            _ => self.file(&path, &text, phase, level),
+        }
+    }
+
+    fn add(
+        &mut self,
+        phase: Phase,
+        place: Place,
+        level: usize,
+        control: Control,
+        part: Part,
+    ) -> Result<(), Fault> {
+        let chain = &mut self.chains[phase as usize];
+        if chain.len() >= MOST_HANDLERS {
+            return Err(Fault::Crash(place, "more lines than fit into memory"));
+        }
+        let nameless = matches!(&part, Part::Module { module, .. } if is_no_name(module));
+        chain.push(Handler { place: place.clone(), via: self.via.clone(), level, control, part });
+        if nameless { Err(Fault::Name(place)) } else { Ok(()) }
+    }
+}
+
+/// Whether nothing of a module's name is left without folder and ending, which libpam does not bear.
+fn is_no_name(module: &str) -> bool {
+    let name = base(module);
+    matches!(name.rsplit_once('.').map_or(name, |(name, _)| name), "" | "?")
+}
+
+impl Part {
+    /// What it returns where no module is asked.
+    pub(crate) fn fails(&self) -> Option<Code> {
+        matches!(self, Self::Fails(_)).then_some(Code::PERM_DENIED)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashMap;
+
+    fn service(files: &[(&str, &str)]) -> Read {
+        let files: HashMap<_, _> =
+            files.iter().map(|(name, text)| (format!("/etc/pam.d/{name}"), (*text).to_owned())).collect();
+        read("x", &|path: &str| files.get(path).cloned(), &Folders::debian())
+    }
+
+    fn chain(files: &[(&str, &str)], phase: Phase) -> Vec<(String, usize)> {
+        let name = |handler: &Handler| handler.module_name().unwrap_or("-").to_owned();
+        service(files).unwrap().chain(phase).iter().map(|handler| (name(handler), handler.level)).collect()
+    }
+
+    #[test]
+    fn lines_of_other_files_stand_in_their_places() {
+        let files = [
+            ("x", "auth required a.so\n@include y\nauth substack y\naccount include y\nauth required d.so\n"),
+            ("y", "auth required b.so\naccount required c.so\nnonsense\n"),
+        ];
+        let at = |name: &str, level| (name.to_owned(), level);
+        assert_eq!(
+            chain(&files, Phase::Auth),
+            [at("a.so", 0), at("b.so", 0), at("-", 0), at("-", 0), at("b.so", 1), at("-", 1), at("d.so", 0)]
+        );
+        assert_eq!(chain(&files, Phase::Account), [at("c.so", 0), at("c.so", 0), at("-", 0)]);
+        let read = service(&files).unwrap();
+        let b = &read.chain(Phase::Auth)[1];
+        assert_eq!((b.place.to_string().as_str(), b.own_place().line), ("/etc/pam.d/y:1", 2));
+    }
+
+    #[test]
+    fn a_phase_without_a_line_is_that_of_other() {
+        let read =
+            service(&[("x", "auth required a.so"), ("other", "account required b.so\nauth required c.so")])
+                .unwrap();
+        assert!(read.is_others(Phase::Account) && !read.is_others(Phase::Auth));
+        assert_eq!(read.chain(Phase::Account)[0].module_name(), Some("b.so"));
+        assert!(service(&[("other", "auth required c.so")]).unwrap().file.is_none());
+        assert_eq!(service(&[]).unwrap_err(), Fault::Nothing);
+    }
+
+    #[test]
+    fn what_stops_libpam_is_told_with_its_place() {
+        for (text, told) in [
+            ("auth required a.so \\\n", "/etc/pam.d/x:1: the line goes on"),
+            ("\n@include y", "/etc/pam.d/x:2: @include of y"),
+            ("auth include x", "/etc/pam.d/x:1: a file that includes itself"),
+            ("@include x", "a file that includes itself"),
+            ("auth include", "an include without the name of a file"),
+            ("auth required []", "no name of a module"),
+        ] {
+            let fault = service(&[("x", text)]).unwrap_err().to_string();
+            assert!(fault.contains(told), "{text}: {fault}");
+        }
+    }
+
+    #[test]
+    fn a_substack_of_itself_ends_at_the_deepest_level() {
+        let chain = chain(&[("x", "auth required a.so\nauth substack x")], Phase::Auth);
+        assert_eq!(chain.iter().filter(|(name, _)| name == "a.so").count(), MOST_LEVELS);
+    }
+}
