@@ -23,4 +23,4 @@ pub use control::{Action, Control};
 pub use modules::{results, takes_password};
 pub use parse::{Entry, Include, Line, Phase, parse};
 pub use play::{Played, play};
-pub use ways::{Asked, Role, TooMany, Way, ways_past};
+pub use ways::{Asked, Role, TooMany, Way, can_return, ways_past};

@@ -99,6 +99,38 @@ pub fn ways_past(
     Ok(ways)
 }
 
+/// Whether a chain can come to one of these results at all.
+///
+/// # Errors
+/// When there are more states than are looked at.
+pub fn can_return(
+    chain: &[Handler],
+    results: &dyn Fn(&Handler) -> Option<&'static [Code]>,
+    wanted: &[Code],
+) -> Result<bool, TooMany> {
+    let mut seen = HashSet::from([State::new()]);
+    let mut open = vec![State::new()];
+    while let Some(state) = open.pop() {
+        let Some(handler) = chain.get(state.at) else {
+            if wanted.contains(&state.result()) {
+                return Ok(true);
+            }
+            continue;
+        };
+        for code in distinct(handler, results(handler)) {
+            let mut after = state.clone();
+            after.step(chain, code);
+            if seen.insert(after.clone()) {
+                open.push(after);
+            }
+        }
+        if seen.len() > MOST_STATES {
+            return Err(TooMany);
+        }
+    }
+    Ok(false)
+}
+
 fn is_new(ways: &[Way], way: &Way) -> bool {
     ways.iter().all(|known| (known.culprit, known.asked) != (way.culprit, way.asked))
 }

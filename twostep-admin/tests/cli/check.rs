@@ -27,6 +27,7 @@ pub(crate) fn healthy(name: &str) -> Place {
     let place = Place::new(name);
     place.write("pam.d/common-auth", COMMON_AUTH, 0o644);
     place.write("pam.d/common-account", COMMON_ACCOUNT, 0o644);
+    place.write("pam.d/common-session", "session required pam_unix.so\n", 0o644);
     place
 }
 

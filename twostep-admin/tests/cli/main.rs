@@ -4,6 +4,7 @@
 mod app_passwords;
 mod check;
 mod check_one_prompt;
+mod check_played;
 mod check_rules;
 mod codes;
 mod enroll;
