@@ -61,12 +61,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Explain(wanted) => return explain::run(arguments, wanted),
         Command::Check(wanted) => return check::run(arguments, wanted),
+        Command::Pam(wanted) => return pam::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         Command::Report(wanted) => return report::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let context = Context::open(arguments)?;
     let done = match &arguments.command {
-        Command::Explain(_) | Command::Check(_) | Command::Report(_) => Ok(()),
+        Command::Explain(_) | Command::Check(_) | Command::Pam(_) | Command::Report(_) => Ok(()),
         Command::Init(wanted) => init::run(&context, wanted),
         Command::Enroll(wanted) => enroll::run(&context, wanted),
         Command::Settle(wanted) => settle::run(&context, wanted),

@@ -91,7 +91,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
 }
 
 /// Services whose files others include, too.
-const ASKED_FOR: [&str; 5] = ["login", "runuser", "sshd", "su", "sudo"];
+pub(crate) const ASKED_FOR: [&str; 5] = ["login", "runuser", "sshd", "su", "sudo"];
 
 /// App services without a file of their own beside one that has it: Dovecot asks by the protocol's name, for each another service.
 fn left_to_other(policy: &Policy, host: &Stacks, seen: &Seen) -> Option<Finding> {

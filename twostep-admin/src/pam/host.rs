@@ -1,10 +1,10 @@
 //! Where this host has its stacks, and their texts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use twostep_stacks::{Folders, Read, read};
+use twostep_stacks::{Entry, Folders, Include, Read, parse, read};
 
 /// Where stacks are that the administrator makes.
 pub(crate) const PAM_D: &str = "/etc/pam.d";
@@ -60,6 +60,21 @@ impl Stacks {
     pub(crate) fn vendors(&self, service: &str) -> Option<PathBuf> {
         let path = Path::new(VENDORS).join(service);
         (self.folder == Path::new(PAM_D) && !self.path(service).exists() && path.exists()).then_some(path)
+    }
+
+    /// The files that others include, each with the first that does.
+    pub(crate) fn included_files(&self) -> BTreeMap<String, String> {
+        let mut included = BTreeMap::new();
+        for name in self.names().unwrap_or_default() {
+            let path = self.vendors(&name).unwrap_or_else(|| self.path(&name));
+            for entry in text(&path.to_string_lossy()).iter().flat_map(|text| parse(text)) {
+                if let Entry::Include(Include { file: Some(file), .. }) = entry {
+                    let base = file.rsplit('/').next().unwrap_or(&file).to_owned();
+                    included.entry(base).or_insert_with(|| name.clone());
+                }
+            }
+        }
+        included
     }
 
     /// All files by their names, without what editors and packagers leave behind.

@@ -10,6 +10,7 @@ mod codes;
 mod enroll;
 mod explain;
 mod hotp;
+mod pam;
 mod place;
 mod report;
 mod settle;
