@@ -1,7 +1,7 @@
 //! `twostep-admin`: the administrator's command of twostep.
 //!
 //! Exit status: 0 done, 1 refused or not found, 2 usage, 3 no store (or no configuration, or NSS failed).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod app_passwords;
 mod audit;
@@ -17,6 +17,9 @@ mod context;
 mod enroll;
 mod explain;
 mod failure;
+// libpam has a C interface only.
+#[allow(unsafe_code)]
+mod ffi;
 mod health;
 mod history;
 mod hooks;

@@ -1,6 +1,7 @@
 //! The wiring: PAM stacks as they are, and as they are to be.
 
 mod arguments;
+mod attempt;
 mod diff;
 mod edit;
 mod enable;
@@ -22,6 +23,6 @@ pub(crate) fn run(arguments: &Arguments, command: &PamCommand) -> Result<(), Fai
         PamCommand::Status(wanted) => status::run(arguments, wanted),
         PamCommand::Enable(wanted) => enable::enable(arguments, wanted),
         PamCommand::Disable(wanted) => enable::disable(arguments, wanted),
-        PamCommand::Try(_) => Ok(()),
+        PamCommand::Try(wanted) => attempt::run(arguments, wanted),
     }
 }
