@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 
 use twostep_stacks::{Code, Fault, Folders, Handler, Part, Phase, Service, play, read};
 use twostep_tests::pam::{self, Pam};
-use twostep_tests::{OrDie, child, in_bare_box};
+use twostep_tests::{OrDie, child, in_bare_box, in_box};
 
 const PAM_D: &str = "/etc/pam.d";
 /// The one module that is not there, and stays what it is.
@@ -291,6 +291,36 @@ fn what_is_said_to_crash_libpam_lets_nobody_in() {
                 "{service}: {outcome:?}"
             );
         }
+    });
+}
+
+/// `pam try` asks libpam itself: what it says of a stack is what libpam does.
+#[test]
+fn pam_try_says_of_a_stack_what_comes_of_playing_it() {
+    in_box(|host| {
+        let odd = corpus("odd");
+        let services: Vec<_> = odd.keys().filter(|service| !crashes(&odd, service)).collect();
+        let mut folder = Folder::emptied();
+        let mut let_in = 0;
+        for refusing in [None, Some(3), Some(5)] {
+            let value = |module: usize| match refusing {
+                Some(each) if module % each == 0 => "auth_err".to_owned(),
+                _ => "success".to_owned(),
+            };
+            folder.hold(debugged(&odd, &value));
+            for service in &services {
+                let expected = simulated(&folder.0, service).is_ok_and(|service| {
+                    let result = |phase| ours(&service, phase).0;
+                    result(Phase::Auth) == 0
+                        && [0, i32::from(Code::NEW_AUTHTOK_REQD.number())].contains(&result(Phase::Account))
+                });
+                // A name with a capital is none that an administrator can ask for.
+                let done = host.admin(&["pam", "try", &service.to_lowercase(), "root", "--json"]);
+                assert_eq!(done.success(), expected, "{service}: {done:?}\n{}", folder.0[*service]);
+                let_in += usize::from(expected);
+            }
+        }
+        assert!(let_in > 40, "{let_in}");
     });
 }
 

@@ -43,6 +43,19 @@ impl Edit<'_> {
             let marked = is_marked(text, line);
             return Err(PamFailure::Wired { file: self.path.to_owned(), line, marked });
         }
+        let read = self.host.read_with(self.service, self.path, text);
+        let inherited = read
+            .iter()
+            .flat_map(|service| service.chain(Phase::Auth))
+            .find(|handler| judge::is_ours(handler));
+        if let Some(handler) = inherited.filter(|handler| Path::new(&*handler.place.file) != self.path) {
+            let file = Path::new(&*handler.place.file).to_owned();
+            let marked = self
+                .host
+                .included(&handler.place.file)
+                .is_some_and(|text| is_marked(&text, handler.place.line));
+            return Err(PamFailure::Wired { file, line: handler.place.line, marked });
+        }
         let account = self.with_account(text, &entries, wiring);
         let mut why = None;
         for candidate in self.candidates(&account, wiring)? {

@@ -11,11 +11,13 @@ use crate::pam::edit::{self, Edit, Wiring};
 use crate::pam::failure::PamFailure;
 use crate::pam::files::{self, Backup};
 use crate::pam::host::Stacks;
+use crate::pam::judge;
 use crate::pam::sshd::{self, Sshd};
 use crate::pam::status::Meaning;
 use crate::stacks::ASKED_FOR;
 use serde::Serialize;
 use std::path::Path;
+use twostep_stacks::Phase;
 use twostep_terminal::put_line;
 
 /// Puts our lines in.
@@ -40,6 +42,7 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
         None => new_file(&host, service, wiring).ok_or_else(|| PamFailure::NoFile(path.clone()))?,
     };
     let new = Edit { host: &host, service, path: &path }.wire(&base, wiring)?;
+    let also = included_by(&host, service, &path, &new)?;
     output.say(&diff::unified(&path.display().to_string(), old.as_deref().unwrap_or(""), &new))?;
     let of_sshd = if service == "sshd" { sshd::look(&wanted.places.ssh_dir) } else { Sshd::Nothing };
     output.say(&proposed(&of_sshd))?;
@@ -47,7 +50,7 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
     let backup = Backup::of(&wanted.places.backups, service);
     backup.keep(old.as_deref(), &new)?;
     files::replace(&path, &new)?;
-    let mut done = Changed::new(&host, service, Some(&policy));
+    let mut done = Changed { also, ..Changed::new(&host, service, Some(&policy)) };
     done.kept = old.is_some().then(|| backup.before().display().to_string());
     match of_sshd {
         Sshd::Write(file) => {
@@ -60,6 +63,23 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
         Sshd::Nothing => {}
     }
     output.report(&done)
+}
+
+/// Services that get our lines with the file, since they include it.
+fn included_by(host: &Stacks, service: &str, path: &Path, new: &str) -> Result<Vec<String>, PamFailure> {
+    let mut also = Vec::new();
+    for name in host.names().unwrap_or_default().into_iter().filter(|name| name != service) {
+        let Ok(read) = host.read_with(&name, path, new) else { continue };
+        let places = read.chain(Phase::Auth).iter().filter(|handler| judge::is_ours(handler));
+        let (here, elsewhere): (Vec<_>, Vec<_>) =
+            places.partition(|handler| Path::new(&*handler.place.file) == path);
+        match (here.is_empty(), elsewhere.is_empty()) {
+            (true, _) => {}
+            (false, true) => also.push(name),
+            (false, false) => return Err(PamFailure::Twice(path.to_owned(), name)),
+        }
+    }
+    Ok(also)
 }
 
 /// What a new file is made from: the packages' own, or the common ones. libpam asks `other` until then.
@@ -140,6 +160,8 @@ fn put_back(path: &Path, old: Option<&str>) -> Result<(), PamFailure> {
 #[derive(Serialize)]
 struct Changed {
     now: Meaning,
+    /// Services that include the file.
+    also: Vec<String>,
     /// Where the file is as it was.
     kept: Option<String>,
     sshd: Option<String>,
@@ -147,13 +169,16 @@ struct Changed {
 
 impl Changed {
     fn new(host: &Stacks, service: &str, policy: Option<&twostep_core::policy::Policy>) -> Self {
-        Self { now: Meaning::of(host, service, policy), kept: None, sshd: None }
+        Self { now: Meaning::of(host, service, policy), also: Vec::new(), kept: None, sshd: None }
     }
 }
 
 impl Report for Changed {
     fn text(&self, to: &mut String) {
         self.now.text(to);
+        if !self.also.is_empty() {
+            put_line!(to, "so do now: {}", self.also.join(", "));
+        }
         if let Some(kept) = &self.kept {
             put_line!(to, "as it was: {kept}");
         }

@@ -19,6 +19,8 @@ pub(crate) enum PamFailure {
     Included(PathBuf, String),
     /// A line of ours stands in it already.
     Wired { file: PathBuf, line: usize, marked: bool },
+    /// This service includes it and has a line of its own: it would ask twice.
+    Twice(PathBuf, String),
     /// There is no password module by which to find the place.
     NoPassword(PathBuf),
     /// Wherever the line is put, it is skipped, or nobody gets in: this is to blame.
@@ -44,6 +46,7 @@ impl PamFailure {
             }
             Self::Link(_, target) => format!("edit {} by hand, or put a file in the link's place", target.display()),
             Self::Included(_, by) => format!("wire {by} itself: twostep-admin pam enable {by}"),
+            Self::Twice(_, by) => format!("twostep-admin pam disable {by}; what is put in here is good for {by}, too"),
             Self::Wired { marked: true, .. } => "twostep-admin pam status says what it does; pam disable takes it away".to_owned(),
             Self::Wired { .. } | Self::ByHand { .. } => {
                 "it was written by hand: change it by hand, and see what twostep-admin check says".to_owned()
@@ -69,6 +72,13 @@ impl fmt::Display for PamFailure {
             }
             Self::Wired { file, line, .. } => {
                 write!(f, "{}:{line}: pam_twostep.so is there already", file.display())
+            }
+            Self::Twice(path, by) => {
+                write!(
+                    f,
+                    "{}: {by} includes it and has a line of its own: it would ask twice",
+                    path.display()
+                )
             }
             Self::NoPassword(path) => write!(f, "{}: no line of it takes a password", path.display()),
             Self::NoPlace { file, why } => {
