@@ -302,9 +302,9 @@ fn pam_try_says_of_a_stack_what_comes_of_playing_it() {
         let services: Vec<_> = odd.keys().filter(|service| !crashes(&odd, service)).collect();
         let mut folder = Folder::emptied();
         let mut let_in = 0;
-        for refusing in [None, Some(3), Some(5)] {
+        for refusing in [None, Some(3_usize), Some(5)] {
             let value = |module: usize| match refusing {
-                Some(each) if module % each == 0 => "auth_err".to_owned(),
+                Some(each) if module.is_multiple_of(each) => "auth_err".to_owned(),
                 _ => "success".to_owned(),
             };
             folder.hold(debugged(&odd, &value));

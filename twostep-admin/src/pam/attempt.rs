@@ -6,9 +6,11 @@ use crate::ffi::{Handle, Item, Person, Phase, Style};
 use crate::output::{Output, Report};
 use crate::pam::arguments::Try;
 use crate::pam::failure::PamFailure;
+use crate::pam::host::{PAM_D, Stacks};
 use nix::unistd::{getresuid, ttyname};
 use serde::Serialize;
 use std::io::{self, BufRead};
+use std::path::Path;
 use twostep_stacks::Code;
 use twostep_terminal::put_line;
 use zeroize::Zeroizing;
@@ -26,6 +28,9 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     eprintln!(
         "This goes through {service}'s real stack, without a session: a right code is used up, and a wrong one counts, as at a login."
     );
+    if Stacks::of(Path::new(PAM_D)).read(service).is_ok_and(|service| service.file.is_none()) {
+        eprintln!("There is no {PAM_D}/{service}: libpam takes \"other\" for it.");
+    }
     let started = Handle::start(service, &wanted.user, Box::new(Terminal));
     let mut handle = started.map_err(|code| {
         let why = format!("libpam does not even begin ({}): twostep-admin pam status {service}", name(code));
