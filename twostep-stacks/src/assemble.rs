@@ -169,6 +169,8 @@ impl fmt::Display for Fault {
     }
 }
 
+impl std::error::Error for Fault {}
+
 /// What reading a service comes to.
 pub type Read = Result<Service, Fault>;
 

@@ -6,6 +6,7 @@ use crate::code::Code;
 use crate::control::Action;
 use crate::play::State;
 use std::collections::HashSet;
+use std::fmt;
 
 /// What a handler is to the question.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,14 @@ pub enum Asked {
 /// The stack is too big to be looked through.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooMany;
+
+impl fmt::Display for TooMany {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("there are too many ways through the stack to look at all of them")
+    }
+}
+
+impl std::error::Error for TooMany {}
 
 /// More states than any stack has that was made by people.
 const MOST_STATES: usize = 200_000;

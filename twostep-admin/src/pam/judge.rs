@@ -15,7 +15,7 @@ pub(crate) struct Skip {
     pub(crate) line: Place,
     pub(crate) message: String,
     pub(crate) remedy: String,
-    /// It takes no more than the account password, or than an expired one.
+    /// It takes no more than the account password, or than an expired one, or nothing at all.
     pub(crate) by_password: bool,
 }
 
@@ -143,7 +143,9 @@ fn skip(service: &Service, chain: &[Handler], way: &Way, phase: Phase) -> Option
             )
         }
     };
-    let by_password = expired || (takes_password(module) && way.code == Code::SUCCESS);
+    let certain = possible(culprit, phase).is_some_and(|codes| codes.len() == 1);
+    let unread = culprit.module_name().is_none();
+    let by_password = expired || takes_password(module) || unread || certain;
     Some(Skip {
         place: place.clone(),
         line: line.place.clone(),

@@ -49,6 +49,22 @@ fn a_jump_that_is_one_line_too_long_is_found() {
 }
 
 #[test]
+fn what_needs_nothing_at_all_is_no_mere_warning() {
+    let place = healthy("played-permit");
+    let text = format!(
+        "auth sufficient pam_permit.so\n@include common-auth\nauth required pam_twostep.so\n{ACCOUNT}"
+    );
+    one(&place, "login", &text, "1 error who passes pam_permit.so here is never asked for a code by line 3");
+    let text = text.replace("pam_permit", "pam_listfile");
+    one(
+        &place,
+        "login",
+        &text,
+        "1 warning who passes pam_listfile.so here is never asked for a code by line 3",
+    );
+}
+
+#[test]
 fn a_refusal_that_is_forgotten_is_found() {
     let place = healthy("played-reset");
     let text = format!(
