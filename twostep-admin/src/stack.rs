@@ -79,8 +79,12 @@ impl Stack<'_> {
     /// What can be said of a line by itself.
     fn line(&mut self, line: &Line) -> Mode {
         if line.dash {
-            let message = "the dash lets everybody past when the module is not there";
-            self.error(line.number, message, "write the line without the dash");
+            let message = "the dash keeps it out of the log that the module is not there, where the line refuses everybody";
+            self.warning(line.number, message, "write the line without the dash");
+        }
+        if let Some(fault) = line.control.fault() {
+            let message = format!("libpam cannot read its control ({fault}): everybody is refused");
+            self.error(line.number, message, "pam.conf(5) has the words; pam-auth-update alone knows `end`");
         }
         if line.module.starts_with('/') && !Path::new(&line.module).exists() {
             let message = format!("there is no {}", line.module);
@@ -108,9 +112,7 @@ impl Stack<'_> {
                 "write two lines",
             );
         }
-        if !(line.control.refuses() && line.control.has_default())
-            && matches!(line.phase, Phase::Auth | Phase::Account)
-        {
+        if !line.control.refuses() && matches!(line.phase, Phase::Auth | Phase::Account) {
             let remedy = match (line.phase, mode) {
                 (Phase::Account, _) => ACCOUNT_LINE.to_owned(),
                 (_, Mode::OnePrompt) => ONE_PROMPT_LINE.to_owned(),
@@ -179,8 +181,8 @@ impl Stack<'_> {
     }
 
     pub(crate) fn ignored(&mut self, line: &Line, message: &str) {
-        let refuses = line.control.refuses() && line.control.has_default();
-        if refuses && matches!(line.control.of(Code::IGNORE), Action::Bad | Action::Die) {
+        let bad = matches!(line.control.of(Code::IGNORE), Action::Bad | Action::Die);
+        if bad && line.control.refuses() && line.control.fault().is_none() {
             self.warning(line.number, message, "add ignore=ignore");
         }
     }

@@ -28,8 +28,6 @@ pub struct Control {
     actions: [Action; Code::COUNT],
     /// Why libpam cannot read it.
     fault: Option<&'static str>,
-    /// Whether the word says something about what it does not name.
-    has_default: bool,
 }
 
 /// As libpam looks for them: the first that the text begins with.
@@ -72,13 +70,12 @@ impl Control {
                 Err(fault) => return Self::bad(Some(fault)),
             }
         }
-        let has_default = given.iter().all(Option::is_some);
-        Self { actions: given.map(|action| action.unwrap_or(Action::Bad)), fault: None, has_default }
+        Self { actions: given.map(|action| action.unwrap_or(Action::Bad)), fault: None }
     }
 
     /// One that refuses everything.
     pub fn bad(fault: Option<&'static str>) -> Self {
-        Self { actions: [Action::Bad; Code::COUNT], fault, has_default: true }
+        Self { actions: [Action::Bad; Code::COUNT], fault }
     }
 
     /// What a return value leads to.
@@ -89,11 +86,6 @@ impl Control {
     /// Why libpam cannot read it, if it cannot.
     pub fn fault(&self) -> Option<&'static str> {
         self.fault
-    }
-
-    /// Whether there is nothing that the word leaves to libpam's own default, which is `bad`.
-    pub fn has_default(&self) -> bool {
-        self.has_default
     }
 
     /// Whether whatever is a refusal refuses.
@@ -161,7 +153,7 @@ mod tests {
         let control = Control::parse("success=ok");
         assert_eq!(control.of(Code::AUTH_ERR), Action::Bad);
         assert_eq!(control.of(Code::IGNORE), Action::Bad);
-        assert!(control.refuses() && !control.has_default());
+        assert!(control.refuses());
     }
 
     #[test]
