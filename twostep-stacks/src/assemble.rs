@@ -26,26 +26,26 @@ pub struct Folders {
     pub services: Vec<String>,
     /// For a file that another one includes.
     pub includes: Vec<String>,
+    /// Whether there is `@include`, which is Debian's own: elsewhere it is a first word that libpam does not know.
+    pub at_include: bool,
 }
 
 impl Folders {
     /// As Debian's libpam has them: what is included is looked for in /etc/pam.d only.
     pub fn debian() -> Self {
-        Self {
-            services: vec!["/etc/pam.d".to_owned(), "/usr/lib/pam.d".to_owned()],
-            includes: vec!["/etc/pam.d".to_owned()],
-        }
+        let services = vec!["/etc/pam.d".to_owned(), "/usr/lib/pam.d".to_owned()];
+        Self { services, includes: vec!["/etc/pam.d".to_owned()], at_include: true }
     }
 
     /// As libpam has them elsewhere.
     pub fn upstream() -> Self {
         let both = Self::debian().services;
-        Self { services: both.clone(), includes: both }
+        Self { services: both.clone(), includes: both, at_include: false }
     }
 
     /// One folder for all.
     pub fn only(folder: &str) -> Self {
-        Self { services: vec![folder.to_owned()], includes: vec![folder.to_owned()] }
+        Self { services: vec![folder.to_owned()], includes: vec![folder.to_owned()], at_include: true }
     }
 }
 
@@ -259,6 +259,10 @@ impl Reader<'_> {
                 self.add(phase, place, level, bad.control, Part::Fails(bad.why))
             }
             Entry::Include(include) if include.phase.is_some_and(other_phase) => Ok(()),
+            Entry::Include(Include { phase: None, unknown_phase: false, .. }) if !self.folders.at_include => {
+                let part = Part::Fails("it begins with @include, which only Debian's libpam knows");
+                self.add(asked.unwrap_or(Phase::Auth), place, level, Control::bad(None), part)
+            }
             Entry::Include(include) => self.include(place, include, asked, level),
         }
     }
@@ -339,67 +343,5 @@ impl Part {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use std::collections::HashMap;
-
-    fn service(files: &[(&str, &str)]) -> Read {
-        let files: HashMap<_, _> =
-            files.iter().map(|(name, text)| (format!("/etc/pam.d/{name}"), (*text).to_owned())).collect();
-        read("x", &|path: &str| files.get(path).cloned(), &Folders::debian())
-    }
-
-    fn chain(files: &[(&str, &str)], phase: Phase) -> Vec<(String, usize)> {
-        let name = |handler: &Handler| handler.module_name().unwrap_or("-").to_owned();
-        service(files).unwrap().chain(phase).iter().map(|handler| (name(handler), handler.level)).collect()
-    }
-
-    #[test]
-    fn lines_of_other_files_stand_in_their_places() {
-        let files = [
-            ("x", "auth required a.so\n@include y\nauth substack y\naccount include y\nauth required d.so\n"),
-            ("y", "auth required b.so\naccount required c.so\nnonsense\n"),
-        ];
-        let at = |name: &str, level| (name.to_owned(), level);
-        assert_eq!(
-            chain(&files, Phase::Auth),
-            [at("a.so", 0), at("b.so", 0), at("-", 0), at("-", 0), at("b.so", 1), at("-", 1), at("d.so", 0)]
-        );
-        assert_eq!(chain(&files, Phase::Account), [at("c.so", 0), at("c.so", 0), at("-", 0)]);
-        let read = service(&files).unwrap();
-        let b = &read.chain(Phase::Auth)[1];
-        assert_eq!((b.place.to_string().as_str(), b.own_place().line), ("/etc/pam.d/y:1", 2));
-    }
-
-    #[test]
-    fn a_phase_without_a_line_is_that_of_other() {
-        let read =
-            service(&[("x", "auth required a.so"), ("other", "account required b.so\nauth required c.so")])
-                .unwrap();
-        assert!(read.is_others(Phase::Account) && !read.is_others(Phase::Auth));
-        assert_eq!(read.chain(Phase::Account)[0].module_name(), Some("b.so"));
-        assert!(service(&[("other", "auth required c.so")]).unwrap().file.is_none());
-        assert_eq!(service(&[]).unwrap_err(), Fault::Nothing);
-    }
-
-    #[test]
-    fn what_stops_libpam_is_told_with_its_place() {
-        for (text, told) in [
-            ("auth required a.so \\\n", "/etc/pam.d/x:1: the line goes on"),
-            ("\n@include y", "/etc/pam.d/x:2: @include of y"),
-            ("auth include x", "/etc/pam.d/x:1: a file that includes itself"),
-            ("@include x", "a file that includes itself"),
-            ("auth include", "an include without the name of a file"),
-            ("auth required []", "no name of a module"),
-        ] {
-            let fault = service(&[("x", text)]).unwrap_err().to_string();
-            assert!(fault.contains(told), "{text}: {fault}");
-        }
-    }
-
-    #[test]
-    fn a_substack_of_itself_ends_at_the_deepest_level() {
-        let chain = chain(&[("x", "auth required a.so\nauth substack x")], Phase::Auth);
-        assert_eq!(chain.iter().filter(|(name, _)| name == "a.so").count(), MOST_LEVELS);
-    }
-}
+#[path = "assemble_tests.rs"]
+mod tests;

@@ -48,9 +48,15 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
     output.say(&proposed(&of_sshd))?;
     consent::obtain(wanted.consent, "These lines are put in.")?;
     let backup = Backup::of(&wanted.places.backups, service);
+    unchanged(&path, old.as_deref())?;
     backup.keep(old.as_deref(), &new)?;
     files::replace(&path, &new)?;
     let mut done = Changed { also, ..Changed::new(&host, service, Some(&policy)) };
+    if service == "sshd" && wiring == Wiring::Interactive {
+        done.keys = Some(
+            "who is enrolled and comes with a key alone is refused from now on; README.md has the lines for key and code",
+        );
+    }
     done.kept = old.is_some().then(|| backup.before().display().to_string());
     match of_sshd {
         Sshd::Write(file) => {
@@ -135,6 +141,7 @@ pub(crate) fn disable(arguments: &Arguments, wanted: &Disable) -> Result<(), Fai
         output.say("The file was changed after `pam enable`: only its lines are taken out.\n")?;
     }
     consent::obtain(wanted.consent, "Nobody is asked for a second step there any more.")?;
+    unchanged(&path, Some(&now))?;
     put_back(&path, old.as_deref())?;
     backup.forget()?;
     let mut done = Changed::new(&host, service, policy.as_ref());
@@ -147,6 +154,11 @@ pub(crate) fn disable(arguments: &Arguments, wanted: &Disable) -> Result<(), Fai
         ));
     }
     output.report(&done)
+}
+
+/// Whether the file is still what was shown: a person may take her time to say yes.
+fn unchanged(path: &Path, shown: Option<&str>) -> Result<(), PamFailure> {
+    if files::read(path)?.as_deref() == shown { Ok(()) } else { Err(PamFailure::Changed(path.to_owned())) }
 }
 
 fn put_back(path: &Path, old: Option<&str>) -> Result<(), PamFailure> {
@@ -164,12 +176,14 @@ struct Changed {
     also: Vec<String>,
     /// Where the file is as it was.
     kept: Option<String>,
+    /// What becomes of those who come with a key.
+    keys: Option<&'static str>,
     sshd: Option<String>,
 }
 
 impl Changed {
     fn new(host: &Stacks, service: &str, policy: Option<&twostep_core::policy::Policy>) -> Self {
-        Self { now: Meaning::of(host, service, policy), also: Vec::new(), kept: None, sshd: None }
+        Self { now: Meaning::of(host, service, policy), also: Vec::new(), kept: None, keys: None, sshd: None }
     }
 }
 
@@ -184,6 +198,9 @@ impl Report for Changed {
         }
         if let Some(sshd) = &self.sshd {
             put_line!(to, "sshd_config: {sshd}");
+        }
+        if let Some(keys) = self.keys {
+            put_line!(to, "keys: {keys}");
         }
         if self.now.is_wired() {
             let service = self.now.service();

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
+use twostep_store::files::Untrusted;
 
 /// What can go wrong with a service's wiring.
 #[derive(Debug)]
@@ -31,6 +32,10 @@ pub(crate) enum PamFailure {
     ByHand { file: PathBuf, line: usize },
     /// libpam did not even begin, or a phase failed.
     Refused(String),
+    /// Somebody else has changed the file while it was asked about.
+    Changed(PathBuf),
+    /// The folder of backups is not root's own: what lies in it would become a stack.
+    Untrusted(Untrusted),
     /// Not wholly root.
     NotRoot,
 }
@@ -55,6 +60,8 @@ impl PamFailure {
             Self::NoPassword(_) => "put the lines in by hand: docs/wiring.md says where".to_owned(),
             Self::NoPlace { .. } => "mend that line first, or put ours in by hand: docs/wiring.md says where".to_owned(),
             Self::NotRoot => "run it as root".to_owned(),
+            Self::Changed(_) => "run it again".to_owned(),
+            Self::Untrusted(untrusted) => untrusted.remedy(),
             Self::Unread(..) | Self::Unwritten(..) | Self::NotWired(_) | Self::Refused(_) => return None,
         })
     }
@@ -93,6 +100,8 @@ impl fmt::Display for PamFailure {
                 write!(f, "{}:{line}: `pam enable` has not written this line", file.display())
             }
             Self::Refused(what) => f.write_str(what),
+            Self::Changed(path) => write!(f, "{} has changed meanwhile: nothing was written", path.display()),
+            Self::Untrusted(untrusted) => untrusted.fmt(f),
             Self::NotRoot => f.write_str("only root can ask libpam for somebody else"),
         }
     }

@@ -6,6 +6,7 @@ use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use twostep_store::files::{Want, check};
 
 /// The text of a file that may be edited: none where there is no file.
 ///
@@ -104,6 +105,7 @@ impl Backup {
     pub(crate) fn keep(&self, before: Option<&str>, after: &str) -> Result<(), PamFailure> {
         let unwritten = |error| PamFailure::Unwritten(self.folder.clone(), error);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(unwritten)?;
+        self.trusted()?;
         match before {
             Some(text) => replace(&self.before(), text)?,
             None => remove(&self.before())?,
@@ -111,10 +113,15 @@ impl Backup {
         replace(&self.after(), after)
     }
 
+    /// What lies here becomes a stack again: nobody else may have put it here.
+    fn trusted(&self) -> Result<(), PamFailure> {
+        check(&self.folder, Want::PrivateFolder).map(|_| ()).map_err(PamFailure::Untrusted)
+    }
+
     /// What the file was, where it is still what `pam enable` made of it: the outer none for "it is not", or "nothing is known".
     pub(crate) fn whole(&self, now: &str) -> Result<Option<Option<String>>, PamFailure> {
         match read(&self.after())? {
-            Some(after) if after == now => read(&self.before()).map(Some),
+            Some(after) if after == now => self.trusted().and_then(|()| read(&self.before())).map(Some),
             _ => Ok(None),
         }
     }

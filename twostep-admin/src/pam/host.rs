@@ -97,7 +97,9 @@ impl Stacks {
 
 /// Whether it is no service that anybody asks for.
 pub(crate) fn is_left_behind(name: &str) -> bool {
-    name.contains('~') || [".dpkg-", ".rpm", ".ucf-", ".bak"].iter().any(|part| name.contains(part))
+    name.starts_with('.')
+        || name.contains('~')
+        || [".dpkg-", ".rpm", ".ucf-", ".bak"].iter().any(|part| name.contains(part))
 }
 
 fn text(path: &str) -> Option<String> {

@@ -76,6 +76,18 @@ fn what_was_changed_since_is_kept_when_the_lines_go() {
     assert_eq!(read(&place, "pam.d/sshd"), format!("{SSHD}session optional pam_mail.so\n"));
 }
 
+/// What lies there becomes a stack again.
+#[test]
+fn backups_that_others_can_write_are_not_put_back() {
+    let place = healthy("pam-backups");
+    place.write("pam.d/sshd", SSHD, 0o644);
+    pam(&place, &["enable", "sshd", "--yes"]).is(0);
+    let wired = read(&place, "pam.d/sshd");
+    fs::set_permissions(place.folder.join("backups"), fs::Permissions::from_mode(0o777)).unwrap();
+    pam(&place, &["disable", "sshd", "--yes"]).is(1).says("backups");
+    assert_eq!(read(&place, "pam.d/sshd"), wired);
+}
+
 #[test]
 fn nothing_is_written_unless_somebody_says_yes() {
     let place = healthy("pam-asks");
