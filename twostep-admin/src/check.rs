@@ -63,7 +63,7 @@ pub(crate) enum Severity {
 }
 
 /// One thing found.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
     pub(crate) severity: Severity,
     /// A file, with its line where there is one; or a user.

@@ -1,5 +1,6 @@
 //! The arguments, and the help that comes with them. docs/man/twostep-admin.8 says the same at more length.
 
+use crate::pam::PamCommand;
 use crate::report::ReportCommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
@@ -73,6 +74,9 @@ pub(crate) enum Command {
     Roster(RosterCommand),
     /// Run the on_create and on_revoke commands that are due
     Hooks,
+    /// PAM stacks: what they demand, and our lines in them
+    #[command(subcommand)]
+    Pam(PamCommand),
     /// Say what a service would demand of a user, and why
     Explain(Explain),
     /// Look for mistakes: configuration, key, store, clock, accounts, PAM stacks

@@ -1,5 +1,6 @@
 //! Why a command was not carried out: a fact, and what to do about it.
 
+use crate::pam::failure::PamFailure;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -67,6 +68,8 @@ pub(crate) enum Failure {
     Configuration(ConfigError),
     /// The store.
     Store(StoreError),
+    /// A service's wiring.
+    Pam(Box<PamFailure>),
     /// No memory for a password hash.
     Memory,
     /// The output could not be written.
@@ -183,6 +186,7 @@ impl Failure {
             Self::Configuration(ConfigError::Mistakes(..)) => return None,
             Self::Configuration(_) => format!("write a new one; {DEFAULT_PATH} documents every key"),
             Self::Store(error) => error.remedy(),
+            Self::Pam(failure) => return failure.hint(),
             Self::Memory => "Argon2id takes 19 MiB; make room and try again".to_owned(),
             Self::Refused(
                 user,
@@ -271,6 +275,7 @@ impl fmt::Display for Failure {
             }
             Self::Configuration(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
+            Self::Pam(failure) => failure.fmt(f),
             Self::Memory => f.write_str("no memory for Argon2id"),
             Self::Output(error) => write!(f, "the output could not be written: {error}"),
         }?;

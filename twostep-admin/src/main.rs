@@ -1,7 +1,7 @@
 //! `twostep-admin`: the administrator's command of twostep.
 //!
 //! Exit status: 0 done, 1 refused or not found, 2 usage, 3 no store (or no configuration, or NSS failed).
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod app_passwords;
 mod audit;
@@ -17,6 +17,9 @@ mod context;
 mod enroll;
 mod explain;
 mod failure;
+// libpam has a C interface only.
+#[allow(unsafe_code)]
+mod ffi;
 mod health;
 mod history;
 mod hooks;
@@ -24,6 +27,7 @@ mod init;
 mod name_service;
 mod nss;
 mod output;
+mod pam;
 mod report;
 mod resync;
 mod roster;
@@ -35,7 +39,7 @@ mod show;
 mod stack;
 mod stack_account;
 mod stack_before;
-mod stack_file;
+mod stack_play;
 mod stacks;
 mod trusted_devices;
 mod unenroll;
@@ -64,12 +68,13 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Explain(wanted) => return explain::run(arguments, wanted),
         Command::Check(wanted) => return check::run(arguments, wanted),
+        Command::Pam(wanted) => return pam::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         Command::Report(wanted) => return report::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         _ => {}
     }
     let context = Context::open(arguments)?;
     let done = match &arguments.command {
-        Command::Explain(_) | Command::Check(_) | Command::Report(_) => Ok(()),
+        Command::Explain(_) | Command::Check(_) | Command::Pam(_) | Command::Report(_) => Ok(()),
         Command::Init(wanted) => init::run(&context, wanted),
         Command::Enroll(wanted) => enroll::run(&context, wanted),
         Command::Settle(wanted) => settle::run(&context, wanted),

@@ -1,30 +1,20 @@
 //! One PAM stack, as far as its pam_twostep.so lines go: each by itself and beside its neighbours. What is looked for are the
-//! mistakes that open a door or lock one. A file that another includes is looked into one step deep, and no stack is played through.
+//! mistakes that open a door or lock one. What they come to together is played through by
+//! [`crate::pam::judge`].
 
 use crate::check::Finding;
-use crate::stack_file::{Action, Control, Entry, Include, Line, Phase};
 use crate::stacks::{Files, MODULE};
 use std::path::{Path, PathBuf};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::Policy;
 use twostep_core::protocol::Mode;
 use twostep_core::time::UnixTime;
+use twostep_stacks::{Action, Code, Control, Entry, Line, Phase, takes_password};
 
 pub(crate) const INTERACTIVE_LINE: &str = "auth required pam_twostep.so";
 pub(crate) const ONE_PROMPT_LINE: &str = "auth required pam_twostep.so one-prompt";
 pub(crate) const ACCOUNT_LINE: &str = "account required pam_twostep.so";
 pub(crate) const SKIPPING: &str = "[success=done ignore=ignore default=die]";
-/// Modules that take the account password.
-const PASSWORD_MODULES: [&str; 7] = [
-    "pam_unix.so",
-    "pam_sss.so",
-    "pam_ldap.so",
-    "pam_krb5.so",
-    "pam_winbind.so",
-    "pam_systemd_home.so",
-    "pam_pwdfile.so",
-];
-
 /// One file.
 pub(crate) struct Stack<'a> {
     pub(crate) name: &'a str,
@@ -89,8 +79,12 @@ impl Stack<'_> {
     /// What can be said of a line by itself.
     fn line(&mut self, line: &Line) -> Mode {
         if line.dash {
-            let message = "the dash lets everybody past when the module is not there";
-            self.error(line.number, message, "write the line without the dash");
+            let message = "the dash keeps it out of the log that the module is not there, where the line refuses everybody";
+            self.warning(line.number, message, "write the line without the dash");
+        }
+        if let Some(fault) = line.control.fault() {
+            let message = format!("libpam cannot read its control ({fault}): everybody is refused");
+            self.error(line.number, message, "pam.conf(5) has the words; pam-auth-update alone knows `end`");
         }
         if line.module.starts_with('/') && !Path::new(&line.module).exists() {
             let message = format!("there is no {}", line.module);
@@ -147,16 +141,9 @@ impl Stack<'_> {
 
     /// The line that asks for a code after the password.
     fn interactive(&mut self, at: usize, line: &Line) {
-        let mut password = false;
-        for (place, entry) in self.entries.iter().enumerate().take(at) {
-            if !entry.is_in(Phase::Auth) {
-                continue;
-            }
-            password |= self.takes_password(entry, Phase::Auth);
-            self.passes_over(place, entry, at, line);
-        }
+        let password = self.entries.iter().take(at).any(|entry| self.takes_password(entry, Phase::Auth));
         if !password {
-            match line.control.action("success") {
+            match line.control.of(Code::SUCCESS) {
                 Action::Done | Action::Jump(_) => self.error(
                     line.number,
                     "no password module stands before it: a right code is enough",
@@ -172,95 +159,30 @@ impl Stack<'_> {
         self.ignored(line, "users who are not enrolled are refused, whatever the policy says");
     }
 
-    /// Whether an earlier line can end the stack, or jump, so that the code is never asked for.
-    fn passes_over(&mut self, place: usize, entry: &Entry, at: usize, line: &Line) {
-        let remedy = "a right password must go on to the pam_twostep.so line";
-        match entry {
-            Entry::Include(include) => {
-                if let Some(ending) = self.ends_in(include) {
-                    let message = format!(
-                        "{} line {ending} ends the stack, so that line {} never asks",
-                        include.file, line.number
-                    );
-                    self.error(
-                        include.number,
-                        message,
-                        "auth substack instead of include, or mend that line",
-                    );
-                }
-            }
-            Entry::Module(earlier) if earlier.module_name() == MODULE => {}
-            Entry::Module(earlier) => {
-                let over = match earlier.control.action("success") {
-                    Action::Done => true,
-                    Action::Jump(lines) => self.jumps_over(place, at, lines),
-                    _ => false,
-                };
-                // Root becoming somebody else is asked for nothing, neither password nor code.
-                if !over || earlier.module_name() == "pam_rootok.so" {
-                    return;
-                }
-                let message = format!(
-                    "who passes {} here is never asked for a code by line {}",
-                    earlier.module_name(),
-                    line.number
-                );
-                if self.takes_password(entry, Phase::Auth) {
-                    self.error(earlier.number, message, remedy);
-                } else {
-                    self.warning(earlier.number, message, remedy);
-                }
-            }
-        }
-    }
-
-    /// Lines of an included file are not counted: then nothing is said.
-    fn jumps_over(&self, from: usize, to: usize, lines: usize) -> bool {
-        let between = self.entries.iter().take(to).skip(from + 1).filter(|entry| entry.is_in(Phase::Auth));
-        let mut count = 0;
-        for entry in between {
-            match entry {
-                Entry::Include(_) => return false,
-                Entry::Module(_) => count += 1,
-            }
-        }
-        lines > count
-    }
-
     /// Whether an entry is, or brings in, a module that takes the account password.
     pub(crate) fn takes_password(&self, entry: &Entry, phase: Phase) -> bool {
         if !entry.is_in(phase) {
             return false;
         }
         match entry {
-            Entry::Module(line) => PASSWORD_MODULES.contains(&line.module_name()),
-            Entry::Include(include) => match self.files.get(base(&include.file)) {
-                Some(entries) => entries.iter().any(|inner| match inner {
-                    Entry::Module(line) => {
-                        line.phase == phase && PASSWORD_MODULES.contains(&line.module_name())
-                    }
-                    Entry::Include(_) => inner.is_in(phase),
-                }),
-                None => true,
-            },
-        }
-    }
-
-    /// The line of an included file on which a right password ends the whole stack.
-    fn ends_in(&self, include: &Include) -> Option<usize> {
-        if include.substack {
-            return None;
-        }
-        self.files.get(base(&include.file))?.iter().find_map(|entry| match entry {
-            Entry::Module(line) if self.takes_password(entry, Phase::Auth) => {
-                (line.control.action("success") == Action::Done).then_some(line.number)
+            Entry::Module(line) => takes_password(line.module_name()),
+            Entry::Include(include) => {
+                match include.file.as_ref().and_then(|file| self.files.get(base(file))) {
+                    Some(entries) => entries.iter().any(|inner| match inner {
+                        Entry::Module(line) => line.phase == phase && takes_password(line.module_name()),
+                        Entry::Include(_) => inner.is_in(phase),
+                        Entry::Bad(_) => false,
+                    }),
+                    None => true,
+                }
             }
-            _ => None,
-        })
+            Entry::Bad(_) => false,
+        }
     }
 
     pub(crate) fn ignored(&mut self, line: &Line, message: &str) {
-        if line.control.refuses() && matches!(line.control.action("ignore"), Action::Bad | Action::Die) {
+        let bad = matches!(line.control.of(Code::IGNORE), Action::Bad | Action::Die);
+        if bad && line.control.refuses() && line.control.fault().is_none() {
             self.warning(line.number, message, "add ignore=ignore");
         }
     }
@@ -284,5 +206,5 @@ pub(crate) fn base(file: &str) -> &str {
 }
 
 pub(crate) fn ends(control: &Control) -> bool {
-    matches!(control.action("success"), Action::Done | Action::Jump(_))
+    matches!(control.of(Code::SUCCESS), Action::Done | Action::Jump(_))
 }

@@ -2,7 +2,6 @@
 
 use crate::rules;
 use crate::stack::{ACCOUNT_LINE, Stack, base, ends};
-use crate::stack_file::{Entry, Line, Phase};
 use crate::stacks::MODULE;
 use twostep_core::attempt::ServiceClass;
 use twostep_core::decide::Terms;
@@ -11,6 +10,7 @@ use twostep_core::policy::{Origin, Policy};
 use twostep_core::protocol::Mode;
 use twostep_core::schedule::Unenrolled;
 use twostep_core::time::UnixTime;
+use twostep_stacks::{Entry, Line, Phase};
 
 impl Stack<'_> {
     /// The line of the account phase.
@@ -27,14 +27,21 @@ impl Stack<'_> {
         }
     }
 
+    /// Whether users set two-step up while they sign in here, now or some day.
+    pub(crate) fn enrolls(&self) -> bool {
+        self.policy.is_some_and(|policy| enrolls(policy, self.name, Mode::ByService, self.now).is_some())
+    }
+
     /// An auth line for prompts wants an account line.
     pub(crate) fn pair(&mut self, modes: &[(Mode, &Line)]) {
         let account = |entry: &Entry| matches!(entry, Entry::Module(line) if line.phase == Phase::Account && line.module_name() == MODULE);
         let here = self.entries.iter().any(account);
         let there = self.entries.iter().any(|entry| match entry {
-            Entry::Include(include) if entry.is_in(Phase::Account) => {
-                self.files.get(base(&include.file)).is_some_and(|entries| entries.iter().any(account))
-            }
+            Entry::Include(include) if entry.is_in(Phase::Account) => include
+                .file
+                .as_ref()
+                .and_then(|file| self.files.get(base(file)))
+                .is_some_and(|entries| entries.iter().any(account)),
             _ => false,
         });
         let Some((mode, line)) = modes.iter().find(|(mode, _)| *mode != Mode::App) else { return };

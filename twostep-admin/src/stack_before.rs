@@ -2,9 +2,9 @@
 
 use crate::check::Finding;
 use crate::stack::{INTERACTIVE_LINE, ONE_PROMPT_LINE, SKIPPING, Stack, base, ends};
-use crate::stack_file::{Action, Entry, Line, Phase};
 use crate::stacks::MODULE;
 use twostep_core::protocol::Mode;
+use twostep_stacks::{Action, Code, Entry, Line, Phase};
 
 /// Password modules that ask for the password although it is there, unless a word says otherwise. Those that go by pam_get_authtok(3), as
 /// pam_unix does, take what is there, and so does pam_sss.
@@ -35,7 +35,7 @@ impl Stack<'_> {
             };
             self.error(line.number, message, remedy.clone());
         }
-        if matches!(line.control.action("ignore"), Action::Ok | Action::Done | Action::Jump(_)) {
+        if matches!(line.control.of(Code::IGNORE), Action::Ok | Action::Done | Action::Jump(_)) {
             self.error(line.number, "users who are not enrolled get in without a password", remedy);
         }
         self.ignored(line, "whomever the line does not concern is refused");
@@ -73,9 +73,9 @@ impl Stack<'_> {
                 "no line after the password modules judges the code that it cuts off: the password is enough";
             self.error(line.number, message, format!("put after them: {INTERACTIVE_LINE}"));
         }
-        match line.control.action("ignore") {
+        match line.control.of(Code::IGNORE) {
             Action::Ignore | Action::Reset => {}
-            Action::Bad | Action::Die | Action::Unknown => {
+            Action::Bad | Action::Die => {
                 self.error(line.number, "everybody is refused: it is always PAM_IGNORE", ONE_PROMPT_LINE);
             }
             Action::Ok | Action::Done | Action::Jump(_) => {
@@ -93,14 +93,15 @@ impl Stack<'_> {
         let (name, line) = match entry {
             Entry::Module(line) => (self.name, line),
             Entry::Include(include) => {
-                let file = base(&include.file);
+                let file = base(include.file.as_ref()?);
                 let inner =
                     self.files.get(file)?.iter().find(|inner| self.takes_password(inner, Phase::Auth))?;
                 match inner {
                     Entry::Module(line) => (file, line),
-                    Entry::Include(_) => return None,
+                    Entry::Include(_) | Entry::Bad(_) => return None,
                 }
             }
+            Entry::Bad(_) => return None,
         };
         let says = |words: &[&str]| line.words.iter().any(|word| words.contains(&word.as_str()));
         let anew = match line.module_name() {

@@ -1,13 +1,15 @@
 //! The folder of PAM stacks.
 
 use crate::check::Finding;
+use crate::pam::host::{Stacks, is_left_behind};
+use crate::pam::judge;
 use crate::stack::{AuthLine, Stack, base};
-use crate::stack_file::{self, Entry, Phase};
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs;
 use std::path::Path;
 use twostep_core::policy::Policy;
 use twostep_core::time::UnixTime;
+use twostep_stacks::{Code, Entry, Handler, Phase, can_return};
 
 pub(crate) const MODULE: &str = "pam_twostep.so";
 
@@ -27,6 +29,7 @@ pub(crate) struct Seen {
 
 /// Looks at a folder of stacks.
 pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Seen {
+    let host = Stacks::of(folder);
     let files = match read(folder) {
         Ok(files) => files,
         Err(error) => {
@@ -39,8 +42,8 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
         .values()
         .flatten()
         .filter_map(|entry| match entry {
-            Entry::Include(include) => Some(base(&include.file)),
-            Entry::Module(_) => None,
+            Entry::Include(include) => include.file.as_deref().map(base),
+            Entry::Module(_) | Entry::Bad(_) => None,
         })
         .collect();
     let changes_passwords = files.values().flatten().any(|entry| {
@@ -58,14 +61,24 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
             findings: Vec::new(),
             lines: Vec::new(),
         };
-        if stack.check(included.contains(name.as_str())) {
+        let included = included.contains(name.as_str());
+        if stack.check(included) {
             seen.wired.insert(name.clone());
         }
-        seen.findings.append(&mut stack.findings);
+        if !included || ASKED_FOR.contains(&name.as_str()) {
+            stack.play(&host);
+        }
+        for finding in stack.findings {
+            // What lies in a file that many include is told once.
+            if !seen.findings.contains(&finding) {
+                seen.findings.push(finding);
+            }
+        }
         if !stack.lines.is_empty() {
             seen.lines.insert(name.clone(), stack.lines);
         }
     }
+    seen.findings.extend(policy.and_then(|policy| left_to_other(policy, &host, &seen)));
     if seen.wired.is_empty() {
         let remedy = "README.md has the lines for sshd, su, sudo and Dovecot";
         seen.findings.push(Finding::note(
@@ -77,6 +90,33 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
     seen
 }
 
+/// Services whose files others include, too.
+pub(crate) const ASKED_FOR: [&str; 5] = ["login", "runuser", "sshd", "su", "sudo"];
+
+/// App services without a file of their own beside one that has it: Dovecot asks by the protocol's name, for each another service.
+fn left_to_other(policy: &Policy, host: &Stacks, seen: &Seen) -> Option<Finding> {
+    let services = policy.app.services.value.iter().map(|service| service.as_str());
+    let (with, without): (Vec<_>, Vec<_>) = services.partition(|service| seen.services.contains(*service));
+    let without: Vec<_> = without.into_iter().filter(|service| host.vendors(service).is_none()).collect();
+    if without.is_empty() || !with.iter().any(|service| seen.wired.contains(*service)) {
+        return None;
+    }
+    let other = host.read("other").ok()?;
+    let chain = other.chain(Phase::Auth);
+    let possible = |handler: &Handler| judge::possible(handler, Phase::Auth);
+    let opens = can_return(chain, &possible, &[Code::SUCCESS]).unwrap_or(true);
+    (opens && !chain.iter().any(judge::is_ours)).then(|| {
+        Finding::warning(
+            host.path("other").display(),
+            format!(
+                "app services without a file of their own are judged by this one, where the account password is enough: {}",
+                without.join(", ")
+            ),
+            format!("give each its file, as {} has one: twostep-admin pam enable SERVICE; or deny everybody here", with.join(", ")),
+        )
+    })
+}
+
 /// Files by their names.
 pub(crate) type Files = BTreeMap<String, Vec<Entry>>;
 
@@ -85,14 +125,11 @@ fn read(folder: &Path) -> std::io::Result<Files> {
     for file in fs::read_dir(folder)? {
         let file = file?;
         let Ok(name) = file.file_name().into_string() else { continue };
-        // What editors and packagers leave behind is no service that anybody asks for.
-        let left_behind =
-            name.contains('~') || [".dpkg-", ".rpm", ".ucf-", ".bak"].iter().any(|part| name.contains(part));
-        if left_behind || !file.path().is_file() {
+        if is_left_behind(&name) || !file.path().is_file() {
             continue;
         }
         let text = fs::read(file.path())?;
-        files.insert(name, stack_file::parse(&String::from_utf8_lossy(&text)));
+        files.insert(name, twostep_stacks::parse(&String::from_utf8_lossy(&text)));
     }
     Ok(files)
 }

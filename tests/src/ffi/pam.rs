@@ -85,23 +85,23 @@ impl<C: Conversation> Handle<C> {
     pub(crate) fn start(
         service: &str,
         user: Option<&str>,
-        folder: &Path,
+        folder: Option<&Path>,
         conversation: C,
     ) -> Result<Self, c_int> {
         let text = |value: &str| CString::new(value).unwrap_or_default();
         let (service, user) = (text(service), user.map(text));
-        let folder = text(&folder.display().to_string());
+        let folder = folder.map(|folder| text(&folder.display().to_string()));
         let conversation = Box::into_raw(Box::new(conversation));
         let raw_conversation = RawConversation { call: converse::<C>, data: conversation.cast() };
         let mut raw = ptr::null_mut();
-        // SAFETY: NUL-terminated strings (user may be null) and a pam_conv, all of which libpam copies; `data` in it points to a
+        // SAFETY: NUL-terminated strings (user and folder may be null) and a pam_conv, all of which libpam copies; `data` in it points to a
         // box that is freed only after pam_end.
         let status = unsafe {
             pam_start_confdir(
                 service.as_ptr(),
                 user.as_ref().map_or(ptr::null(), |user| user.as_ptr()),
                 &raw_conversation,
-                folder.as_ptr(),
+                folder.as_ref().map_or(ptr::null(), |folder| folder.as_ptr()),
                 &mut raw,
             )
         };

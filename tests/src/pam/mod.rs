@@ -122,11 +122,21 @@ impl Stacks {
 
     #[track_caller]
     fn start_with(&self, service: &str, user: Option<&str>, script: Script) -> Pam {
-        match Handle::start(service, user, &self.folder, script) {
+        match Handle::start(service, user, Some(&self.folder), script) {
             Ok(handle) => Pam { handle, last: Code::SUCCESS },
             Err(code) => panic!("pam_start_confdir: {:?}", Code(code)),
         }
     }
+}
+
+/// `pam_start_confdir` with any folder of stacks, or with libpam's own ones, and a conversation that hears every message out; the code where libpam does not begin.
+///
+/// # Errors
+/// What libpam returns.
+pub fn start_in(folder: Option<&Path>, service: &str, user: &str) -> Result<Pam, Code> {
+    let script = Script { always: Some(Reply::Null), ..Script::default() };
+    let handle = Handle::start(service, Some(user), folder, script).map_err(Code)?;
+    Ok(Pam { handle, last: Code::SUCCESS })
 }
 
 impl Drop for Stacks {

@@ -4,11 +4,13 @@
 mod app_passwords;
 mod check;
 mod check_one_prompt;
+mod check_played;
 mod check_rules;
 mod codes;
 mod enroll;
 mod explain;
 mod hotp;
+mod pam;
 mod place;
 mod report;
 mod settle;

@@ -1,0 +1,118 @@
+//! `pam try`: a login by a service's real stack, at this terminal. Nothing is opened for the user: no session, no credentials.
+
+use crate::cli::Arguments;
+use crate::failure::Failure;
+use crate::ffi::{Handle, Item, Person, Phase, Style};
+use crate::output::{Output, Report};
+use crate::pam::arguments::Try;
+use crate::pam::failure::PamFailure;
+use crate::pam::host::{PAM_D, Stacks};
+use nix::unistd::{getresuid, ttyname};
+use serde::Serialize;
+use std::io::{self, BufRead};
+use std::path::Path;
+use twostep_stacks::Code;
+use twostep_terminal::put_line;
+use zeroize::Zeroizing;
+
+/// Carries it out. Exit status 1 where the user would not be let in.
+pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
+    if !getresuid().is_ok_and(|uids| [uids.real, uids.effective, uids.saved].iter().all(|uid| uid.is_root()))
+    {
+        return Err(PamFailure::NotRoot.into());
+    }
+    let service = wanted.service.as_str();
+    let name = |code: i32| {
+        Code::from_number(code).map_or_else(|| format!("PAM code {code}"), |code| code.to_string())
+    };
+    eprintln!(
+        "This goes through {service}'s real stack, without a session: a right code is used up, and a wrong one counts, as at a login."
+    );
+    if Stacks::of(Path::new(PAM_D)).read(service).is_ok_and(|service| service.file.is_none()) {
+        eprintln!("There is no {PAM_D}/{service}: libpam takes \"other\" for it.");
+    }
+    let started = Handle::start(service, &wanted.user, Box::new(Terminal));
+    let mut handle = started.map_err(|code| {
+        let why = format!("libpam does not even begin ({}): twostep-admin pam status {service}", name(code));
+        PamFailure::Refused(why)
+    })?;
+    if let Ok(tty) = ttyname(io::stdin()) {
+        handle.set(Item::Tty, &tty.display().to_string());
+    }
+    if let Some(from) = wanted.from {
+        handle.set(Item::Rhost, &from.to_string());
+    }
+    handle.set(Item::Ruser, "root");
+    let auth = handle.call(Phase::Auth);
+    let passed = auth == i32::from(Code::SUCCESS.number());
+    let account = passed.then(|| handle.call(Phase::Account));
+    let tried = Tried {
+        service: service.to_owned(),
+        user: handle.get(Item::User).unwrap_or_else(|| wanted.user.clone()),
+        auth: name(auth),
+        account: account.map(name),
+        let_in: account.is_some_and(lets_in),
+        expired: account.and_then(Code::from_number) == Some(Code::NEW_AUTHTOK_REQD),
+    };
+    drop(handle);
+    Output::of(arguments).report(&tried)?;
+    let refused = format!("{} is not let in by {service}", tried.user);
+    if tried.let_in { Ok(()) } else { Err(PamFailure::Refused(refused).into()) }
+}
+
+fn lets_in(account: i32) -> bool {
+    Code::from_number(account).is_some_and(|code| [Code::SUCCESS, Code::NEW_AUTHTOK_REQD].contains(&code))
+}
+
+/// What came of it.
+#[derive(Serialize)]
+struct Tried {
+    service: String,
+    user: String,
+    auth: String,
+    /// None where the auth phase has refused.
+    account: Option<String>,
+    let_in: bool,
+    /// She would have to change her password first.
+    expired: bool,
+}
+
+impl Report for Tried {
+    fn text(&self, to: &mut String) {
+        put_line!(to, "auth:    {}", self.auth);
+        put_line!(to, "account: {}", self.account.as_deref().unwrap_or("not come to"));
+        match (self.let_in, self.expired) {
+            (true, false) => put_line!(to, "{} is let in by {}.", self.user, self.service),
+            (true, true) => {
+                put_line!(to, "{} is let in by {}, to change an expired password.", self.user, self.service)
+            }
+            (false, _) => {}
+        }
+        put_line!(to, "The log has the reason: journalctl --since -2min -g 'pam_twostep|{}:'", self.service);
+    }
+}
+
+/// Whoever sits here.
+struct Terminal;
+
+impl Person for Terminal {
+    fn hear(&mut self, style: Style, text: &str) -> Option<Zeroizing<String>> {
+        match style {
+            Style::Hidden => {
+                eprint!("{text}");
+                rpassword::read_password().ok().map(Zeroizing::new)
+            }
+            Style::Shown => {
+                eprint!("{text}");
+                let mut line = Zeroizing::new(String::with_capacity(256));
+                let read = io::stdin().lock().read_line(&mut line).ok().filter(|length| *length > 0)?;
+                line.truncate(read);
+                Some(Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned()))
+            }
+            Style::Error | Style::Info => {
+                eprintln!("{text}");
+                Some(Zeroizing::new(String::new()))
+            }
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! pam status, enable, disable: on copies of Debian's and Red Hat's layouts, and on what they refuse to touch.
+
+use crate::check::healthy;
+use crate::place::{Done, Place};
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
+
+const RED_HATS: &str = "auth required pam_env.so\nauth sufficient pam_unix.so\nauth required pam_deny.so\n\
+                        account required pam_unix.so\naccount sufficient pam_localuser.so\naccount required pam_permit.so\n";
+const SSHD: &str = "# PAM configuration for sshd\n@include common-auth\naccount    required     pam_nologin.so\n\
+                    @include common-account\n@include common-session\n";
+
+fn pam(place: &Place, arguments: &[&str]) -> Done {
+    let at = |name: &str| place.folder.join(name).to_str().unwrap().to_owned();
+    let (dir, backups, ssh) = (at("pam.d"), at("backups"), at("ssh"));
+    let mut all = vec!["pam"];
+    all.extend(arguments);
+    all.extend(["--pam-dir", &dir]);
+    if arguments[0] != "status" {
+        all.extend(["--backups", &backups, "--ssh-dir", &ssh]);
+    }
+    place.run(&all)
+}
+
+fn read(place: &Place, name: &str) -> String {
+    fs::read_to_string(place.folder.join(name)).unwrap()
+}
+
+/// The lines of a file that mean something, with single blanks and without what `pam enable` says of itself.
+fn lines(place: &Place, name: &str) -> Vec<String> {
+    let line = |line: &str| line.split('#').next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ");
+    read(place, name).lines().map(line).filter(|line| !line.is_empty()).collect()
+}
+
+#[test]
+fn debians_layout_is_wired_shown_first_and_put_back() {
+    let place = healthy("pam-debian");
+    place.write("pam.d/sshd", SSHD, 0o640);
+    let done = pam(&place, &["enable", "sshd", "--yes"]).is(0);
+    done.shows("+auth     required   pam_twostep.so")
+        .shows("\n @include common-auth\n")
+        .shows("sshd: password, then code")
+        .shows("pam try sshd USER");
+    assert_eq!(
+        lines(&place, "pam.d/sshd"),
+        [
+            "@include common-auth",
+            "auth required pam_twostep.so",
+            "account required pam_nologin.so",
+            "account required pam_twostep.so",
+            "@include common-account",
+            "@include common-session"
+        ]
+    );
+    let mode = |name: &str| fs::metadata(place.folder.join(name)).unwrap().permissions().mode() & 0o777;
+    assert_eq!((mode("pam.d/sshd"), mode("backups")), (0o640, 0o700));
+    assert_eq!(read(&place, "backups/sshd.before"), SSHD);
+    pam(&place, &["enable", "sshd", "--yes"]).is(1).says("pam_twostep.so is there already");
+    pam(&place, &["disable", "sshd", "--yes"])
+        .is(0)
+        .shows("-auth     required   pam_twostep.so")
+        .shows("sshd: not wired: password");
+    assert_eq!(read(&place, "pam.d/sshd"), SSHD);
+    assert!(!place.folder.join("backups/sshd.before").exists());
+    pam(&place, &["disable", "sshd", "--yes"]).is(1).says("has no line with pam_twostep.so");
+}
+
+#[test]
+fn what_was_changed_since_is_kept_when_the_lines_go() {
+    let place = healthy("pam-changed");
+    place.write("pam.d/sshd", SSHD, 0o644);
+    pam(&place, &["enable", "sshd", "--yes"]).is(0);
+    let changed = read(&place, "pam.d/sshd") + "session optional pam_mail.so\n";
+    place.write("pam.d/sshd", &changed, 0o644);
+    pam(&place, &["disable", "sshd", "--yes"]).is(0).shows("only its lines are taken out");
+    assert_eq!(read(&place, "pam.d/sshd"), format!("{SSHD}session optional pam_mail.so\n"));
+}
+
+/// What lies there becomes a stack again.
+#[test]
+fn backups_that_others_can_write_are_not_put_back() {
+    let place = healthy("pam-backups");
+    place.write("pam.d/sshd", SSHD, 0o644);
+    pam(&place, &["enable", "sshd", "--yes"]).is(0);
+    let wired = read(&place, "pam.d/sshd");
+    fs::set_permissions(place.folder.join("backups"), fs::Permissions::from_mode(0o777)).unwrap();
+    pam(&place, &["disable", "sshd", "--yes"]).is(1).says("backups");
+    assert_eq!(read(&place, "pam.d/sshd"), wired);
+}
+
+#[test]
+fn nothing_is_written_unless_somebody_says_yes() {
+    let place = healthy("pam-asks");
+    let path = place.write("pam.d/sshd", SSHD, 0o644);
+    let before = fs::metadata(&path).unwrap().ino();
+    pam(&place, &["enable", "sshd"]).is(2).says("nobody to ask").shows("+account  required   pam_twostep.so");
+    assert_eq!((read(&place, "pam.d/sshd").as_str(), fs::metadata(&path).unwrap().ino()), (SSHD, before));
+    assert!(!place.folder.join("backups").exists());
+}
+
+/// Of `sufficient` lines that are included nothing behind is ever come to: they must be a substack.
+#[test]
+fn red_hats_include_becomes_a_substack() {
+    let place = healthy("pam-red-hat");
+    place.write("pam.d/system-auth", RED_HATS, 0o644);
+    let text = "auth       include      system-auth\naccount    include      system-auth\nsession    include      system-auth\n";
+    place.write("pam.d/sudo", text, 0o644);
+    pam(&place, &["enable", "sudo", "--yes"]).is(0).shows("sudo: password, then code");
+    assert_eq!(
+        lines(&place, "pam.d/sudo"),
+        [
+            "auth substack system-auth",
+            "auth required pam_twostep.so",
+            "account required pam_twostep.so",
+            "account include system-auth",
+            "session include system-auth"
+        ]
+    );
+    // By line, too, where the file has been changed.
+    let changed = read(&place, "pam.d/sudo") + "# more\n";
+    place.write("pam.d/sudo", &changed, 0o644);
+    pam(&place, &["disable", "sudo", "--yes"]).is(0);
+    assert_eq!(read(&place, "pam.d/sudo"), format!("{text}# more\n"));
+    let own = "auth substack system-auth\nauth include postlogin\naccount sufficient pam_succeed_if.so uid = 0 use_uid quiet\naccount include system-auth\n";
+    place.write("pam.d/postlogin", "session optional pam_umask.so\n", 0o644);
+    place.write("pam.d/su", own, 0o644);
+    pam(&place, &["enable", "su", "--yes"]).is(0);
+    assert_eq!(
+        lines(&place, "pam.d/su")[2..4],
+        ["auth include postlogin", "account required pam_twostep.so"]
+    );
+}
+
+#[test]
+fn in_a_plain_file_the_line_goes_to_where_a_right_password_comes_out() {
+    let place = healthy("pam-plain");
+    let text = "auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\naccount required pam_unix.so\n";
+    place.write("pam.d/vpn", text, 0o644);
+    pam(&place, &["enable", "vpn", "--yes"]).is(0);
+    assert_eq!(
+        lines(&place, "pam.d/vpn")[1..3],
+        ["auth requisite pam_deny.so", "auth required pam_twostep.so"]
+    );
+}
+
+#[test]
+fn a_stack_in_which_the_code_can_be_skipped_is_not_written() {
+    let place = healthy("pam-refuses");
+    for (text, why) in [
+        (
+            "auth sufficient pam_unix.so\nauth required pam_deny.so\naccount required pam_unix.so\n",
+            ":1: who passes pam_unix.so here is never asked",
+        ),
+        ("auth required pam_unix.so\nauth include nowhere\n", "nobody would get in"),
+        ("auth required pam_unix.so\n@include nowhere\n", ":3: @include of nowhere, which cannot be read"),
+    ] {
+        place.write("pam.d/vpn", text, 0o644);
+        pam(&place, &["enable", "vpn", "--yes"]).is(1).says("there is no place for the line").says(why);
+        assert_eq!(read(&place, "pam.d/vpn"), text);
+    }
+    place.write("pam.d/vpn", "auth required pam_permit.so\n", 0o644);
+    pam(&place, &["enable", "vpn", "--yes"])
+        .is(1)
+        .says("no line of it takes a password")
+        .says("docs/wiring.md");
+    assert!(!place.folder.join("backups").exists());
+}
+
+#[test]
+fn app_services_are_those_of_the_configuration_and_get_a_file_where_they_have_none() {
+    let place = healthy("pam-app");
+    place.configure("[app]\nservices = [\"imap\"]");
+    pam(&place, &["enable", "imap", "--yes"])
+        .is(0)
+        .shows("imap: app password; the account password from those who may give it");
+    let app = "[success=done ignore=ignore default=die] pam_twostep.so app";
+    let expected = [
+        &format!("auth {app}"),
+        "@include common-auth",
+        &format!("account {app}"),
+        "@include common-account",
+        "@include common-session",
+    ];
+    assert_eq!(lines(&place, "pam.d/imap"), expected);
+    pam(&place, &["disable", "imap", "--yes"]).is(0);
+    assert!(!place.folder.join("pam.d/imap").exists());
+    pam(&place, &["enable", "vpn", "--yes"]).is(1).says("there is no ").says("pam.d/vpn");
+    pam(&place, &["enable", "smtp", "--app", "--yes"]).is(0).shows("smtp: app password");
+}
+
+#[test]
+fn links_and_files_for_others_are_left_alone() {
+    let place = healthy("pam-links");
+    place.write("system-auth", RED_HATS, 0o644);
+    symlink(place.folder.join("system-auth"), place.folder.join("pam.d/system-auth")).unwrap();
+    place.write(
+        "pam.d/login",
+        "auth substack system-auth\naccount include system-auth\n@include common-session\n",
+        0o644,
+    );
+    pam(&place, &["enable", "system-auth", "--yes"])
+        .is(1)
+        .says("is no service's own file: login includes it")
+        .says("pam enable login");
+    symlink("/etc/authselect/vpn", place.folder.join("pam.d/vpn")).unwrap();
+    pam(&place, &["enable", "vpn", "--yes"])
+        .is(1)
+        .says("is a link to /etc/authselect/vpn")
+        .says("authselect");
+    assert_eq!(read(&place, "system-auth"), RED_HATS);
+}
+
+#[test]
+fn lines_written_by_hand_are_left_to_the_hand() {
+    let place = healthy("pam-hand");
+    place.write(
+        "pam.d/login",
+        "@include common-auth\nauth required pam_twostep.so\n@include common-account\n",
+        0o644,
+    );
+    pam(&place, &["enable", "login", "--yes"])
+        .is(1)
+        .says("login:2: pam_twostep.so is there already")
+        .says("by hand");
+    pam(&place, &["disable", "login", "--yes"]).is(1).says("login:2: `pam enable` has not written this line");
+}
+
+#[test]
+fn sshd_is_told_to_ask_before_anything_else_tells_it_otherwise() {
+    let place = healthy("pam-sshd");
+    place.write("pam.d/sshd", SSHD, 0o644);
+    fs::create_dir_all(place.folder.join("ssh/sshd_config.d")).unwrap();
+    place.write(
+        "ssh/sshd_config",
+        "# c\nInclude /etc/ssh/sshd_config.d/*.conf\nKbdInteractiveAuthentication no\n",
+        0o644,
+    );
+    let ours = "ssh/sshd_config.d/00-twostep.conf";
+    pam(&place, &["enable", "sshd", "--yes"])
+        .is(0)
+        .shows("+KbdInteractiveAuthentication yes")
+        .shows("systemctl reload ssh");
+    assert!(read(&place, ours).ends_with("UsePAM yes\nKbdInteractiveAuthentication yes\n"));
+    pam(&place, &["disable", "sshd", "--yes"]).is(0).shows("00-twostep.conf is gone");
+    assert!(!place.folder.join(ours).exists());
+    // Where ours would come too late it is not written, but said.
+    for (main, early, told) in [
+        (
+            "KbdInteractiveAuthentication no\nInclude /etc/ssh/sshd_config.d/*.conf\n",
+            "",
+            "sshd_config:1 comes before any Include",
+        ),
+        ("PermitRootLogin no\n", "", "includes no sshd_config.d"),
+        ("Include /etc/ssh/sshd_config.d/*.conf\n", "\nUsePAM no\n", "00-a.conf:2 comes before it"),
+    ] {
+        place.write("ssh/sshd_config", main, 0o644);
+        place.write("ssh/sshd_config.d/00-a.conf", early, 0o644);
+        pam(&place, &["enable", "sshd", "--yes"])
+            .is(0)
+            .shows(told)
+            .shows("UsePAM yes, KbdInteractiveAuthentication yes");
+        assert!(!place.folder.join(ours).exists());
+        pam(&place, &["disable", "sshd", "--yes"]).is(0);
+    }
+}
+
+#[test]
+fn status_says_of_each_service_what_it_demands_and_what_skips_that() {
+    let place = healthy("pam-status");
+    place.write("pam.d/login", "@include common-auth\nauth required pam_twostep.so\naccount required pam_twostep.so\n@include common-account\n", 0o644);
+    place.write("pam.d/cron", "@include common-auth\n@include common-account\n", 0o644);
+    place.write("pam.d/vpn", "auth sufficient pam_unix.so\nauth required pam_twostep.so\n", 0o644);
+    place.write("pam.d/closed", "auth required pam_deny.so\n", 0o644);
+    let done = pam(&place, &["status"]).is(0);
+    let done = done
+        .shows("login")
+        .shows("password, then code\n")
+        .shows("not wired: password")
+        .shows("nobody gets in");
+    let done =
+        done.shows("can be skipped in one way").shows("vpn:1: who passes pam_unix.so here is never asked");
+    assert!(!done.stdout.contains("common-auth  "), "{}", done.stdout);
+    let one = pam(&place, &["status", "login"]).is(0).shows("login: password, then code");
+    one.shows("common-auth:1").shows("auth required pam_twostep.so").shows("account requisite pam_deny.so");
+    let dir = place.folder.join("pam.d");
+    let json = place.json(&["pam", "status", "vpn", "--pam-dir", dir.to_str().unwrap()]);
+    assert_eq!((json["wired"].as_bool(), json["skipped"].as_array().unwrap().len()), (Some(true), 1));
+    assert_eq!(json["lines"].as_array().unwrap().len(), 2);
+}
