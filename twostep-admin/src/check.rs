@@ -4,7 +4,7 @@ use crate::cli::{Arguments, Check};
 use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
-use crate::{broker, health, name_service, rules, stacks};
+use crate::{broker, deadlines, health, name_service, neighbours, rules, sshd_config, stacks};
 use serde::Serialize;
 use std::fmt::Display;
 use std::process::ExitCode;
@@ -35,6 +35,14 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     findings.append(&mut stacks.findings);
     if let Some(policy) = &policy {
         findings.extend(broker::check(policy, &stacks));
+        findings.extend(deadlines::check(policy, &configuration_path(arguments), now));
+        // A folder of stacks that is not this host's has nothing to do with its programs.
+        if wanted.pam_dir.starts_with(&wanted.etc) {
+            if let Some(lines) = stacks.lines.get("sshd") {
+                findings.extend(sshd_config::check(&wanted.etc, lines, &policy.roster.groups[0]));
+            }
+            findings.extend(neighbours::check(&wanted.etc, &wanted.pam_dir, policy, &stacks));
+        }
         findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
         if policy.app.revoke_on_password_change && !stacks.changes_passwords {
             let message =

@@ -390,6 +390,9 @@ pub(crate) struct Check {
     /// Folder of PAM stacks
     #[arg(long, hide = true, value_name = "DIR", default_value = "/etc/pam.d")]
     pub(crate) pam_dir: PathBuf,
+    /// Where the configuration of other programs is
+    #[arg(long, hide = true, value_name = "DIR", default_value = "/etc")]
+    pub(crate) etc: PathBuf,
 }
 
 fn algorithm() -> impl TypedValueParser<Value = Algorithm> {

@@ -1,4 +1,5 @@
-//! libpam's C interface, as a program sees it that asks for a login. All unsafe code of this crate is here.
+//! libpam's C interface, as a program sees it that asks for a login; and the kernel's word for its clock. All unsafe code of this crate is
+//! here.
 
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
@@ -77,6 +78,16 @@ unsafe extern "C" {
     fn pam_acct_mgmt(handle: *mut RawHandle, flags: c_int) -> c_int;
     fn pam_set_item(handle: *mut RawHandle, item: c_int, value: *const c_void) -> c_int;
     fn pam_get_item(handle: *const RawHandle, item: c_int, value: *mut *const c_void) -> c_int;
+}
+
+/// Whether something (NTP, as a rule) keeps this host's clock, by the kernel's word (adjtimex(2)). Where it gives none, it is taken to be so.
+pub(crate) fn clock_is_synchronised() -> bool {
+    // SAFETY: timex is plain data for which all zeroes is a value; with no mode set, the call only fills it in.
+    let (state, status) = unsafe {
+        let mut clock: libc::timex = std::mem::zeroed();
+        (libc::adjtimex(&mut clock), clock.status)
+    };
+    state == -1 || (state != libc::TIME_ERROR && status & libc::STA_UNSYNC == 0)
 }
 
 /// A PAM transaction.

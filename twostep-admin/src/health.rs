@@ -1,7 +1,7 @@
 //! Key, store, clock and accounts, as `check` looks at them.
 
 use crate::check::Finding;
-use crate::name_service;
+use crate::{deadlines, ffi, name_service};
 use nix::unistd::{Uid, User, geteuid};
 use twostep_core::account::Enrollment;
 use twostep_core::name::{Naming, UserName};
@@ -36,6 +36,10 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
             Ok(session) => {
                 inside(&session, paths, &mut findings);
                 name_service::roster(&session, &mut findings);
+                match deadlines::expired(&session) {
+                    Ok(finding) => findings.extend(finding),
+                    Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
+                }
                 let enrolled = session.summaries(None);
                 // Logins that write wait for readers: NSS, which can be slow, is asked without the store.
                 drop(session);
@@ -51,6 +55,10 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     if now < EPOCH {
         let message = "this host's clock stands before 2024: no code can be right";
         findings.push(Finding::error("clock", message, "set it; let NTP keep it (timedatectl set-ntp true)"));
+    }
+    if !ffi::clock_is_synchronised() {
+        let message = "the kernel does not know this host's clock to be synchronised: when it strays by more than half a minute, codes are refused";
+        findings.push(Finding::warning("clock", message, "let NTP keep it (timedatectl set-ntp true)"));
     }
     findings
 }

@@ -13,6 +13,7 @@ mod sshd;
 mod status;
 
 pub(crate) use arguments::PamCommand;
+pub(crate) use host::Stacks;
 
 use crate::cli::Arguments;
 use crate::failure::Failure;

@@ -3,6 +3,7 @@
 
 mod app_passwords;
 mod check;
+mod check_neighbours;
 mod check_one_prompt;
 mod check_played;
 mod check_rules;

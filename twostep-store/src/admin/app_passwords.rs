@@ -338,6 +338,18 @@ impl Session {
         self.read_all(which, "e.user, p.id", u32::MAX)
     }
 
+    /// Those of all users that are good until some time, over or not; by user, oldest first.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn limited_in_time(&self) -> Result<Vec<Of>, StoreError> {
+        let sql = format!(
+            "SELECT {INFO}, e.user, e.id FROM app_password p JOIN enrollment e ON e.id = p.enrollment \
+             WHERE p.lifetime IS NOT NULL ORDER BY e.user, p.id"
+        );
+        Ok(self.connection.prepare(&sql)?.query_map([], of)?.collect::<Result<_, _>>()?)
+    }
+
     fn read_all(&self, which: Which, order: &str, most: u32) -> Result<Vec<Of>, StoreError> {
         let sql = format!(
             "SELECT {INFO}, e.user, e.id FROM app_password p JOIN enrollment e ON e.id = p.enrollment \
@@ -346,12 +358,7 @@ impl Session {
         );
         let Which { unused_since, created_before } = which;
         let values = params![unused_since.map(|at| at.0), created_before.map(|at| at.0), most];
-        let read = |row: &Row<'_>| {
-            let (user, enrollment) =
-                (rows::user(row, INFO_COLUMNS)?, EnrollmentId(row.get(INFO_COLUMNS + 1)?));
-            Ok(Of { user, enrollment, info: info(row)? })
-        };
-        let found = self.connection.prepare(&sql)?.query_map(values, read)?.collect::<Result<_, _>>()?;
+        let found = self.connection.prepare(&sql)?.query_map(values, of)?.collect::<Result<_, _>>()?;
         Ok(found)
     }
 
@@ -382,6 +389,12 @@ const AT_A_TIME: u32 = 500;
 const INFO: &str = "p.id, p.name, p.created, p.last_used, p.last_service, p.last_source, p.services, p.networks, p.lifetime, \
                     p.created, p.given_since_boot, p.given_boot";
 const INFO_COLUMNS: usize = 12;
+
+/// [`INFO`], then user and enrollment.
+fn of(row: &Row<'_>) -> rusqlite::Result<Of> {
+    let (user, enrollment) = (rows::user(row, INFO_COLUMNS)?, EnrollmentId(row.get(INFO_COLUMNS + 1)?));
+    Ok(Of { user, enrollment, info: info(row)? })
+}
 
 fn info(row: &Row<'_>) -> rusqlite::Result<AppPasswordInfo> {
     let last_used = match (row.get(3)?, row.get(4)?, row.get(5)?) {
