@@ -192,6 +192,17 @@ fn the_module_is_a_good_guest() {
             (traces() == before).to_string()
         });
         assert_eq!(told, "true");
+        // Many threads at once, from the first look on.
+        let told = child::run(|| {
+            let look = || {
+                (0..200).all(|_| gids_of("alice", 7) == [7, ENROLLED] && members_of("twostep-app").is_some())
+            };
+            let threads: Vec<_> = (0..8).map(|_| std::thread::spawn(look)).collect();
+            let looked: Vec<_> =
+                threads.into_iter().map(|thread| thread.join().is_ok_and(|all| all)).collect();
+            format!("{looked:?}")
+        });
+        assert_eq!(told, format!("{:?}", [true; 8]));
         // Some hosts call it on small stacks.
         let told = child::run(|| {
             gids_of("alice", 7);
