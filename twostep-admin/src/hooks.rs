@@ -28,14 +28,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs what is due.
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
-    // Whoever else is at it is waited for: a command is run once.
-    let turn = turn(context, FlockArg::LockExclusive)?;
-    let done = run_all(context)?;
-    drop(turn);
     // Every ten minutes somebody looks: a roster or a store that was put back from a backup is not left so until the next change.
     if let Err(error) = context.session()?.tend_roster() {
         log(Severity::Error, &format!("{error}; {}", error.remedy()));
     }
+    // Whoever else is at it is waited for: a command is run once.
+    let turn = turn(context, FlockArg::LockExclusive)?;
+    let done = run_all(context)?;
+    drop(turn);
     context.output.report(&done)
 }
 

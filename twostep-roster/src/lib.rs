@@ -57,16 +57,13 @@ pub enum Validity {
 }
 
 impl State {
-    /// As strict as can be.
-    pub const STRICTEST: Self = Self { enrolled: true, pending: true, app: Validity::Always };
-
-    /// Whatever either says.
+    /// What both say. Of somebody of whom nothing is said but that she is in the roster, no group is right, not even that of the unenrolled.
     #[must_use]
-    pub fn or(self, other: Self) -> Self {
+    pub fn and(self, other: Self) -> Self {
         Self {
-            enrolled: self.enrolled || other.enrolled,
-            pending: self.pending || other.pending,
-            app: self.app.max(other.app),
+            enrolled: self.enrolled && other.enrolled,
+            pending: self.pending && other.pending,
+            app: self.app.min(other.app),
         }
     }
 

@@ -59,7 +59,7 @@ impl StoreError {
                 "raise [argon2id] at_once, if the host has processors and memory for more; find processes that are stopped".into()
             }
             Self::Roster { .. } => {
-                "make its folder root's, mode 0755, with room on its file system; then twostep-admin roster mend".into()
+                "mend what the cause names: its folder is to be root's, mode 0755, with room; [roster] readers a group of /etc/group; then twostep-admin roster mend".into()
             }
             Self::Gone => "try again".into(),
         }

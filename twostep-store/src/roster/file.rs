@@ -3,7 +3,7 @@
 use crate::files::{self, Fault, Want};
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 use twostep_core::policy::Readers;
 
@@ -45,6 +45,16 @@ pub(crate) fn write(folder: &Path, readers: &Readers, bytes: &[u8]) -> Result<()
         let _left_behind = remove(&draft);
         told(error)
     })
+}
+
+/// Whether a file's group and mode are those for these readers.
+pub(crate) fn is_for(file: &File, readers: &Readers) -> bool {
+    let Ok(metadata) = file.metadata() else { return false };
+    let mode = metadata.mode() & 0o7777;
+    match readers {
+        Readers::Everyone => mode == 0o644,
+        Readers::Group(name) => mode == 0o640 && gid_of(name) == Ok(metadata.gid()),
+    }
 }
 
 fn make_folder(folder: &Path) -> Result<(), String> {

@@ -1,8 +1,9 @@
-//! The public roster beside the store. It is never looser than the store: whoever is about to be enrolled is in it before that is
-//! committed, and who was enrolled is out of it after that is.
+//! The public roster beside the store. Whoever is about to be enrolled is in it before that is committed, and who was enrolled is out of it
+//! after that is; meanwhile she is in no group at all that is not hers both before and after: neither what loosens for the unenrolled nor
+//! what is granted to the enrolled goes to somebody by mistake.
 //!
-//! A change goes: the header takes a new stamp and the mark that a change is on its way; pages take what is stricter of before and after,
-//! and are synced; the store commits the same stamp; pages take what is true now, and the mark goes. Whoever dies on the way leaves the
+//! A change goes: the header takes a new stamp and the mark that a change is on its way; pages take what holds before and after, and are
+//! synced; the store commits the same stamp; pages take what is true now, and the mark goes. Whoever dies on the way leaves the
 //! mark, or a stamp that is not the store's, and the next writer makes the roster anew from the store. All of it under the store's write
 //! lock, so that there is one writer.
 
@@ -73,6 +74,11 @@ impl Keeping {
         Roster::open_to_write(&self.path(), nix::unistd::geteuid().as_raw())
     }
 
+    /// Whether this roster is as the configuration wants it: groups, and readers.
+    fn suits(&self, roster: &Roster) -> bool {
+        self.fits(&roster.header) && file::is_for(roster.file(), &self.wanted.readers)
+    }
+
     fn groups(&self) -> Result<Groups, StoreError> {
         // The configuration has seen to their lengths.
         Groups::new(self.wanted.named()).ok_or_else(|| self.failed("a group's name is too long"))
@@ -88,7 +94,7 @@ impl Keeping {
     }
 }
 
-/// Writes what the open transaction will have changed, as far as that makes the roster stricter. The transaction is to be committed next.
+/// Writes what holds before and after the open transaction. The transaction is to be committed next.
 ///
 /// # Errors
 /// When the roster can neither be written nor taken away: then the transaction must not be committed.
@@ -128,7 +134,7 @@ fn prepare(session: &Session, touched: &BTreeSet<String>) -> Result<Plan, StoreE
     let stamp = new_stamp()?;
     let users = touched.iter().map(|user| Ok((user.clone(), stored::state_of(session, user)?)));
     let users: Vec<_> = users.collect::<Result<_, StoreError>>()?;
-    let known = usable(session)?.map_err(|wrong| wrong.to_string());
+    let known = usable(session, keeping.open())?.map_err(|wrong| wrong.to_string());
     let plan = match known.and_then(|roster| Plan::of(roster, &users).map_err(|unfit| unfit.to_string())) {
         Ok(plan) => plan,
         Err(why) => {
@@ -146,19 +152,19 @@ impl Published {
     /// The transaction was committed.
     pub(crate) fn finish(self) {
         if let Some(plan) = self.0 {
-            // What stays of it is stricter than the store and marked as such: the next writer makes it anew.
-            let _stricter = plan.finish();
+            // What stays of it says less than the store and is marked as such: the next writer makes it anew.
+            let _unfinished = plan.finish();
         }
     }
 }
 
 /// The roster, if it is this store's and says what the configuration wants. Within a transaction.
-fn usable(session: &Session) -> Result<Result<Roster, Wrong>, StoreError> {
+fn usable(session: &Session, opened: Result<Roster, Fault>) -> Result<Result<Roster, Wrong>, StoreError> {
     let stamp = stored::stamp(session)?;
-    Ok(session.roster.open().map_err(Wrong::Unusable).and_then(|roster| {
+    Ok(opened.map_err(Wrong::Unusable).and_then(|roster| {
         if roster.header.open || stamp == 0 || roster.header.stamp != stamp {
             Err(Wrong::OutOfStep)
-        } else if !session.roster.fits(&roster.header) {
+        } else if !session.roster.suits(&roster) {
             Err(Wrong::Settings)
         } else {
             Ok(roster)
@@ -166,12 +172,17 @@ fn usable(session: &Session) -> Result<Result<Roster, Wrong>, StoreError> {
     }))
 }
 
-/// Makes the whole roster anew, marked as being changed, with these users as strict as can be.
-fn make_anew(session: &Session, stamp: u64, strict: &BTreeSet<String>, why: &str) -> Result<(), StoreError> {
+/// Makes the whole roster anew, marked as being changed, with these users in it and in no group.
+fn make_anew(
+    session: &Session,
+    stamp: u64,
+    changing: &BTreeSet<String>,
+    why: &str,
+) -> Result<(), StoreError> {
     let keeping = &session.roster;
     let mut users = stored::everybody(session)?;
-    users.retain(|(user, _)| !strict.contains(user));
-    users.extend(strict.iter().map(|user| (user.clone(), State::STRICTEST)));
+    users.retain(|(user, _)| !changing.contains(user));
+    users.extend(changing.iter().map(|user| (user.clone(), State::default())));
     let mut salt = [0; 16];
     Kernel.fill(&mut salt)?;
     let (groups, members) = (keeping.groups()?, keeping.wanted.members);
@@ -235,7 +246,7 @@ impl Session {
     /// # Errors
     /// As [`Self::mend_roster`].
     pub fn tend_roster(&self) -> Result<Option<Wrong>, StoreError> {
-        if self.roster.wanted.keep && usable(self)?.is_ok() {
+        if self.roster.wanted.keep && usable(self, read(&self.roster.folder))?.is_ok() {
             return Ok(None);
         }
         // Whether it is wrong, or only being changed, is seen when nobody else changes it.
@@ -254,7 +265,8 @@ impl Session {
             let there = keeping.path().symlink_metadata().is_ok();
             return Ok(there.then_some(Wrong::NotWanted));
         }
-        match usable(self)? {
+        // Only read: a file system that cannot be written is no fault of what is on it.
+        match usable(self, read(&keeping.folder))? {
             Err(wrong) => Ok(Some(wrong)),
             Ok(roster) => stored::apart(self, &roster),
         }
@@ -288,8 +300,7 @@ impl Wrong {
     #[must_use]
     pub fn loosens(&self) -> bool {
         match self {
-            Self::NotWanted | Self::OutOfStep => true,
-            Self::Apart(apart) => apart.missing > 0 || apart.looser > 0,
+            Self::NotWanted | Self::OutOfStep | Self::Apart(_) => true,
             Self::Unusable(_) | Self::Settings => false,
         }
     }
@@ -303,7 +314,7 @@ impl std::fmt::Display for Wrong {
             Self::OutOfStep => {
                 f.write_str("it is not of the store's present state: its writer died, or one of the two was put back from a backup")
             }
-            Self::Settings => f.write_str("the configuration names other groups"),
+            Self::Settings => f.write_str("[roster] in the configuration wants other groups, members or readers"),
             Self::Apart(apart) => apart.fmt(f),
         }
     }

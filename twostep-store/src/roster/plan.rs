@@ -14,7 +14,7 @@ pub(crate) struct Plan {
 
 /// One page's.
 struct Change {
-    /// What is stricter of before and after; none where that is what is there.
+    /// What holds before and after; none where that is what is there.
     before: Option<Page>,
     /// What is true after it.
     after: Page,
@@ -51,37 +51,38 @@ impl Plan {
             Some(change) => change,
             None => Change { before: None, after: self.roster.page(number)? },
         };
-        let stricter = before.as_ref().unwrap_or(&after);
-        let old = stricter.find(user)?.exact;
+        let there = before.as_ref().unwrap_or(&after);
+        let old = there.find(user)?.exact;
+        // In the roster, and in no group that is not hers both before and after.
         let both = match (old, state) {
-            (Some(old), Some(new)) => Some(old.or(new)),
-            (old, new) => old.or(new),
+            (None, None) => None,
+            (old, new) => Some(old.unwrap_or_default().and(new.unwrap_or_default())),
         };
-        let before = if both == old { before } else { Some(stricter.with(user, both)?.ok_or(Unfit::Full)?) };
+        let before = if both == old { before } else { Some(there.with(user, both)?.ok_or(Unfit::Full)?) };
         let after = after.with(user, state)?.ok_or(Unfit::Full)?;
         self.pages.insert(number, Change { before, after });
         Ok(())
     }
 
-    /// Marks the roster as being changed, and writes what is stricter. On return that will survive a power cut.
+    /// Marks the roster as being changed, and writes what holds before and after. On return that will survive a power cut.
     pub(crate) fn begin(mut self, stamp: u64) -> io::Result<Self> {
         self.roster.header = Header { stamp, open: true, ..self.roster.header };
         self.write_header()?;
-        let mut stricter = false;
+        let mut written = false;
         for (number, change) in &self.pages {
             if let Some(page) = &change.before {
                 self.write_page(*number, page)?;
-                stricter = true;
+                written = true;
             }
         }
-        // What loosens alone can be lost: the store's stamp will not be the roster's then.
-        if stricter {
+        // The mark alone can be lost: the store's stamp will not be the roster's then.
+        if written {
             self.roster.file().sync_data()?;
         }
         Ok(self)
     }
 
-    /// Writes what is true now, and takes the mark away. Not synced: what is lost of it is stricter, or has the mark.
+    /// Writes what is true now, and takes the mark away. Not synced: what is lost of it says less, or has the mark.
     pub(crate) fn finish(mut self) -> io::Result<()> {
         for (number, change) in &self.pages {
             self.write_page(*number, &change.after)?;

@@ -54,10 +54,10 @@ pub(crate) fn set_stamp(session: &Session, stamp: u64) -> Result<(), StoreError>
 pub struct Apart {
     /// Who are enrolled and not in it.
     pub missing: usize,
-    /// Of whom it says less than the store.
-    pub looser: usize,
-    /// Of whom it says more than the store.
-    pub stricter: usize,
+    /// Of whom it says something else than the store.
+    pub wrong: usize,
+    /// Who are in it and not enrolled.
+    pub extra: usize,
 }
 
 pub(crate) fn apart(session: &Session, roster: &Roster) -> Result<Option<Wrong>, StoreError> {
@@ -66,9 +66,8 @@ pub(crate) fn apart(session: &Session, roster: &Roster) -> Result<Option<Wrong>,
     let mut apart = Apart::default();
     let read = roster.each(|user, told| match stored.remove(user) {
         Some(state) if state == told => {}
-        Some(state) if state.or(told) == told => apart.stricter += 1,
-        Some(_) => apart.looser += 1,
-        None => apart.stricter += 1,
+        Some(_) => apart.wrong += 1,
+        None => apart.extra += 1,
     });
     apart.missing = stored.len();
     Ok(match read {
@@ -79,10 +78,10 @@ pub(crate) fn apart(session: &Session, roster: &Roster) -> Result<Option<Wrong>,
 
 impl fmt::Display for Apart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { missing, looser, stricter } = self;
+        let Self { missing, wrong, extra } = self;
         write!(
             f,
-            "it differs from the store: {missing} enrolled users are not in it, it says too little of {looser} and too much of {stricter}"
+            "it differs from the store: {missing} enrolled users are not in it, {extra} are who are not enrolled, and of {wrong} it says something else"
         )
     }
 }

@@ -181,13 +181,13 @@ fn what_the_roster_says_wrong_is_counted() {
     let roster = session.roster.open().unwrap();
     let lies = [
         ("alice".to_owned(), None),
-        ("bob".to_owned(), Some(State::STRICTEST)),
+        ("bob".to_owned(), Some(ACTIVE)),
         ("carol".to_owned(), Some(PENDING)),
         ("dave".to_owned(), Some(ACTIVE)),
     ];
     Plan::of(roster, &lies).unwrap().finish().unwrap();
     let wrong = session.roster_fault().unwrap().unwrap();
-    assert_eq!(wrong, Wrong::Apart(Apart { missing: 1, looser: 1, stricter: 2 }));
+    assert_eq!(wrong, Wrong::Apart(Apart { missing: 1, wrong: 2, extra: 1 }));
     assert!(wrong.loosens());
     session.mend_roster().unwrap();
     drop(session);
@@ -222,6 +222,41 @@ fn where_none_is_to_be_kept_the_one_that_is_there_goes() {
     assert_eq!(told(&files, "alice"), Some(ACTIVE));
     fs::remove_file(files.paths.roster.join("roster")).unwrap();
     assert_eq!(other.session().unwrap().mend_roster().unwrap(), None);
+}
+
+/// What a writer that dies just before or after the commit leaves behind.
+#[test]
+fn while_she_is_enrolled_she_is_in_no_group() {
+    let files = host("roster-between");
+    enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let change = |user: &str, state| {
+        let plan = Plan::of(session.roster.open().unwrap(), &[(user.to_owned(), state)]).unwrap();
+        plan.begin(7).unwrap()
+    };
+    let app = State { app: Validity::Until(9), ..ACTIVE };
+    change("bob", Some(ACTIVE));
+    assert_eq!(told(&files, "bob"), Some(State::default()));
+    change("alice", Some(app)).finish().unwrap();
+    assert_eq!(told(&files, "alice"), Some(app));
+    change("alice", Some(State { app: Validity::Always, ..PENDING }));
+    assert_eq!(told(&files, "alice"), Some(State { app: Validity::Until(9), ..State::default() }));
+    change("alice", None);
+    assert_eq!(told(&files, "alice"), Some(State::default()));
+    assert_eq!(session.roster_fault().unwrap(), Some(Wrong::OutOfStep));
+}
+
+#[test]
+fn other_readers_make_it_anew() {
+    let mut files = host("roster-other-readers");
+    let path = files.paths.roster.join("roster");
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+    assert_eq!(files.session().unwrap().roster_fault().unwrap(), Some(Wrong::Settings));
+    files.session().unwrap().mend_roster().unwrap();
+    assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o644);
+    files.roster.readers = Readers::Group("no such group".to_owned());
+    assert_eq!(files.session().unwrap().roster_fault().unwrap(), Some(Wrong::Settings));
+    assert!(files.session().unwrap().mend_roster().is_err());
 }
 
 #[test]
