@@ -12,9 +12,9 @@ CARGO      ?= cargo
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc
 STATEDIR   ?= /var/lib
-# libpam's own folder has the architecture in its name: wherever pam_unix.so is.
-PAMDIR     ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so \
-                /usr/lib/security/pam_unix.so))))
+# libpam's own folder has the architecture in its name: wherever pam_unix.so is, that of the compiler's architecture before others.
+PAMDIR     ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/$(shell cc -print-multiarch 2>/dev/null)/security/pam_unix.so \
+                /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so /usr/lib/security/pam_unix.so))))
 
 # glibc looks for name services where its own libraries are.
 LIBDIR     ?= $(patsubst %/security,%,$(PAMDIR))
