@@ -203,13 +203,30 @@ fn a_removal_is_forced_only_by_a_word_for_it_and_an_image_gets_no_key() {
         host.admin(&["init", "--new-store"]).expect_success();
         dpkg(host, &[], &["--configure", "twostep"]).expect_success();
 
+        // Where systemd runs, the broker is started anew with its module, and stopped with it.
+        std::fs::create_dir_all("/run/systemd/system").expect("a folder");
+        std::fs::remove_file("/usr/sbin/policy-rc.d").expect("the box's own");
+        host.command("mv", &["/usr/bin/systemctl", "/usr/bin/systemctl.real"]);
+        host.write("/usr/bin/systemctl", "#!/bin/sh\necho \"$@\" >> /tmp/systemctl\n");
+        host.set_mode("/usr/bin/systemctl", 0o755);
+        dpkg(host, &[], &["-i", &deb]).expect_success();
+        let told = host.read("/tmp/systemctl");
+        assert!(told.contains("daemon-reload\n") && told.contains("restart twostepd.service\n"), "{told}");
+        assert!(!told.lines().any(|line| line.starts_with("enable")), "{told}");
+
         host.write("/etc/pam.d/vpn", "auth required pam_twostep.so\n");
         host.write("/etc/pam.d/vpn.dpkg-old", "auth required pam_twostep.so\n");
+        host.write("/etc/pam.d/mail", "auth required pam_deny.so\nauth include /etc/mail.stack # ours\n");
+        host.write("/etc/mail.stack", "auth required pam_twostep.so app\n");
         let refused = dpkg(host, &[], &["--remove", "twostep"]);
         assert!(!refused.success() && !refused.stderr.contains("dpkg-old"), "{refused}");
+        assert!(refused.stderr.contains("  /etc/pam.d/vpn\n  /etc/mail.stack\n"), "{refused}");
+        assert!(!host.read("/tmp/systemctl").contains("disable"), "{}", host.read("/tmp/systemctl"));
         let done = dpkg(host, &["TWOSTEP_REMOVE_ANYWAY=1"], &["--remove", "twostep"]).expect_success();
         assert!(done.stderr.contains("  /etc/pam.d/vpn\n"), "{done}");
         assert_eq!(host.read("/etc/pam.d/vpn"), "auth required pam_twostep.so\n");
+        let told = host.read("/tmp/systemctl");
+        assert!(told.contains("disable --now --quiet twostepd.socket "), "{told}");
     });
 }
 
