@@ -763,6 +763,19 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     let copy = |end: &str| {
         files.paths.store.with_file_name(format!("store.db.before-schema-{}{end}", database::SCHEMA))
     };
+    // Without a copy nothing is changed, and where nothing can be changed no copy stays.
+    let draft = copy(&format!(".new.{}", std::process::id()));
+    fs::create_dir(&draft).unwrap();
+    assert!(matches!(admin::init(&files, BesideKey::Refuse), Err(StoreError::Io(..))));
+    fs::remove_dir(&draft).unwrap();
+    let old = rusqlite::Connection::open(&files.paths.store).unwrap();
+    old.execute_batch("CREATE TABLE trusted_device (in_the_way INTEGER)").unwrap();
+    assert!(matches!(admin::init(&files, BesideKey::Refuse), Err(StoreError::Sqlite(_))));
+    assert!(!copy("").exists());
+    old.execute_batch("DROP TABLE trusted_device").unwrap();
+    drop(old);
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+
     let upgraded = admin::init(&files, BesideKey::Refuse).unwrap().upgraded.unwrap();
     assert_eq!((upgraded.from, &upgraded.kept), (1, &copy("")));
     assert_eq!(fs::metadata(copy("")).unwrap().permissions().mode() & 0o7777, 0o600);
