@@ -57,13 +57,14 @@ if command -v dpkg-shlibdeps >/dev/null 2>&1; then
     [ -n "$depends" ] || { echo "dpkg-shlibdeps found nothing that the binaries need" >&2; exit 1; }
 fi
 
+# libpam-runtime has the common files that /etc/pam.d/twostep includes.
 cat >"$tree/DEBIAN/control" <<CONTROL
 Package: twostep
 Version: $version
 Architecture: $architecture
 Maintainer: ${DEB_MAINTAINER:-twostep <root@localhost>}
 Installed-Size: $(find "$tree" -path "$tree/DEBIAN" -prune -o -type f -printf '%s\n' | awk '{ sum += int(($1 + 1023) / 1024) } END { print sum }')
-Depends: $depends
+Depends: $depends, libpam-runtime
 Suggests: fail2ban, bash-completion
 Section: admin
 Priority: optional
