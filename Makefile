@@ -4,21 +4,28 @@
 # make build      the modules, the commands and the broker, in target/release
 # make bench      what a login costs, beside the rivals', through the broker and through Dovecot, and what the roster and journal modes cost (as root)
 # make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX, PAMDIR and LIBDIR are honoured
+# make deb        the same as a Debian package, in target
+# make rpm        the same as an RPM package, for Red Hat's layout
 # make clean
 
 CARGO      ?= cargo
 PREFIX     ?= /usr
 SYSCONFDIR ?= /etc
 STATEDIR   ?= /var/lib
-# libpam's own folder has the architecture in its name: wherever pam_unix.so is.
-PAMDIR     ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so \
-                /usr/lib/security/pam_unix.so))))
+# libpam's own folder has the architecture in its name: wherever pam_unix.so is, that of the compiler's architecture before others.
+PAMDIR     ?= $(patsubst %/,%,$(dir $(firstword $(wildcard /usr/lib/$(shell cc -print-multiarch 2>/dev/null)/security/pam_unix.so \
+                /usr/lib/*/security/pam_unix.so /usr/lib64/security/pam_unix.so /usr/lib/security/pam_unix.so))))
 
 # glibc looks for name services where its own libraries are.
 LIBDIR     ?= $(patsubst %/security,%,$(PAMDIR))
 
 # Red Hat and its like have system-auth where Debian has common-auth.
 STACK      ?= packaging/pam.d/$(if $(wildcard /etc/pam.d/system-auth),twostep.redhat,twostep)
+
+# Debian's zsh looks where its packages put completions, others' where upstream does.
+ZSHDIR     ?= $(PREFIX)/share/zsh/$(if $(wildcard /etc/debian_version),vendor-completions,site-functions)
+BASHDIR    := $(PREFIX)/share/bash-completion/completions
+FISHDIR    := $(PREFIX)/share/fish/vendor_completions.d
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/libpam_twostep.so
@@ -27,7 +34,7 @@ ADMIN  := $(TARGET)/release/twostep-admin
 BROKER := $(TARGET)/release/twostepd
 USERS  := $(TARGET)/release/twostep
 
-.PHONY: help build test test-unit demo bench install clean needs
+.PHONY: help build test test-unit demo bench install deb rpm clean needs
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -70,6 +77,15 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	install -m 0755 $(USERS) $(DESTDIR)$(PREFIX)/bin/twostep
 	install -m 0644 docs/man/twostep.1 $(DESTDIR)$(PREFIX)/share/man/man1/twostep.1
 	install -m 0644 docs/man/twostep-admin.8 docs/man/twostepd.8 docs/man/libnss_twostep.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d -m 0755 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
+	$(ADMIN) completions bash > $(DESTDIR)$(BASHDIR)/twostep-admin
+	$(USERS) completions bash > $(DESTDIR)$(BASHDIR)/twostep
+	$(ADMIN) completions zsh > $(DESTDIR)$(ZSHDIR)/_twostep-admin
+	$(USERS) completions zsh > $(DESTDIR)$(ZSHDIR)/_twostep
+	$(ADMIN) completions fish > $(DESTDIR)$(FISHDIR)/twostep-admin.fish
+	$(USERS) completions fish > $(DESTDIR)$(FISHDIR)/twostep.fish
+	chmod 0644 $(DESTDIR)$(BASHDIR)/twostep-admin $(DESTDIR)$(BASHDIR)/twostep $(DESTDIR)$(ZSHDIR)/_twostep-admin \
+	    $(DESTDIR)$(ZSHDIR)/_twostep $(DESTDIR)$(FISHDIR)/twostep-admin.fish $(DESTDIR)$(FISHDIR)/twostep.fish
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/pam.d
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostepd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-hooks.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
@@ -90,6 +106,12 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml
 	test -n "$(DESTDIR)" || install -d -m 0755 /run/twostep
 	test -n "$(DESTDIR)" || install -d -m 0700 /run/twostep/private
+
+deb: build
+	packaging/deb/build.sh $(TARGET)
+
+rpm: build
+	packaging/rpm/build.sh $(TARGET)
 
 $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS):
 	$(MAKE) build

@@ -48,6 +48,13 @@ fn everything_is_put_below_destdir_with_its_mode() {
         for page in ["man1/twostep.1", "man8/twostep-admin.8", "man8/twostepd.8", "man8/libnss_twostep.8"] {
             assert_eq!(mode(format!("/tmp/staged/usr/share/man/{page}")), 0o644, "{page}");
         }
+        for completions in [
+            "bash-completion/completions/twostep-admin",
+            "zsh/vendor-completions/_twostep",
+            "fish/vendor_completions.d/twostep.fish",
+        ] {
+            assert_eq!(mode(format!("/tmp/staged/usr/share/{completions}")), 0o644, "{completions}");
+        }
         for folder in ["filter.d", "jail.d"] {
             assert_eq!(mode(format!("/tmp/staged/etc/fail2ban/{folder}/twostep.conf")), 0o644, "{folder}");
         }

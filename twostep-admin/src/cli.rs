@@ -4,6 +4,7 @@ use crate::pam::PamCommand;
 use crate::report::ReportCommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, value_parser};
+use clap_complete::Shell;
 use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -81,6 +82,11 @@ pub(crate) enum Command {
     Explain(Explain),
     /// Look for mistakes: configuration, key, store, clock, accounts, PAM stacks
     Check(Check),
+    /// Print completions for a shell
+    Completions {
+        /// Which
+        shell: Shell,
+    },
 }
 
 #[derive(Clone, Copy, Debug, Subcommand)]

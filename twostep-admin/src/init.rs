@@ -25,14 +25,15 @@ pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
     }
     let beside_key = if wanted.new_store { BesideKey::NewStore } else { BesideKey::Refuse };
     let made = admin::init(&context.files, beside_key)?;
-    if made.key || made.store || made.upgraded_from.is_some() {
+    if made.key || made.store || made.upgraded.is_some() {
         audit::record(None, Action::Init, None, context.author.clone());
     }
     context.output.report(&Initialised {
         folders: folders.iter().map(|folder| folder.display().to_string()).collect(),
         key: Part { path: paths.key.display().to_string(), made: made.key },
         store: Part { path: paths.store.display().to_string(), made: made.store },
-        upgraded_from: made.upgraded_from,
+        upgraded_from: made.upgraded.as_ref().map(|upgraded| upgraded.from),
+        kept: made.upgraded.map(|upgraded| upgraded.kept.display().to_string()),
         roster: Roster::of(context, made.roster),
     })
 }
@@ -55,6 +56,8 @@ struct Initialised {
     key: Part,
     store: Part,
     upgraded_from: Option<i64>,
+    /// The store as it was before.
+    kept: Option<String>,
     roster: Roster,
 }
 
@@ -96,6 +99,9 @@ impl Report for Initialised {
         }
         if let Some(from) = self.upgraded_from {
             put_line!(to, "brought the store up to date from schema {from}");
+        }
+        if let Some(kept) = &self.kept {
+            put_line!(to, "kept    the store as it was: {kept}");
         }
         if self.store.made && !self.key.made {
             to.push_str("The key was there already: nobody is enrolled in this new store.\n");

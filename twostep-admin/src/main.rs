@@ -49,7 +49,7 @@ mod trusted_devices;
 mod unenroll;
 mod unlock;
 
-use clap::Parser;
+use clap::{CommandFactory, Parser};
 use cli::{
     AppPasswordCommand, Arguments, AuthenticatorCommand, Command, RosterCommand, TrustedDevicesCommand,
 };
@@ -68,17 +68,30 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
-    // These tell of a configuration that cannot be read, too.
+    // These do without a configuration that can be read.
     match &arguments.command {
         Command::Explain(wanted) => return explain::run(arguments, wanted),
         Command::Check(wanted) => return check::run(arguments, wanted),
         Command::Pam(wanted) => return pam::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         Command::Report(wanted) => return report::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
+        Command::Completions { shell } => {
+            clap_complete::generate(
+                *shell,
+                &mut Arguments::command(),
+                "twostep-admin",
+                &mut std::io::stdout(),
+            );
+            return Ok(ExitCode::SUCCESS);
+        }
         _ => {}
     }
     let context = Context::open(arguments)?;
     let done = match &arguments.command {
-        Command::Explain(_) | Command::Check(_) | Command::Pam(_) | Command::Report(_) => Ok(()),
+        Command::Explain(_)
+        | Command::Check(_)
+        | Command::Pam(_)
+        | Command::Report(_)
+        | Command::Completions { .. } => Ok(()),
         Command::Init(wanted) => init::run(&context, wanted),
         Command::Enroll(wanted) => enroll::run(&context, wanted),
         Command::Settle(wanted) => settle::run(&context, wanted),

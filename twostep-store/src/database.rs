@@ -7,7 +7,7 @@ use crate::{StoreError, key_file};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::fs;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use twostep_core::crypto::KeyId;
 use twostep_core::random::Entropy;
 
@@ -75,7 +75,9 @@ fn build(draft: &Path, key_id: KeyId) -> Result<(), StoreError> {
     // 1 KiB pages: a login changes a row here and there, and every page it touches is written twice and synced.
     connection.execute_batch("PRAGMA page_size = 1024;")?;
     connection.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
-    migrate(&mut connection)?;
+    let transaction = connection.transaction()?;
+    apply(&transaction, 0)?;
+    transaction.commit()?;
     let mut store_id: StoreId = [0; 16];
     Kernel.fill(&mut store_id)?;
     let sql = "INSERT INTO meta (only, store_id, key_id, latest_time) VALUES (1, ?, ?, 0)";
@@ -83,9 +85,18 @@ fn build(draft: &Path, key_id: KeyId) -> Result<(), StoreError> {
     connection.close().map_err(|(_, error)| error.into())
 }
 
-/// Brings a store of an older schema up to date, in one transaction, if it belongs to this key. Returns the schema it had, where that
-/// was an older one.
-pub(crate) fn upgrade(path: &Path, key_id: KeyId) -> Result<Option<i64>, StoreError> {
+/// What became of a store of an older schema.
+#[derive(Debug)]
+pub struct Upgraded {
+    /// The schema it had.
+    pub from: i64,
+    /// Where it is kept as it was.
+    pub kept: PathBuf,
+}
+
+/// Brings a store of an older schema up to date, in one transaction, if it belongs to this key, and keeps it beside its place as it was.
+/// Nothing where it is up to date.
+pub(crate) fn upgrade(path: &Path, key_id: KeyId) -> Result<Option<Upgraded>, StoreError> {
     let mut connection = connect(path)?;
     let found = version(&connection, path)?;
     if found > SCHEMA {
@@ -97,21 +108,75 @@ pub(crate) fn upgrade(path: &Path, key_id: KeyId) -> Result<Option<i64>, StoreEr
         _ => {}
     }
     settings::prepare_to_write(&connection, settings::Journal::Truncate)?;
-    migrate(&mut connection)?;
-    Ok(Some(found))
-}
-
-fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    // From here on nobody else writes: what is kept is what is changed.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read anew: whoever else has begun at the same time is done by now.
-    let from: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
+    let from = version(&transaction, path)?;
+    if from >= SCHEMA {
+        return Ok(None);
+    }
+    // SQLite follows no link, not even above the store.
+    let kept = keep(&files::check(path, Want::PrivateFile)?.path)?;
+    let changed = apply(&transaction, from).and_then(|()| Ok(transaction.commit()?));
+    if let Err(error) = changed {
+        // Where the disk is full, one more copy at every try would keep it so.
+        let _ = fs::remove_file(&kept);
+        return Err(error);
+    }
+    Ok(Some(Upgraded { from, kept }))
+}
+
+/// Copies the store to a name beside it that nothing has yet: complete or not at all, and without what was deleted from it. The caller
+/// holds the lock for writing, so that nothing is written meanwhile.
+fn keep(path: &Path) -> Result<PathBuf, StoreError> {
+    let beside = |end: &str| {
+        let mut name = path.file_name().unwrap_or_default().to_owned();
+        name.push(format!(".before-schema-{SCHEMA}{end}"));
+        path.with_file_name(name)
+    };
+    let draft = beside(&format!(".new.{}", std::process::id()));
+    let failed = |error| StoreError::Io(draft.clone(), error);
+    match fs::remove_file(&draft) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed(error)),
+        _ => {}
+    }
+    // SQLite takes an empty file, with its mode, for one that is to be made.
+    key_file::create_private(&draft, b"").map_err(failed)?;
+    let linked = copy(path, &draft).and_then(|()| {
+        let names = (1u32..).map(|n| if n == 1 { beside("") } else { beside(&format!(".{n}")) });
+        for name in names {
+            match fs::hard_link(&draft, &name) {
+                Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+                linked => return linked.map(|()| name).map_err(failed),
+            }
+        }
+        Err(StoreError::Gone)
+    });
+    let removed = fs::remove_file(&draft).map_err(failed);
+    let kept = linked?;
+    removed?;
+    sync_folder(path)?;
+    Ok(kept)
+}
+
+fn copy(path: &Path, draft: &Path) -> Result<(), StoreError> {
+    // A second connection, since VACUUM runs in no transaction. It is of the same SQLite, which knows of the first one's locks.
+    let reader = connect(path)?;
+    let name = draft.to_str().ok_or(StoreError::Damaged("its path is no text"))?;
+    reader.execute("VACUUM INTO ?", [name])?;
+    reader.close().map_err(|(_, error)| error)?;
+    fs::File::open(draft)
+        .and_then(|file| file.sync_all())
+        .map_err(|error| StoreError::Io(draft.to_owned(), error))
+}
+
+fn apply(transaction: &Connection, from: i64) -> Result<(), StoreError> {
     for (number, step) in (1i64..).zip(STEPS) {
         if number > from {
             transaction.execute_batch(step)?;
         }
     }
     transaction.pragma_update(None, "user_version", SCHEMA)?;
-    transaction.commit()?;
     Ok(())
 }
 

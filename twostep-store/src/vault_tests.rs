@@ -51,7 +51,7 @@ fn init_makes_what_is_missing_and_overwrites_nothing() {
     assert!(made.key && made.store);
     let key = fs::read(&files.paths.key).unwrap();
     let made = admin::init(&files, BesideKey::Refuse).unwrap();
-    assert!(!made.key && !made.store && made.upgraded_from.is_none());
+    assert!(!made.key && !made.store && made.upgraded.is_none());
     assert_eq!(fs::read(&files.paths.key).unwrap(), key);
     assert_eq!(fs::metadata(&files.paths.store).unwrap().permissions().mode() & 0o7777, 0o600);
     // A lost key is not replaced: nothing that it sealed would ever open again.
@@ -760,7 +760,38 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     drop(old);
     let now = host::now();
     assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
-    assert_eq!(admin::init(&files, BesideKey::Refuse).unwrap().upgraded_from, Some(1));
+    let copy = |end: &str| {
+        files.paths.store.with_file_name(format!("store.db.before-schema-{}{end}", database::SCHEMA))
+    };
+    // Without a copy nothing is changed, and where nothing can be changed no copy stays.
+    let draft = copy(&format!(".new.{}", std::process::id()));
+    fs::create_dir(&draft).unwrap();
+    assert!(matches!(admin::init(&files, BesideKey::Refuse), Err(StoreError::Io(..))));
+    fs::remove_dir(&draft).unwrap();
+    let old = rusqlite::Connection::open(&files.paths.store).unwrap();
+    old.execute_batch("CREATE TABLE trusted_device (in_the_way INTEGER)").unwrap();
+    assert!(matches!(admin::init(&files, BesideKey::Refuse), Err(StoreError::Sqlite(_))));
+    assert!(!copy("").exists());
+    old.execute_batch("DROP TABLE trusted_device").unwrap();
+    drop(old);
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+
+    let upgraded = admin::init(&files, BesideKey::Refuse).unwrap().upgraded.unwrap();
+    assert_eq!((upgraded.from, &upgraded.kept), (1, &copy("")));
+    assert_eq!(fs::metadata(copy("")).unwrap().permissions().mode() & 0o7777, 0o600);
+    let again = Answer::BackupCode(BackupCode::parse(code.expose()).unwrap());
+    assert_eq!(enter(&files, id, &again, &now).unwrap(), Reason::BackupCode { left: 0 });
+
+    // The way back: the copy is the store again, whole, and what was used since is not. One that is there is never written over.
+    fs::copy(copy(""), &files.paths.store).unwrap();
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+    let before = fs::read(copy("")).unwrap();
+    assert_eq!(admin::init(&files, BesideKey::Refuse).unwrap().upgraded.unwrap().kept, copy(".2"));
+    assert_eq!(fs::read(copy("")).unwrap(), before);
+    assert_eq!(admin::init(&files, BesideKey::Refuse).unwrap().upgraded.map(|upgraded| upgraded.from), None);
+    let beside = fs::read_dir(files.paths.store.parent().unwrap()).unwrap();
+    let left = beside.flatten().filter(|file| file.file_name().to_string_lossy().contains(".new."));
+    assert_eq!(left.count(), 0);
     assert_eq!(enter(&files, id, &Answer::BackupCode(code), &now).unwrap(), Reason::BackupCode { left: 0 });
     assert!(files.session().unwrap().damage().unwrap().is_empty());
 }

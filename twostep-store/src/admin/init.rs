@@ -1,5 +1,6 @@
 //! Making the key and the store.
 
+pub use crate::database::Upgraded;
 use crate::host::Kernel;
 use crate::roster::Wrong;
 use crate::vault::Files;
@@ -14,8 +15,8 @@ pub struct Made {
     pub key: bool,
     /// Whether the store is new.
     pub store: bool,
-    /// The older schema that the store had.
-    pub upgraded_from: Option<i64>,
+    /// The older schema that the store had, and where it is kept as it was.
+    pub upgraded: Option<Upgraded>,
     /// What was wrong with the roster, which was made anew then; or why it could not be.
     pub roster: Result<Option<Wrong>, StoreError>,
 }
@@ -30,7 +31,7 @@ pub enum BesideKey {
     NewStore,
 }
 
-/// Makes the key and the store where they are missing, and brings an older store up to date. Never overwrites.
+/// Makes the key and the store where they are missing, and brings an older store up to date, of which a copy is kept. Never overwrites.
 ///
 /// # Errors
 /// When a file cannot be trusted or made; when there is a store but no key for it, or a key but no store.
@@ -46,9 +47,9 @@ pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
         }
         read => (read?, false),
     };
-    let mut made = Made { key: new_key, store: false, upgraded_from: None, roster: Ok(None) };
+    let mut made = Made { key: new_key, store: false, upgraded: None, roster: Ok(None) };
     match database::upgrade(&files.paths.store, key.id()) {
-        Ok(from) => made.upgraded_from = from,
+        Ok(upgraded) => made.upgraded = upgraded,
         Err(StoreError::NoStore(path)) if new_key || beside_key == BesideKey::NewStore => {
             guarded_parent(&path)?;
             database::create(&path, key.id())?;

@@ -14,7 +14,7 @@ pub use authenticators::AUTHENTICATORS_MAX;
 pub use due::{Due, FLAG, Occasion, TRIES, raise_flag};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
 pub use history::{HISTORY_KEPT, Past, Whose};
-pub use init::{BesideKey, Made, init};
+pub use init::{BesideKey, Made, Upgraded, init};
 pub use reports::{AuthenticatorInfo, Summary};
 
 use crate::StoreError;
