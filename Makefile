@@ -73,10 +73,12 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	mv -f $(DESTDIR)$(LIBDIR)/libnss_twostep.so.2.new $(DESTDIR)$(LIBDIR)/libnss_twostep.so.2
 	install -m 0755 $(ADMIN) $(DESTDIR)$(PREFIX)/sbin/twostep-admin
 	install -m 0755 $(BROKER) $(DESTDIR)$(PREFIX)/sbin/twostepd
-	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(DESTDIR)$(PREFIX)/share/man/man1 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/bin $(addprefix $(DESTDIR)$(PREFIX)/share/man/man,1 5 8)
 	install -m 0755 $(USERS) $(DESTDIR)$(PREFIX)/bin/twostep
 	install -m 0644 docs/man/twostep.1 $(DESTDIR)$(PREFIX)/share/man/man1/twostep.1
-	install -m 0644 docs/man/twostep-admin.8 docs/man/twostepd.8 docs/man/libnss_twostep.8 $(DESTDIR)$(PREFIX)/share/man/man8
+	install -m 0644 docs/man/twostep.toml.5 $(DESTDIR)$(PREFIX)/share/man/man5
+	install -m 0644 docs/man/twostep-admin.8 docs/man/twostepd.8 docs/man/libnss_twostep.8 docs/man/pam_twostep.8 \
+	    $(DESTDIR)$(PREFIX)/share/man/man8
 	install -d -m 0755 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	$(ADMIN) completions bash > $(DESTDIR)$(BASHDIR)/twostep-admin
 	$(USERS) completions bash > $(DESTDIR)$(BASHDIR)/twostep

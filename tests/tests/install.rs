@@ -45,7 +45,14 @@ fn everything_is_put_below_destdir_with_its_mode() {
         ] {
             assert_eq!(mode(format!("/tmp/staged/usr/lib/systemd/system/{unit}")), 0o644, "{unit}");
         }
-        for page in ["man1/twostep.1", "man8/twostep-admin.8", "man8/twostepd.8", "man8/libnss_twostep.8"] {
+        for page in [
+            "man1/twostep.1",
+            "man8/twostep-admin.8",
+            "man8/twostepd.8",
+            "man8/libnss_twostep.8",
+            "man8/pam_twostep.8",
+            "man5/twostep.toml.5",
+        ] {
             assert_eq!(mode(format!("/tmp/staged/usr/share/man/{page}")), 0o644, "{page}");
         }
         for completions in [

@@ -257,3 +257,26 @@ fn the_roster_has_readers_and_groups() {
         assert!(told.contains(about), "{text}: {told}");
     }
 }
+
+/// Every key that the installed file shows, the rules' apart, which it shows by example.
+#[test]
+fn the_manual_has_every_key() {
+    let manual = include_str!("../../../docs/man/twostep.toml.5");
+    let mut section = String::new();
+    let mut seen = 0;
+    for line in include_str!("../../../packaging/config.toml").lines() {
+        if line.starts_with("#[[rule]]") {
+            break;
+        }
+        if line.starts_with('[') {
+            section = format!("{line} ");
+        } else if let Some((key, _)) = line.strip_prefix('#').and_then(|line| line.split_once(" = "))
+            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
+        {
+            let item = format!(".It Li \"{section}{key}\"\n");
+            assert!(manual.contains(&item), "docs/man/twostep.toml.5 lacks {item}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 25, "{seen}");
+}
