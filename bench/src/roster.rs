@@ -10,6 +10,7 @@ use twostep_core::account::State;
 use twostep_core::name::UserName;
 use twostep_store::admin::NewEnrollment;
 use twostep_store::host::now;
+use twostep_store::roster::Others;
 use twostep_store::vault::Files;
 use twostep_tests::groups::gids_of;
 use twostep_tests::{Host, OrDie, child};
@@ -89,7 +90,7 @@ fn files() -> Files {
 
 fn mend(files: &Files) {
     let session = files.session().or_die("open the store");
-    session.mend_roster().or_die("make the roster");
+    session.mend_roster(Others::Leave).or_die("make the roster");
 }
 
 /// The middle of enrollments, in microseconds.

@@ -52,11 +52,23 @@ pub(crate) fn gids_of(roster: &Roster, user: &[u8]) -> Result<Gids, Fault> {
         let now = now();
         let of = Group::ALL.into_iter().filter(|group| state.is_in(*group, now));
         of.filter_map(|group| groups.gid(group)).for_each(|gid| gids.push(gid));
-    } else if !found.alike && user.iter().all(u8::is_ascii_graphic) {
+    } else if !found.alike && user.iter().all(u8::is_ascii_graphic) && !has_enrolled_part(roster, user)? {
         // The one group that loosens: a name that a directory might take for another one is not in it.
         groups.gid(Group::Unenrolled).into_iter().for_each(|gid| gids.push(gid));
     }
     Ok(gids)
+}
+
+/// Whether what stands before an `@`, or behind a backslash, is somebody in the roster: `alice@example.org` and `EXAMPLE\alice` may be alice.
+fn has_enrolled_part(roster: &Roster, user: &[u8]) -> Result<bool, Fault> {
+    let before = user.iter().position(|byte| *byte == b'@').and_then(|at| user.get(..at));
+    let behind = user.iter().rposition(|byte| *byte == b'\\').and_then(|at| user.get(at + 1..));
+    for part in [before, behind].into_iter().flatten().filter(|part| !part.is_empty()) {
+        if roster.find(part)?.alike {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// The group that is asked for, if it is one of ours.

@@ -53,6 +53,9 @@ fn enrollment_is_groups_for_root_and_for_nobody() {
         // The unenrolled are whoever the roster does not name; but no name that a directory could take for another.
         assert_eq!(gids("nosuchuser"), [7, UNENROLLED]);
         assert_eq!(gids("ALICE"), [7]);
+        assert_eq!(gids("alice@example.org"), [7]);
+        assert_eq!(gids("EXAMPLE\\alice"), [7]);
+        assert_eq!(gids("carol@example.org"), [7, UNENROLLED]);
         assert_eq!(gids("caröl"), [7]);
         assert_eq!(gids("ca rol"), [7]);
         assert_eq!(gids(""), [7]);

@@ -94,7 +94,14 @@ pub(crate) enum RosterCommand {
     /// Show where it is, its groups, and whether it says what the store does
     Show,
     /// Make it anew from the store, where anything is wrong with it
-    Mend,
+    Mend(RosterMend),
+}
+
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct RosterMend {
+    /// Also where it is another store's, whose users are left out from then on
+    #[arg(long)]
+    pub(crate) take_over: bool,
 }
 
 #[derive(Debug, Subcommand)]

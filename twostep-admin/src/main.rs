@@ -117,7 +117,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Bypass(wanted) => bypass::run(&context, wanted),
         Command::History(wanted) => history::run(&context, wanted),
         Command::Roster(RosterCommand::Show) => roster::show(&context),
-        Command::Roster(RosterCommand::Mend) => roster::mend(&context),
+        Command::Roster(RosterCommand::Mend(wanted)) => roster::mend(&context, wanted),
         Command::Hooks => hooks::run(&context),
         Command::BackupCodes(wanted) => backup_codes::run(&context, wanted),
         Command::Unlock(wanted) => unlock::run(&context, wanted),

@@ -45,7 +45,15 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
         return findings;
     }
     let read = policy.paths.roster.join(twostep_roster::FILE);
-    if !policy.roster.keep {
+    let kept = policy.roster.keep && read == Path::new(twostep_roster::PATH);
+    if !kept && Path::new(twostep_roster::PATH).exists() {
+        let message = "the NSS module reads it, and nobody keeps it up to date: whoever is enrolled from now on passes for unenrolled";
+        findings.push(Finding::error(
+            twostep_roster::PATH,
+            message,
+            "remove it; or leave [paths] roster and [roster] keep at their defaults",
+        ));
+    } else if !policy.roster.keep {
         let message = "the name service asks for twostep's groups, and no roster is kept: nobody is in them";
         findings.push(Finding::warning(
             "[roster] keep",

@@ -1,11 +1,12 @@
 //! `roster`: the public roster, which the NSS module reads.
 
+use crate::cli::RosterMend;
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Report, table};
 use serde::Serialize;
 use twostep_core::policy::Readers;
-use twostep_store::roster::{self, Wrong};
+use twostep_store::roster::{self, Others, Wrong};
 use twostep_store::vault::Session;
 use twostep_terminal::put_line;
 
@@ -33,9 +34,10 @@ pub(crate) fn show(context: &Context) -> Result<(), Failure> {
 }
 
 /// Makes it anew where anything is wrong with it.
-pub(crate) fn mend(context: &Context) -> Result<(), Failure> {
+pub(crate) fn mend(context: &Context, wanted: &RosterMend) -> Result<(), Failure> {
     let session = context.session()?;
-    let wrong = session.mend_roster()?;
+    let others = if wanted.take_over { Others::TakeOver } else { Others::Leave };
+    let wrong = session.mend_roster(others)?;
     report_mended(context, &session, wrong)
 }
 

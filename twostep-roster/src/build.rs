@@ -1,12 +1,13 @@
 //! A whole roster at once.
 
+use crate::header::PAGES_MAX;
 use crate::{Header, PAGE_LENGTH, Page, State, page_offset};
 use std::fmt;
 
 /// How full pages are made, as one part of so many: what comes later finds room.
 const ROOM: usize = 2;
 
-/// More names than a roster has room for.
+/// More names than a roster, or this process' memory, has room for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooBig;
 
@@ -20,37 +21,48 @@ pub fn build(mut header: Header, users: &[(impl AsRef<[u8]>, State)]) -> Result<
     let mut pages = u32::try_from(size * ROOM / PAGE_LENGTH + 1).map_err(|_| TooBig)?;
     // Some page is fuller than the others: rarely too full.
     for _ in 0..8 {
-        header.pages = pages;
-        if let Some(filled) = fill(&header, users) {
-            return Ok(whole(&header, filled));
+        if pages > PAGES_MAX {
+            break;
         }
-        pages = pages.checked_mul(2).ok_or(TooBig)?;
+        header.pages = pages;
+        if let Some(filled) = fill(&header, users)? {
+            return whole(&header, filled);
+        }
+        pages = pages.saturating_mul(2);
     }
     Err(TooBig)
 }
 
-fn fill(header: &Header, users: &[(impl AsRef<[u8]>, State)]) -> Option<Vec<Page>> {
-    let mut pages: Vec<Page> = (0..header.pages).map(Page::empty).collect();
+/// The pages, if all names find room on them. Memory that is not there is told, since an abort would end whoever has loaded this.
+fn fill(header: &Header, users: &[(impl AsRef<[u8]>, State)]) -> Result<Option<Vec<Page>>, TooBig> {
+    let mut pages: Vec<Page> = Vec::new();
+    pages.try_reserve_exact(usize::try_from(header.pages).map_err(|_| TooBig)?).map_err(|_| TooBig)?;
+    pages.extend((0..header.pages).map(Page::empty));
     for (name, state) in users {
-        let page = pages.get_mut(usize::try_from(header.page_of(name.as_ref())).ok()?)?;
-        page.push(name.as_ref(), *state).then_some(())?;
+        let place = usize::try_from(header.page_of(name.as_ref())).ok();
+        let page = place.and_then(|place| pages.get_mut(place));
+        if !page.is_some_and(|page| page.push(name.as_ref(), *state)) {
+            return Ok(None);
+        }
     }
-    Some(pages)
+    Ok(Some(pages))
 }
 
-fn whole(header: &Header, pages: Vec<Page>) -> Vec<u8> {
-    let mut bytes = header.to_bytes().to_vec();
+fn whole(header: &Header, pages: Vec<Page>) -> Result<Vec<u8>, TooBig> {
+    let mut bytes = Vec::new();
+    bytes.try_reserve_exact((1 + pages.len()) * PAGE_LENGTH).map_err(|_| TooBig)?;
+    bytes.extend_from_slice(&header.to_bytes());
     bytes.resize(PAGE_LENGTH, 0);
     debug_assert_eq!(bytes.len() as u64, page_offset(0));
     for page in pages {
         bytes.extend_from_slice(&page.sealed(&header.salt));
     }
-    bytes
+    Ok(bytes)
 }
 
 impl fmt::Display for TooBig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("more users than a roster has room for, or a name that is too long")
+        f.write_str("more users than a roster, or the memory, has room for; or a name that is too long")
     }
 }
 

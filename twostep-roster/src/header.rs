@@ -14,7 +14,7 @@ const VERSION: u32 = 1;
 /// The key of the header's own checksum.
 const FIXED: &Salt = b"twostep's header";
 /// More pages than any roster has: 64 GiB of them.
-const PAGES_MAX: u32 = 1 << 24;
+pub(crate) const PAGES_MAX: u32 = 1 << 24;
 
 const AT_MAGIC: usize = CHECKSUM;
 const AT_VERSION: usize = AT_MAGIC + 16;
@@ -25,6 +25,7 @@ const AT_OPEN: usize = AT_STAMP + 8;
 const AT_MEMBERS: usize = AT_OPEN + 1;
 const AT_GROUPS: usize = AT_MEMBERS + 1;
 const GROUP_LENGTH: usize = 4 + 1 + NAME_MAX;
+const AT_STORE: usize = AT_GROUPS + 4 * GROUP_LENGTH;
 
 /// The groups there are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -120,6 +121,8 @@ pub struct Header {
     pub members: bool,
     /// The groups.
     pub groups: Groups,
+    /// Which store it tells of.
+    pub store: [u8; 16],
 }
 
 impl Header {
@@ -162,6 +165,7 @@ impl Header {
             open: flag(bytes, AT_OPEN)?,
             members: flag(bytes, AT_MEMBERS)?,
             groups: Groups(named),
+            store: array(bytes, AT_STORE)?,
         })
     }
 
@@ -181,6 +185,7 @@ impl Header {
             put(&mut bytes, at + 4, &[named.length]);
             put(&mut bytes, at + 5, &named.name);
         }
+        put(&mut bytes, AT_STORE, &self.store);
         let sum = checksum(FIXED, bytes.get(CHECKSUM..).unwrap_or_default());
         put(&mut bytes, 0, &sum);
         bytes

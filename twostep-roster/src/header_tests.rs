@@ -14,6 +14,7 @@ pub(crate) fn header() -> Header {
         open: false,
         members: true,
         groups: groups.unwrap(),
+        store: *b"of which store? ",
     }
 }
 

@@ -182,7 +182,7 @@ fn entry(bytes: &[u8]) -> Option<(Entry<'_>, &[u8])> {
     if length == 0 || length > USER_MAX || flags & !(ENROLLED | PENDING | APP | APP_UNTIL) != 0 {
         return None;
     }
-    let name = bytes.get(ENTRY_HEAD..ENTRY_HEAD + length)?;
+    let name = bytes.get(ENTRY_HEAD..ENTRY_HEAD + length).filter(|name| !name.contains(&0))?;
     let mut rest = bytes.get(ENTRY_HEAD + length..)?;
     let app = match (flags & APP != 0, flags & APP_UNTIL != 0) {
         (false, false) => Validity::Never,

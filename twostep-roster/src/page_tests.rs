@@ -98,6 +98,8 @@ fn entries_that_make_no_sense_are_refused_whatever_the_checksum() {
         (AT_ENTRIES + 1, vec![6, 0]),
         (AT_ENTRIES + 1, vec![255, 255]),
         (AT_USED, vec![1, 0]),
+        // Of no use to whoever wants a string.
+        (AT_ENTRIES + 4, vec![0]),
     ] {
         let mut bad = page.clone();
         bad.bytes[at..at + new.len()].copy_from_slice(&new);

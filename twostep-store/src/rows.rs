@@ -212,9 +212,9 @@ fn exclusively_with<T>(
         published.finish();
         Ok(result)
     });
-    if done.is_err() {
-        settings::leave_transaction(connection)?;
-    }
+    let left = if done.is_err() { settings::leave_transaction(connection) } else { Ok(()) };
+    session.roster.tell();
+    left?;
     done
 }
 

@@ -754,7 +754,7 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
          ALTER TABLE backup_code DROP COLUMN given_since_boot; ALTER TABLE backup_code DROP COLUMN given_boot; \
          ALTER TABLE app_password DROP COLUMN services; ALTER TABLE app_password DROP COLUMN networks; \
          ALTER TABLE app_password DROP COLUMN lifetime; ALTER TABLE app_password DROP COLUMN given_since_boot; \
-         ALTER TABLE app_password DROP COLUMN given_boot; ALTER TABLE meta DROP COLUMN roster; PRAGMA user_version = 1",
+         ALTER TABLE app_password DROP COLUMN given_boot; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(old);

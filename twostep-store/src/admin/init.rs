@@ -2,7 +2,7 @@
 
 pub use crate::database::Upgraded;
 use crate::host::Kernel;
-use crate::roster::Wrong;
+use crate::roster::{Others, Wrong};
 use crate::vault::Files;
 use crate::{StoreError, database, files, key_file};
 use std::path::Path;
@@ -58,7 +58,8 @@ pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
         Err(error) => return Err(error),
     }
     // A store without its roster is whole: whoever changes an enrollment makes one, and says so where that cannot be.
-    made.roster = files.session()?.mend_roster();
+    let others = if made.store { Others::TakeOver } else { Others::Leave };
+    made.roster = files.session()?.mend_roster(others);
     Ok(made)
 }
 

@@ -1,22 +1,26 @@
 //! The roster's file: put in its place whole, or taken away.
 
 use crate::files::{self, Fault, Want};
-use std::fs::{self, File, OpenOptions, Permissions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::Path;
 use twostep_core::policy::Readers;
 
 /// Where the host's own groups stand. No other source is asked: the store is locked meanwhile.
 const GROUPS: &str = "/etc/group";
 
-/// Takes it away, if it is there.
+/// Takes it away, if it is there; after a power cut it is not there again.
 pub(crate) fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        // Where the folder has never been made there is no roster either.
-        Err(error) if error.kind() == io::ErrorKind::NotADirectory => Ok(()),
-        done => done,
+        Ok(()) => File::open(path.parent().unwrap_or(Path::new("/")))?.sync_all(),
+        // Of what is not there a read-only file system says that it is read-only.
+        Err(error) => match fs::symlink_metadata(path) {
+            Err(none) if matches!(none.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+                Ok(())
+            }
+            _ => Err(error),
+        },
     }
 }
 
@@ -62,7 +66,10 @@ fn make_folder(folder: &Path) -> Result<(), String> {
     match guarded(folder) {
         Err(untrusted) if untrusted.fault == Fault::Absent => {
             guarded(folder.parent().unwrap_or(Path::new("/"))).map_err(|untrusted| untrusted.to_string())?;
-            let made = fs::create_dir(folder)
+            // Whatever the umask of whoever has loaded this.
+            let made = DirBuilder::new()
+                .mode(0o700)
+                .create(folder)
                 .and_then(|()| fs::set_permissions(folder, Permissions::from_mode(0o755)));
             made.map_err(|error| format!("{}: {error}", folder.display()))
         }

@@ -31,6 +31,7 @@ pub(crate) struct Keeping {
     folder: PathBuf,
     wanted: policy::Roster,
     touched: RefCell<BTreeSet<String>>,
+    news: RefCell<Vec<Reason>>,
 }
 
 /// What is wrong with the roster.
@@ -46,6 +47,28 @@ pub enum Wrong {
     Settings,
     /// It says something else than the store.
     Apart(Apart),
+    /// It is of another store.
+    OtherStore,
+    /// The store's roster is this other file.
+    Elsewhere(String),
+}
+
+/// What is done about a roster of another store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Others {
+    /// It stays: its own store's enrolled would pass for unenrolled.
+    Leave,
+    /// This store's takes its place.
+    TakeOver,
+}
+
+/// What became of a roster.
+enum Mended {
+    Nothing,
+    TakenAway(Wrong),
+    Anew(Wrong, Box<Plan>),
+    /// It could not be made anew, and is gone.
+    Failed(StoreError),
 }
 
 /// What has been written already of a change, and what is to be once it is committed.
@@ -53,7 +76,7 @@ pub(crate) struct Published(Option<Plan>);
 
 impl Keeping {
     pub(crate) fn of(folder: PathBuf, wanted: policy::Roster) -> Self {
-        Self { folder, wanted, touched: RefCell::default() }
+        Self { folder, wanted, touched: RefCell::default(), news: RefCell::default() }
     }
 
     /// Something that the roster tells of this user is about to change, in the transaction that is open.
@@ -68,6 +91,24 @@ impl Keeping {
 
     fn path(&self) -> PathBuf {
         self.folder.join(twostep_roster::FILE)
+    }
+
+    /// The path, as the store writes it down.
+    fn place(&self) -> String {
+        self.path().to_string_lossy().into_owned()
+    }
+
+    /// For the log, once the store is not locked any more: a log daemon may be slow.
+    fn tell_later(&self, reason: Reason) {
+        self.news.borrow_mut().push(reason);
+    }
+
+    /// Tells the log what has become of the roster.
+    pub(crate) fn tell(&self) {
+        for reason in self.news.take() {
+            let event = Event { reason, user: None, service: None, source: None };
+            Syslog { tag: "twostep-store" }.record(&event);
+        }
     }
 
     fn open(&self) -> Result<Roster, Fault> {
@@ -97,7 +138,8 @@ impl Keeping {
 /// Writes what holds before and after the open transaction. The transaction is to be committed next.
 ///
 /// # Errors
-/// When the roster can neither be written nor taken away: then the transaction must not be committed.
+/// When the roster can neither be written nor taken away, or is another store's, or lies elsewhere: then the transaction must not be
+/// committed.
 pub(crate) fn publish(session: &Session) -> Result<Published, StoreError> {
     let keeping = &session.roster;
     let touched = keeping.touched.take();
@@ -105,9 +147,12 @@ pub(crate) fn publish(session: &Session) -> Result<Published, StoreError> {
         return Ok(Published(None));
     }
     if !keeping.wanted.keep {
-        stored::set_stamp(session, 0)?;
-        file::remove(&keeping.path()).map_err(|error| keeping.failed(error))?;
+        put_away(session)?;
         return Ok(Published(None));
+    }
+    // Two that keep each other's roster would take turns at leaving people out.
+    if let Some(wrong @ (Wrong::Elsewhere(_) | Wrong::OtherStore)) = misplaced(session)? {
+        return Err(keeping.failed(wrong));
     }
     match prepare(session, &touched) {
         Ok(plan) => Ok(Published(Some(plan))),
@@ -120,12 +165,40 @@ pub(crate) fn publish(session: &Session) -> Result<Published, StoreError> {
     }
 }
 
+/// Whether the roster of this configuration is another store's, or the store's roster another one.
+fn misplaced(session: &Session) -> Result<Option<Wrong>, StoreError> {
+    let keeping = &session.roster;
+    if let Some(place) = stored::place(session)?.filter(|place| *place != keeping.place()) {
+        return Ok(Some(Wrong::Elsewhere(place)));
+    }
+    let others = read(&keeping.folder).is_ok_and(|roster| roster.header.store != session.store_id);
+    Ok(others.then_some(Wrong::OtherStore))
+}
+
+/// Takes the store's roster away, wherever it was written to.
+fn put_away(session: &Session) -> Result<(), StoreError> {
+    let keeping = &session.roster;
+    if let Some(place) = stored::place(session)? {
+        remove_ours(session, Path::new(&place)).map_err(|error| keeping.failed(error))?;
+        stored::set_stamp(session, 0, None)?;
+    }
+    Ok(())
+}
+
+/// Removes a roster, unless it is another store's.
+fn remove_ours(session: &Session, path: &Path) -> std::io::Result<()> {
+    match Roster::open(path, nix::unistd::geteuid().as_raw()) {
+        Ok(roster) if roster.header.store != session.store_id => Ok(()),
+        _ => file::remove(path),
+    }
+}
+
 /// Takes the roster away that could not be written: one that is missing opens no door, one that is out of date might.
 fn withdraw(session: &Session, why: &StoreError) -> Result<(), StoreError> {
     let keeping = &session.roster;
     file::remove(&keeping.path()).map_err(|error| keeping.failed(format!("{why}; and it stays: {error}")))?;
-    stored::set_stamp(session, 0)?;
-    tell(Reason::RosterLost { cause: why.to_string(), remedy: why.remedy() });
+    stored::set_stamp(session, 0, Some(&keeping.place()))?;
+    keeping.tell_later(Reason::RosterLost { cause: why.to_string(), remedy: why.remedy() });
     Ok(())
 }
 
@@ -144,7 +217,7 @@ fn prepare(session: &Session, touched: &BTreeSet<String>) -> Result<Plan, StoreE
         }
     };
     let plan = plan.begin(stamp).map_err(|error| keeping.failed(error))?;
-    stored::set_stamp(session, stamp)?;
+    stored::set_stamp(session, stamp, Some(&keeping.place()))?;
     Ok(plan)
 }
 
@@ -162,7 +235,9 @@ impl Published {
 fn usable(session: &Session, opened: Result<Roster, Fault>) -> Result<Result<Roster, Wrong>, StoreError> {
     let stamp = stored::stamp(session)?;
     Ok(opened.map_err(Wrong::Unusable).and_then(|roster| {
-        if roster.header.open || stamp == 0 || roster.header.stamp != stamp {
+        if roster.header.store != session.store_id {
+            Err(Wrong::OtherStore)
+        } else if roster.header.open || stamp == 0 || roster.header.stamp != stamp {
             Err(Wrong::OutOfStep)
         } else if !session.roster.suits(&roster) {
             Err(Wrong::Settings)
@@ -186,10 +261,11 @@ fn make_anew(
     let mut salt = [0; 16];
     Kernel.fill(&mut salt)?;
     let (groups, members) = (keeping.groups()?, keeping.wanted.members);
-    let header = Header { pages: 1, salt, stamp, open: true, members, groups };
+    let store = session.store_id;
+    let header = Header { pages: 1, salt, stamp, open: true, members, groups, store };
     let bytes = twostep_roster::build(header, &users).map_err(|error| keeping.failed(error))?;
     file::write(&keeping.folder, &keeping.wanted.readers, &bytes).map_err(|cause| keeping.failed(cause))?;
-    tell(Reason::RosterMadeAnew { cause: why.to_owned() });
+    keeping.tell_later(Reason::RosterMadeAnew { cause: why.to_owned() });
     Ok(())
 }
 
@@ -197,10 +273,6 @@ fn new_stamp() -> Result<u64, StoreError> {
     let mut bytes = [0; 8];
     Kernel.fill(&mut bytes)?;
     Ok(u64::from_le_bytes(bytes).max(1))
-}
-
-fn tell(reason: Reason) {
-    Syslog { tag: "twostep-store" }.record(&Event { reason, user: None, service: None, source: None });
 }
 
 impl Session {
@@ -216,41 +288,69 @@ impl Session {
         }
     }
 
-    /// Makes the roster anew where anything is wrong with it, and takes away one that is not to be kept. Says what was wrong.
+    /// Makes the roster anew where anything is wrong with it, and takes away one that is not to be kept, or lies where it did before. Says what
+    /// was wrong.
     ///
     /// # Errors
-    /// When the store fails, or the roster cannot be written.
-    pub fn mend_roster(&self) -> Result<Option<Wrong>, StoreError> {
-        let (wrong, plan) = rows::exclusively(self, || {
-            let Some(wrong) = self.compare()? else { return Ok((None, None)) };
-            let keeping = &self.roster;
-            if !keeping.wanted.keep {
-                file::remove(&keeping.path()).map_err(|error| keeping.failed(error))?;
-                stored::set_stamp(self, 0)?;
-                return Ok((Some(wrong), None));
+    /// When the store fails, or the roster cannot be written; then one that might let somebody in is taken away. When it is another store's,
+    /// and that is not to be taken over.
+    pub fn mend_roster(&self, others: Others) -> Result<Option<Wrong>, StoreError> {
+        let mended = rows::exclusively(self, || match self.compare()? {
+            None => Ok(Mended::Nothing),
+            Some(Wrong::OtherStore) if others == Others::Leave => Err(self.roster.failed(Wrong::OtherStore)),
+            Some(wrong) => self.mend(wrong),
+        })?;
+        match mended {
+            Mended::Nothing => Ok(None),
+            Mended::Failed(error) => Err(error),
+            Mended::TakenAway(wrong) => Ok(Some(wrong)),
+            Mended::Anew(wrong, plan) => {
+                plan.finish().map_err(|error| self.roster.failed(error))?;
+                Ok(Some(wrong))
             }
+        }
+    }
+
+    fn mend(&self, wrong: Wrong) -> Result<Mended, StoreError> {
+        let keeping = &self.roster;
+        if !keeping.wanted.keep || matches!(wrong, Wrong::Elsewhere(_)) {
+            put_away(self)?;
+        }
+        if !keeping.wanted.keep {
+            return Ok(Mended::TakenAway(wrong));
+        }
+        let anew = || {
             let stamp = new_stamp()?;
             make_anew(self, stamp, &BTreeSet::new(), &wrong.to_string())?;
             let roster = keeping.open().map_err(|fault| keeping.failed(fault))?;
-            stored::set_stamp(self, stamp)?;
-            Ok((Some(wrong), Some(Plan::of(roster, &[]).map_err(|unfit| keeping.failed(unfit))?)))
-        })?;
-        if let Some(plan) = plan {
-            plan.finish().map_err(|error| self.roster.failed(error))?;
+            stored::set_stamp(self, stamp, Some(&keeping.place()))?;
+            Plan::of(roster, &[]).map_err(|unfit| keeping.failed(unfit))
+        };
+        match anew() {
+            Ok(plan) => Ok(Mended::Anew(wrong, Box::new(plan))),
+            Err(error @ StoreError::Roster { .. }) if wrong.loosens() => {
+                withdraw(self, &error)?;
+                Ok(Mended::Failed(error))
+            }
+            Err(error) => Err(error),
         }
-        Ok(wrong)
     }
 
     /// [`Self::mend_roster`], where a look at the roster's header is enough to see that it is not of the store's present state.
     ///
     /// # Errors
-    /// As [`Self::mend_roster`].
+    /// As [`Self::mend_roster`]; and when the roster lies elsewhere by now, which an administrator has to say.
     pub fn tend_roster(&self) -> Result<Option<Wrong>, StoreError> {
-        if self.roster.wanted.keep && usable(self, read(&self.roster.folder))?.is_ok() {
-            return Ok(None);
+        if self.roster.wanted.keep {
+            if let Some(wrong) = misplaced(self)? {
+                return Err(self.roster.failed(wrong));
+            }
+            if usable(self, read(&self.roster.folder))?.is_ok() {
+                return Ok(None);
+            }
         }
         // Whether it is wrong, or only being changed, is seen when nobody else changes it.
-        self.mend_roster()
+        self.mend_roster(Others::Leave)
     }
 
     /// Where the roster is.
@@ -262,11 +362,20 @@ impl Session {
     fn compare(&self) -> Result<Option<Wrong>, StoreError> {
         let keeping = &self.roster;
         if !keeping.wanted.keep {
-            let there = keeping.path().symlink_metadata().is_ok();
-            return Ok(there.then_some(Wrong::NotWanted));
+            let there = |place: &String| Path::new(place).symlink_metadata().is_ok();
+            return Ok(stored::place(self)?.filter(there).map(|_| Wrong::NotWanted));
+        }
+        if let Some(wrong) = misplaced(self)? {
+            return Ok(Some(wrong));
         }
         // Only read: a file system that cannot be written is no fault of what is on it.
         match usable(self, read(&keeping.folder))? {
+            // What is told wrong is worse than what is told otherwise than is wanted.
+            Err(Wrong::Settings) => {
+                let apart =
+                    read(&keeping.folder).map(|roster| stored::apart(self, &roster)).unwrap_or(Ok(None))?;
+                Ok(Some(apart.unwrap_or(Wrong::Settings)))
+            }
             Err(wrong) => Ok(Some(wrong)),
             Ok(roster) => stored::apart(self, &roster),
         }
@@ -300,7 +409,9 @@ impl Wrong {
     #[must_use]
     pub fn loosens(&self) -> bool {
         match self {
-            Self::NotWanted | Self::OutOfStep | Self::Apart(_) => true,
+            Self::NotWanted | Self::OutOfStep | Self::Apart(_) | Self::OtherStore | Self::Elsewhere(_) => {
+                true
+            }
             Self::Unusable(_) | Self::Settings => false,
         }
     }
@@ -316,6 +427,12 @@ impl std::fmt::Display for Wrong {
             }
             Self::Settings => f.write_str("[roster] in the configuration wants other groups, members or readers"),
             Self::Apart(apart) => apart.fmt(f),
+            Self::OtherStore => f.write_str(
+                "it is another store's: give this one a [paths] roster of its own, or [roster] keep = false; or twostep-admin roster mend --take-over",
+            ),
+            Self::Elsewhere(place) => {
+                write!(f, "the store's roster is {place}: twostep-admin roster mend moves it to where [paths] roster says")
+            }
         }
     }
 }

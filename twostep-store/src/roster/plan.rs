@@ -14,6 +14,8 @@ pub(crate) struct Plan {
 
 /// One page's.
 struct Change {
+    /// What is there.
+    was: Page,
     /// What holds before and after; none where that is what is there.
     before: Option<Page>,
     /// What is true after it.
@@ -47,11 +49,15 @@ impl Plan {
 
     fn add(&mut self, user: &[u8], state: Option<State>) -> Result<(), Unfit> {
         let number = self.roster.header.page_of(user);
-        let Change { before, after } = match self.pages.remove(&number) {
+        let Change { was, before, after } = match self.pages.remove(&number) {
             Some(change) => change,
-            None => Change { before: None, after: self.roster.page(number)? },
+            None => {
+                let was = self.roster.page(number)?;
+                Change { before: None, after: was.clone(), was }
+            }
         };
-        let there = before.as_ref().unwrap_or(&after);
+        // Not what will be there afterwards, which another user on this page may have changed already.
+        let there = before.as_ref().unwrap_or(&was);
         let old = there.find(user)?.exact;
         // In the roster, and in no group that is not hers both before and after.
         let both = match (old, state) {
@@ -60,7 +66,7 @@ impl Plan {
         };
         let before = if both == old { before } else { Some(there.with(user, both)?.ok_or(Unfit::Full)?) };
         let after = after.with(user, state)?.ok_or(Unfit::Full)?;
-        self.pages.insert(number, Change { before, after });
+        self.pages.insert(number, Change { was, before, after });
         Ok(())
     }
 

@@ -44,9 +44,16 @@ pub(crate) fn stamp(session: &Session) -> Result<u64, StoreError> {
     Ok(session.connection.query_row("SELECT roster FROM meta", [], read)?.cast_unsigned())
 }
 
-pub(crate) fn set_stamp(session: &Session, stamp: u64) -> Result<(), StoreError> {
-    let changed = session.connection.execute("UPDATE meta SET roster = ?", [stamp.cast_signed()])?;
+/// Writes down which state of the roster belongs to the store, and where that is.
+pub(crate) fn set_stamp(session: &Session, stamp: u64, place: Option<&str>) -> Result<(), StoreError> {
+    let values = params![stamp.cast_signed(), place];
+    let changed = session.connection.execute("UPDATE meta SET roster = ?, roster_place = ?", values)?;
     rows::one_row(changed)
+}
+
+/// The file that the roster was last written to.
+pub(crate) fn place(session: &Session) -> Result<Option<String>, StoreError> {
+    Ok(session.connection.query_row("SELECT roster_place FROM meta", [], |row| row.get(0))?)
 }
 
 /// How the roster differs from the store, in users.

@@ -150,9 +150,9 @@ fn a_roster_put_back_from_a_backup_is_not_taken_for_todays() {
     enroll_as(&files, "bob", Enrolled::Active);
     fs::write(&path, backup).unwrap();
     assert_eq!(files.session().unwrap().roster_fault().unwrap(), Some(Wrong::OutOfStep));
-    assert_eq!(files.session().unwrap().mend_roster().unwrap(), Some(Wrong::OutOfStep));
+    assert_eq!(files.session().unwrap().mend_roster(Others::Leave).unwrap(), Some(Wrong::OutOfStep));
     assert_eq!((told(&files, "alice"), told(&files, "bob")), (None, Some(ACTIVE)));
-    assert_eq!(files.session().unwrap().mend_roster().unwrap(), None);
+    assert_eq!(files.session().unwrap().mend_roster(Others::Leave).unwrap(), None);
 }
 
 #[test]
@@ -189,7 +189,7 @@ fn what_the_roster_says_wrong_is_counted() {
     let wrong = session.roster_fault().unwrap().unwrap();
     assert_eq!(wrong, Wrong::Apart(Apart { missing: 1, wrong: 2, extra: 1 }));
     assert!(wrong.loosens());
-    session.mend_roster().unwrap();
+    session.mend_roster(Others::Leave).unwrap();
     drop(session);
     is_right(&files);
 }
@@ -221,7 +221,7 @@ fn where_none_is_to_be_kept_the_one_that_is_there_goes() {
     enroll_as(&files, "bob", Enrolled::Active);
     assert_eq!(told(&files, "alice"), Some(ACTIVE));
     fs::remove_file(files.paths.roster.join("roster")).unwrap();
-    assert_eq!(other.session().unwrap().mend_roster().unwrap(), None);
+    assert_eq!(other.session().unwrap().mend_roster(Others::Leave).unwrap(), None);
 }
 
 /// What a writer that dies just before or after the commit leaves behind.
@@ -252,11 +252,106 @@ fn other_readers_make_it_anew() {
     let path = files.paths.roster.join("roster");
     fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
     assert_eq!(files.session().unwrap().roster_fault().unwrap(), Some(Wrong::Settings));
-    files.session().unwrap().mend_roster().unwrap();
+    files.session().unwrap().mend_roster(Others::Leave).unwrap();
     assert_eq!(fs::metadata(&path).unwrap().mode() & 0o7777, 0o644);
     files.roster.readers = Readers::Group("no such group".to_owned());
     assert_eq!(files.session().unwrap().roster_fault().unwrap(), Some(Wrong::Settings));
-    assert!(files.session().unwrap().mend_roster().is_err());
+    assert!(files.session().unwrap().mend_roster(Others::Leave).is_err());
+}
+
+#[test]
+fn two_stores_cannot_share_a_roster() {
+    let first = host("roster-first");
+    enroll(&first, &[]);
+    let mut second = crate::testing::files("roster-second");
+    second.paths.roster = first.paths.roster.clone();
+    // A new store of a host takes the old one's place: its users are nobody's any more.
+    crate::admin::init(&second, crate::admin::BesideKey::Refuse).unwrap();
+    enroll_as(&second, "bob", Enrolled::Active);
+    let refused = |files: &Files| {
+        let user = name("carol");
+        let new = NewEnrollment {
+            user: &user,
+            uid: 3,
+            state: Enrolled::Active,
+            authenticator: None,
+            backup_codes: &[],
+            at: NOW,
+        };
+        files.session().unwrap().enroll(&new, &author()).unwrap_err().to_string()
+    };
+    assert!(refused(&first).contains("another store's"), "{}", refused(&first));
+    assert_eq!(first.session().unwrap().roster_fault().unwrap(), Some(Wrong::OtherStore));
+    assert!(first.session().unwrap().tend_roster().is_err());
+    assert!(first.session().unwrap().mend_roster(Others::Leave).is_err());
+    assert_eq!(told(&second, "bob"), Some(ACTIVE));
+    // Without a roster of its own, it has nothing to do with it.
+    let mut without = first.clone();
+    without.roster.keep = false;
+    without.session().unwrap().mend_roster(Others::Leave).unwrap();
+    enroll_as(&without, "dora", Enrolled::Active);
+    assert_eq!(told(&second, "bob"), Some(ACTIVE));
+    assert_eq!(first.session().unwrap().mend_roster(Others::TakeOver).unwrap(), Some(Wrong::OtherStore));
+    assert_eq!((told(&first, "alice"), told(&first, "bob")), (Some(ACTIVE), None));
+}
+
+#[test]
+fn a_store_has_one_roster_wherever_the_configuration_looks_for_it() {
+    let files = host("roster-moved");
+    let mut moved = files.clone();
+    moved.paths.roster = files.paths.roster.with_file_name("other");
+    let user = alice();
+    let new = NewEnrollment {
+        user: &user,
+        uid: 3,
+        state: Enrolled::Active,
+        authenticator: None,
+        backup_codes: &[],
+        at: NOW,
+    };
+    let refused = moved.session().unwrap().enroll(&new, &author()).unwrap_err().to_string();
+    assert!(refused.contains("the store's roster is"), "{refused}");
+    assert!(moved.session().unwrap().tend_roster().is_err());
+    assert!(matches!(
+        moved.session().unwrap().mend_roster(Others::Leave).unwrap(),
+        Some(Wrong::Elsewhere(_))
+    ));
+    assert!(!files.paths.roster.join("roster").exists());
+    enroll(&moved, &[]);
+    assert_eq!(told(&moved, "alice"), Some(ACTIVE));
+    // Another configuration that keeps none takes away the one that there is.
+    let mut without = files.clone();
+    without.roster.keep = false;
+    enroll_as(&without, "bob", Enrolled::Active);
+    assert!(!moved.paths.roster.join("roster").exists());
+}
+
+#[test]
+fn a_roster_that_may_be_looser_and_cannot_be_made_anew_is_taken_away() {
+    let mut files = host("roster-unmended");
+    let path = files.paths.roster.join("roster");
+    let old = fs::read(&path).unwrap();
+    enroll(&files, &[]);
+    fs::write(&path, old).unwrap();
+    files.roster.readers = Readers::Group("no such group".to_owned());
+    assert!(files.session().unwrap().tend_roster().is_err());
+    assert!(!path.exists());
+}
+
+/// A page with two users of one change: what the first will be is not written before the commit.
+#[test]
+fn what_will_be_of_one_user_is_not_written_with_another() {
+    let files = host("roster-two");
+    enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let change = |users: &[(String, Option<State>)]| Plan::of(session.roster.open().unwrap(), users).unwrap();
+    // As a power cut may have left her: in the roster, and in no group.
+    change(&[("alice".to_owned(), Some(State::default()))]).finish().unwrap();
+    change(&[("alice".to_owned(), None), ("zoe".to_owned(), Some(ACTIVE))]).begin(7).unwrap();
+    assert_eq!(
+        (told(&files, "alice"), told(&files, "zoe")),
+        (Some(State::default()), Some(State::default()))
+    );
 }
 
 #[test]
