@@ -162,6 +162,7 @@ fn an_upgrade_keeps_an_older_store_which_can_be_put_back() {
         host.add_user("alice", PASSWORD);
         host.enroll("alice");
         sql("ALTER TABLE meta DROP COLUMN roster");
+        sql("ALTER TABLE meta DROP COLUMN roster_place");
         sql("PRAGMA user_version = 4");
         let refused = host.admin(&["show", "alice"]);
         assert!(!refused.success() && refused.stderr.contains("schema 4"), "{refused}");
