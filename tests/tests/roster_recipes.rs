@@ -211,6 +211,12 @@ fn check_finds_groups_that_are_somebody_elses() {
             told()
         );
         host.configure("[roster]\nkeep = false\n");
+        assert!(
+            told().contains(&format!("error: {ROSTER}: the NSS module reads it, and nobody keeps it")),
+            "{}",
+            told()
+        );
+        host.admin(&["roster", "mend"]).expect_success();
         assert!(told().contains("no roster is kept"), "{}", told());
     });
 }

@@ -114,7 +114,7 @@ fn no_stack_and_no_other_store_make_a_password_enough() {
         // Enrolled where the broker looks, and not where a line without config= looks.
         host.write(
             "/srv/other.toml",
-            "[paths]\nstore = \"/srv/store/store.db\"\nkey = \"/srv/master.key\"\n",
+            "[paths]\nstore = \"/srv/store/store.db\"\nkey = \"/srv/master.key\"\nroster = \"/srv/public\"\n",
         );
         std::fs::create_dir("/srv/store").expect("make a folder");
         host.set_mode("/srv/store", 0o700);

@@ -58,7 +58,9 @@ pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
         Err(error) => return Err(error),
     }
     // A store without its roster is whole: whoever changes an enrollment makes one, and says so where that cannot be.
-    let others = if made.store { Others::TakeOver } else { Others::Leave };
+    // A second store beside the host's own must not take its roster; one that is to replace it may.
+    let replaces = made.store && beside_key == BesideKey::NewStore;
+    let others = if replaces { Others::TakeOver } else { Others::Leave };
     made.roster = files.session()?.mend_roster(others);
     Ok(made)
 }

@@ -265,9 +265,9 @@ fn two_stores_cannot_share_a_roster() {
     enroll(&first, &[]);
     let mut second = crate::testing::files("roster-second");
     second.paths.roster = first.paths.roster.clone();
-    // A new store of a host takes the old one's place: its users are nobody's any more.
-    crate::admin::init(&second, crate::admin::BesideKey::Refuse).unwrap();
-    enroll_as(&second, "bob", Enrolled::Active);
+    let made = crate::admin::init(&second, crate::admin::BesideKey::Refuse).unwrap();
+    assert!(made.store && made.roster.is_err());
+    assert_eq!(told(&first, "alice"), Some(ACTIVE));
     let refused = |files: &Files| {
         let user = name("carol");
         let new = NewEnrollment {
@@ -280,6 +280,9 @@ fn two_stores_cannot_share_a_roster() {
         };
         files.session().unwrap().enroll(&new, &author()).unwrap_err().to_string()
     };
+    assert!(refused(&second).contains("another store's"), "{}", refused(&second));
+    second.session().unwrap().mend_roster(Others::TakeOver).unwrap();
+    enroll_as(&second, "bob", Enrolled::Active);
     assert!(refused(&first).contains("another store's"), "{}", refused(&first));
     assert_eq!(first.session().unwrap().roster_fault().unwrap(), Some(Wrong::OtherStore));
     assert!(first.session().unwrap().tend_roster().is_err());
