@@ -248,7 +248,11 @@ fn record(roster: &Roster, of: Group, buffer: &mut [MaybeUninit<u8>]) -> Result<
 /// `errnop` is the caller's to be written to.
 unsafe fn finish(errnop: *mut c_int, call: impl FnOnce() -> Ended) -> Status {
     silence_panics();
+    // Opening and reading are points at which a thread may be cancelled, and that unwinding cannot pass through Rust: it would abort the
+    // whole process. A thread that is to be cancelled is so as soon as this is over.
+    let uncancelled = Uncancelled::new();
     let caught = catch_unwind(AssertUnwindSafe(call));
+    drop(uncancelled);
     let (status, number) = caught.unwrap_or_else(|payload| {
         // Dropping a payload can panic in its turn; leaking it cannot.
         std::mem::forget(payload);
@@ -259,6 +263,35 @@ unsafe fn finish(errnop: *mut c_int, call: impl FnOnce() -> Ended) -> Status {
         unsafe { errnop.write(number) };
     }
     status
+}
+
+/// While it lives, this thread is not cancelled.
+struct Uncancelled {
+    before: c_int,
+}
+
+/// `PTHREAD_CANCEL_DISABLE`, as glibc has it on every architecture.
+const CANCEL_DISABLE: c_int = 1;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+impl Uncancelled {
+    fn new() -> Self {
+        let mut before = 0;
+        // SAFETY: a state that there is, and a place for the one before; it cannot fail then (pthread_setcancelstate(3)).
+        unsafe { pthread_setcancelstate(CANCEL_DISABLE, &mut before) };
+        Self { before }
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        let mut ours = 0;
+        // SAFETY: the state that this thread was in.
+        unsafe { pthread_setcancelstate(self.before, &mut ours) };
+    }
 }
 
 /// The hook is of the std that is linked into this module: a host that is written in Rust keeps its own.

@@ -13,6 +13,34 @@ const ROSTER: &str = "/var/lib/twostep-public/roster";
 const ENROLLED: u32 = 2_100_000_001;
 const UNENROLLED: u32 = 2_100_000_004;
 
+/// Cancels two hundred threads that look up groups all the time.
+const CANCEL: &str = r#"
+#include <grp.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <unistd.h>
+static void *look(void *none) {
+    for (;;) {
+        gid_t gids[64];
+        int count = 64;
+        getgrouplist("alice", 7, gids, &count);
+        pthread_testcancel();
+    }
+    return none;
+}
+int main(void) {
+    for (int n = 0; n < 200; n++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, look, NULL)) return 1;
+        usleep(500);
+        pthread_cancel(thread);
+        pthread_join(thread, NULL);
+    }
+    puts("survived");
+    return 0;
+}
+"#;
+
 /// alice is enrolled and active, bob is pending, carol is not enrolled.
 fn people(host: &Host) {
     host.wire_groups();
@@ -204,6 +232,13 @@ fn the_module_is_a_good_guest() {
             format!("{looked:?}")
         });
         assert_eq!(told, format!("{:?}", [true; 8]));
+        // Threads of a daemon that are cancelled in the middle of a look-up.
+        host.write("/root/cancel.c", CANCEL);
+        host.command("cc", &["-o", "/root/cancel", "/root/cancel.c", "-pthread"]).expect_success();
+        assert_eq!(host.command("/root/cancel", &[]).expect_success().stdout, "survived\n");
+        fs::remove_file(ROSTER).expect("removed");
+        assert_eq!(host.command("/root/cancel", &[]).expect_success().stdout, "survived\n");
+        host.admin(&["roster", "mend"]).expect_success();
         // Some hosts call it on small stacks.
         let told = child::run(|| {
             gids_of("alice", 7);
