@@ -152,6 +152,36 @@ pub(crate) fn take_code(handle: &mut PamHandle) -> Option<Secret> {
     keep_code(handle, None).then_some(code)
 }
 
+/// While it lives, this thread is not cancelled: the C library's unwinding cannot pass through Rust, and would abort the whole process. A
+/// thread that is to be cancelled is so once this is over.
+pub(crate) struct Uncancelled {
+    before: c_int,
+}
+
+/// `PTHREAD_CANCEL_DISABLE`, as glibc has it on every architecture.
+const CANCEL_DISABLE: c_int = 1;
+
+unsafe extern "C" {
+    fn pthread_setcancelstate(state: c_int, before: *mut c_int) -> c_int;
+}
+
+impl Uncancelled {
+    pub(crate) fn new() -> Self {
+        let mut before = 0;
+        // SAFETY: a state that there is, and a place for the one before; it cannot fail then (pthread_setcancelstate(3)).
+        unsafe { pthread_setcancelstate(CANCEL_DISABLE, &mut before) };
+        Self { before }
+    }
+}
+
+impl Drop for Uncancelled {
+    fn drop(&mut self) {
+        let mut ours = 0;
+        // SAFETY: the state that this thread was in.
+        unsafe { pthread_setcancelstate(self.before, &mut ours) };
+    }
+}
+
 /// Keeps descriptors 0 to 2 taken while we work: in a service that runs with one of them closed, SQLite would open and leave
 /// `/dev/null` there.
 pub(crate) struct StandardDescriptors {

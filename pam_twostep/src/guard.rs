@@ -25,6 +25,7 @@ pub(crate) struct Call<'h> {
 
 /// Runs one phase.
 pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase: Phase) -> PamResultCode {
+    let _uncancelled = ffi::Uncancelled::new();
     silence_panics();
     // Should anything below break off, the log still says for which service.
     let service = service::name(handle).ok();

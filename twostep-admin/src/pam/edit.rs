@@ -44,6 +44,10 @@ impl Edit<'_> {
             return Err(PamFailure::Wired { file: self.path.to_owned(), line, marked });
         }
         let read = self.host.read_with(self.service, self.path, text);
+        // Told by the lines that the file has now.
+        if let Err(fault) = &read {
+            return Err(PamFailure::NoPlace { file: self.path.to_owned(), why: fault.to_string() });
+        }
         let inherited = read
             .iter()
             .flat_map(|service| service.chain(Phase::Auth))
@@ -59,7 +63,7 @@ impl Edit<'_> {
         let account = self.with_account(text, &entries, wiring);
         let mut why = None;
         for candidate in self.candidates(&account, wiring)? {
-            match self.verdict(&candidate) {
+            match self.verdict(&candidate, wiring) {
                 None => return Ok(candidate),
                 Some(reason) => why = why.or(Some(reason)),
             }
@@ -75,22 +79,23 @@ impl Edit<'_> {
             Wiring::Interactive => format!("account  required   {MODULE}  {MARK}"),
             Wiring::App => format!("account  {SKIPPING}  {MODULE} app  {MARK}"),
         };
-        let Some(password) = entries.iter().find(|entry| self.takes_password(entry, Phase::Account)) else {
+        let account: Vec<&Entry> = entries.iter().filter(|entry| entry.is_in(Phase::Account)).collect();
+        let password = account.iter().find(|entry| self.takes_password(entry, Phase::Account));
+        let own = account.iter().find(|entry| !is_for_all(entry));
+        let Some(latest) = password.or(own).or(account.first()) else {
             return text.to_owned();
         };
-        let before = |number: usize| insert(text, number - 1, &line);
-        let latest = before(password.number());
+        let before = |entry: &&Entry| insert(text, entry.number() - 1, &line);
         let skipped = |text: &str| {
             let read = self.host.read_with(self.service, self.path, text);
             read.is_ok_and(|service| {
                 judge::skips(&service, Phase::Account).is_ok_and(|skips| !skips.is_empty())
             })
         };
-        let first = entries.iter().find(|entry| entry.is_in(Phase::Account) && !is_for_all(entry));
-        match first {
-            Some(first) if first.number() < password.number() && skipped(&latest) => before(first.number()),
-            _ => latest,
-        }
+        // The latest place that will do; a line before an `@include` of all phases looks odd, and is the last that is tried.
+        let places = [Some(latest), own, account.first()].into_iter().flatten().map(before);
+        let mut places = places.collect::<Vec<_>>().into_iter();
+        places.find(|text| !skipped(text)).unwrap_or_else(|| before(latest))
     }
 
     /// The file with the auth line in each place that comes into question, the likeliest first.
@@ -122,7 +127,7 @@ impl Edit<'_> {
     }
 
     /// What is wrong with the file as it would be; nothing where it can be written.
-    fn verdict(&self, text: &str) -> Option<String> {
+    fn verdict(&self, text: &str, wiring: Wiring) -> Option<String> {
         let service = match self.host.read_with(self.service, self.path, text) {
             Ok(service) => service,
             Err(fault) => return Some(fault.to_string()),
@@ -133,13 +138,23 @@ impl Edit<'_> {
         if let Some(skip) = skips.first() {
             return Some(format!("{}: {}", skip.place, skip.message));
         }
-        let account = judge::skips(&service, Phase::Account).unwrap_or_default();
-        if let Some(skip) = account.iter().find(|skip| skip.by_password) {
+        let Ok(account) = judge::skips(&service, Phase::Account) else {
+            return Some("its account phase is too long to be looked through".to_owned());
+        };
+        if let Some(skip) = account.iter().find(|skip| skip.by_password || wiring == Wiring::Interactive) {
             return Some(format!("{}: {}", skip.place, skip.message));
         }
         let possible = |handler: &_| judge::possible(handler, Phase::Auth);
         let opens = can_return(service.chain(Phase::Auth), &possible, &[Code::SUCCESS]).unwrap_or(false);
-        (!opens).then(|| "nobody would get in".to_owned())
+        if !opens {
+            return Some("nobody would get in".to_owned());
+        }
+        // A key alone comes to the account phase only: there the line must be.
+        let keys_pass =
+            wiring == Wiring::Interactive && !service.chain(Phase::Account).iter().any(judge::is_ours);
+        keys_pass.then(|| {
+            "there is no account line before which ours could stand: keys alone would pass".to_owned()
+        })
     }
 
     /// Whether an entry is, or brings in, a module that takes the account password, however deep it lies.

@@ -101,14 +101,20 @@ impl Backup {
         self.folder.join(format!("{}.after", self.service))
     }
 
-    /// Keeps both; no `before` stands for a file that there was not.
+    /// That there was no file. Not told by a `before` that is missing, which may have been lost.
+    fn none(&self) -> PathBuf {
+        self.folder.join(format!("{}.none", self.service))
+    }
+
+    /// Keeps both. Killed in between, it leaves no `after`, and nothing is put back whole.
     pub(crate) fn keep(&self, before: Option<&str>, after: &str) -> Result<(), PamFailure> {
         let unwritten = |error| PamFailure::Unwritten(self.folder.clone(), error);
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(unwritten)?;
         self.trusted()?;
+        self.forget()?;
         match before {
             Some(text) => replace(&self.before(), text)?,
-            None => remove(&self.before())?,
+            None => replace(&self.none(), "")?,
         }
         replace(&self.after(), after)
     }
@@ -121,7 +127,13 @@ impl Backup {
     /// What the file was, where it is still what `pam enable` made of it: the outer none for "it is not", or "nothing is known".
     pub(crate) fn whole(&self, now: &str) -> Result<Option<Option<String>>, PamFailure> {
         match read(&self.after())? {
-            Some(after) if after == now => self.trusted().and_then(|()| read(&self.before())).map(Some),
+            Some(after) if after == now => {
+                self.trusted()?;
+                match read(&self.before())? {
+                    Some(before) => Ok(Some(Some(before))),
+                    None => Ok(read(&self.none())?.map(|_| None)),
+                }
+            }
             _ => Ok(None),
         }
     }
@@ -129,6 +141,7 @@ impl Backup {
     /// Forgets both.
     pub(crate) fn forget(&self) -> Result<(), PamFailure> {
         remove(&self.after())?;
+        remove(&self.none())?;
         remove(&self.before())
     }
 }

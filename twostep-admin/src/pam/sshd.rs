@@ -29,6 +29,10 @@ pub(crate) fn look(folder: &Path) -> Sshd {
     if fs::read_to_string(&ours).is_ok_and(|found| found == TEXT) {
         return Sshd::Nothing;
     }
+    // Somebody else's lines are in it, or it is a link: neither is to be written over.
+    if fs::symlink_metadata(&ours).is_ok() {
+        return Sshd::ByHand(format!("{} is there already, with other lines", ours.display()));
+    }
     for (line, words) in statements(&text) {
         match (words.first().map(String::as_str), words.get(1)) {
             (Some("include"), Some(pattern)) if pattern.contains("sshd_config.d/") => {

@@ -287,3 +287,61 @@ fn status_says_of_each_service_what_it_demands_and_what_skips_that() {
     assert_eq!((json["wired"].as_bool(), json["skipped"].as_array().unwrap().len()), (Some(true), 1));
     assert_eq!(json["lines"].as_array().unwrap().len(), 2);
 }
+
+/// sshd asks the account phase alone of whoever comes with a key.
+#[test]
+fn a_stack_for_prompts_gets_an_account_line_or_is_left_alone() {
+    let place = healthy("pam-account");
+    place.write(
+        "pam.d/sshd",
+        "@include common-auth\naccount required pam_nologin.so\naccount required pam_permit.so\n",
+        0o644,
+    );
+    pam(&place, &["enable", "sshd", "--yes"]).is(0);
+    assert_eq!(
+        lines(&place, "pam.d/sshd")[2..],
+        [
+            "account required pam_twostep.so",
+            "account required pam_nologin.so",
+            "account required pam_permit.so"
+        ]
+    );
+    let alone = "auth required pam_unix.so\n";
+    place.write("pam.d/login", alone, 0o644);
+    pam(&place, &["enable", "login", "--yes"]).is(1).says("keys alone would pass");
+    assert_eq!(read(&place, "pam.d/login"), alone);
+}
+
+#[test]
+fn an_account_line_is_put_where_nothing_skips_it() {
+    let place = healthy("pam-account-skipped");
+    place.write("pam.d/pre", "account sufficient pam_listfile.so\n", 0o644);
+    let text = "auth include common-auth\n@include pre\naccount include common-account\n";
+    place.write("pam.d/login", text, 0o644);
+    pam(&place, &["enable", "login", "--yes"]).is(0);
+    let done = lines(&place, "pam.d/login");
+    let at = |line: &str| done.iter().position(|found| found == line).unwrap();
+    assert!(at("account required pam_twostep.so") < at("@include pre"), "{done:?}");
+}
+
+#[test]
+fn a_file_of_the_administrators_for_sshd_is_not_written_over() {
+    let place = healthy("pam-own-file");
+    place.write("pam.d/sshd", SSHD, 0o644);
+    fs::create_dir_all(place.folder.join("ssh/sshd_config.d")).unwrap();
+    place.write("ssh/sshd_config", "Include /etc/ssh/sshd_config.d/*.conf\n", 0o644);
+    let own = "UsePAM yes\nKbdInteractiveAuthentication yes\nAuthenticationMethods publickey,keyboard-interactive:pam\n";
+    place.write("ssh/sshd_config.d/00-twostep.conf", own, 0o644);
+    pam(&place, &["enable", "sshd", "--yes"]).is(0).shows("is there already, with other lines");
+    assert_eq!(read(&place, "ssh/sshd_config.d/00-twostep.conf"), own);
+}
+
+#[test]
+fn a_backup_that_is_lost_takes_no_file_along() {
+    let place = healthy("pam-lost-backup");
+    place.write("pam.d/sshd", SSHD, 0o644);
+    pam(&place, &["enable", "sshd", "--yes"]).is(0);
+    fs::remove_file(place.folder.join("backups/sshd.before")).unwrap();
+    pam(&place, &["disable", "sshd", "--yes"]).is(0).shows("only its lines are taken out");
+    assert_eq!(read(&place, "pam.d/sshd"), SSHD);
+}

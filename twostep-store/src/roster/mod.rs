@@ -4,8 +4,9 @@
 //!
 //! A change goes: the header takes a new stamp and the mark that a change is on its way; pages take what holds before and after, and are
 //! synced; the store commits the same stamp; pages take what is true now, and the mark goes. Whoever dies on the way leaves the
-//! mark, or a stamp that is not the store's, and the next writer makes the roster anew from the store. All of it under the store's write
-//! lock, so that there is one writer.
+//! mark, or a stamp that is not the store's, and the next writer makes the roster anew from the store. All but the last step is
+//! under the store's write lock, so that there is one writer. The last one need not be: whoever finds the mark makes another file, so that a
+//! late step writes into one that nobody opens any more. Nobody may mend a marked roster in place.
 
 mod file;
 mod mend;
