@@ -152,7 +152,7 @@ fn a_stack_in_which_the_code_can_be_skipped_is_not_written() {
             ":1: who passes pam_unix.so here is never asked",
         ),
         ("auth required pam_unix.so\nauth include nowhere\n", "nobody would get in"),
-        ("auth required pam_unix.so\n@include nowhere\n", ":3: @include of nowhere, which cannot be read"),
+        ("auth required pam_unix.so\n@include nowhere\n", ":2: @include of nowhere, which cannot be read"),
     ] {
         place.write("pam.d/vpn", text, 0o644);
         pam(&place, &["enable", "vpn", "--yes"]).is(1).says("there is no place for the line").says(why);
