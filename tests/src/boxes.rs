@@ -20,7 +20,7 @@ use crate::ffi::kernel::{self, Network};
 use crate::host::Host;
 use crate::root::Root;
 use crate::wait::OrDie;
-use crate::{base, log, places, product};
+use crate::{base, clean, log, places, product};
 
 /// Which stage a process plays; unset outside.
 const STAGE: &str = "TWOSTEP_BOX_STAGE";
@@ -31,6 +31,8 @@ const PASSED_ON: [&str; 4] = ["RUST_BACKTRACE", "TERM", "COLORTERM", "NO_COLOR"]
 
 /// How long a box may live. A test that hangs costs this much and no more.
 const LIMIT: Duration = Duration::from_secs(120);
+/// The same for a clean root: what is installed there is installed by apt, and codes are waited for.
+const CLEAN_LIMIT: Duration = Duration::from_secs(420);
 /// The same for a whole program, which may measure for a while.
 const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
 /// Making the base layer downloads packages.
@@ -44,13 +46,30 @@ const FAILED: i32 = 101;
 /// Needs root, since it makes namespaces and mounts an overlay over `/`; panics with that message without.
 #[track_caller]
 pub fn in_box<F: FnOnce(&Host)>(test: F) {
-    run_test::<F>(true, test);
+    run_test::<F>(Kind::Installed, test);
 }
 
 /// Like [`in_box`], but without the product: what tests of the harness itself and of `make install` start from.
 #[track_caller]
 pub fn in_bare_box<F: FnOnce(&Host)>(test: F) {
-    run_test::<F>(false, test);
+    run_test::<F>(Kind::Bare, test);
+}
+
+/// Like [`in_bare_box`], but nothing there is this host's: a debootstrapped Debian, booted with its own systemd. [`product::packages`] can be
+/// installed there, and what the documents install.
+#[track_caller]
+pub fn on_clean_host<F: FnOnce(&Host)>(test: F) {
+    run_test::<F>(Kind::Clean, test);
+}
+
+/// What a box starts from.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// This host with the base layer and the product.
+    Installed,
+    /// This host with the base layer.
+    Bare,
+    Clean,
 }
 
 /// For a whole program instead of a test: runs `body` in a box and passes on what it prints as it comes. To be called first and
@@ -59,7 +78,7 @@ pub fn program_in_box(body: impl FnOnce(&Host) -> ExitCode) -> ExitCode {
     let body = |host: &Host| if body(host) == ExitCode::SUCCESS { 0 } else { 1 };
     let again = Again { arguments: std::env::args().skip(1).collect(), output: Output::Direct };
     match stage() {
-        Stage::Outside => match again.outside(true) {
+        Stage::Outside => match again.outside(Kind::Installed) {
             Ok(()) => ExitCode::SUCCESS,
             Err(Failure { status, reason }) => {
                 if let Some(reason) = reason {
@@ -68,30 +87,30 @@ pub fn program_in_box(body: impl FnOnce(&Host) -> ExitCode) -> ExitCode {
                 ExitCode::from(u8::try_from(status).unwrap_or(1))
             }
         },
-        Stage::Layer => make_layer(),
-        Stage::Init => init(&again),
-        Stage::Inside => inside(true, body),
+        Stage::Layer => make_layer(Kind::Installed),
+        Stage::Init => init(Kind::Installed, &again),
+        Stage::Inside => inside(Kind::Installed, body),
     }
 }
 
 #[track_caller]
-fn run_test<F: FnOnce(&Host)>(with_product: bool, test: F) {
+fn run_test<F: FnOnce(&Host)>(kind: Kind, test: F) {
     let again = Again { arguments: libtest_arguments(&test_name::<F>()), output: Output::Collected };
     match stage() {
         Stage::Outside => {
-            if let Err(Failure { status, reason }) = again.outside(with_product) {
+            if let Err(Failure { status, reason }) = again.outside(kind) {
                 panic!(
                     "{}",
                     reason.unwrap_or_else(|| format!("the box ended with status {status}, see above"))
                 );
             }
         }
-        Stage::Layer => make_layer(),
-        Stage::Init => init(&again),
+        Stage::Layer => make_layer(kind),
+        Stage::Init => init(kind, &again),
         Stage::Inside => {
             // libtest has printed "running 1 test" to a stdout that goes nowhere; from here on it is the test's.
             kernel::send_stdout_to_stderr().or_die("join stdout to stderr");
-            inside(with_product, |host| {
+            inside(kind, |host| {
                 test(host);
                 0
             })
@@ -166,25 +185,31 @@ impl Again {
         command
     }
 
-    fn outside(&self, with_product: bool) -> Result<(), Failure> {
+    fn outside(&self, kind: Kind) -> Result<(), Failure> {
         if !kernel::is_root() {
             let reason = "end-to-end tests make namespaces and mounts and so need root; run them as root, or run \
                           `make test-unit` for the tests that do not";
             return Err(Failure { status: 1, reason: Some(reason.to_owned()) });
         }
-        if with_product {
+        if kind != Kind::Bare {
             product::built();
         }
         let mut result = Ok(());
-        let layer = base::ready(|layer| {
+        let make = |layer: &Path| {
             let mut command = self.command("layer", layer);
             kernel::in_new_namespaces(&mut command, Network::Hosts);
             result = self.watch(command, LAYER_LIMIT);
-        });
+        };
+        let layer = if kind == Kind::Clean { clean::ready(make) } else { base::ready(make) };
         result?;
         let mut command = self.command("init", &layer);
         kernel::in_new_namespaces(&mut command, Network::Private);
-        self.watch(command, if self.output == Output::Direct { PROGRAM_LIMIT } else { LIMIT })
+        let limit = match (self.output, kind) {
+            (Output::Direct, _) => PROGRAM_LIMIT,
+            (_, Kind::Clean) => CLEAN_LIMIT,
+            _ => LIMIT,
+        };
+        self.watch(command, limit)
     }
 
     /// Runs a box to its end, but no longer than `limit`.
@@ -230,19 +255,25 @@ impl Again {
     }
 }
 
-fn make_layer() -> ! {
+fn make_layer(kind: Kind) -> ! {
     end(caught(|| {
-        base::make(&layer());
+        match kind {
+            Kind::Clean => clean::make(&layer()),
+            Kind::Installed | Kind::Bare => base::make(&layer()),
+        }
         0
     }))
 }
 
 /// pid 1: when it ends, the kernel ends all that is left in the box.
-fn init(again: &Again) -> ! {
+fn init(kind: Kind, again: &Again) -> ! {
     end(caught(|| {
         let scratch = places::cache().join("mnt");
         fs::create_dir_all(&scratch).or_die("make target/e2e/mnt");
         let inside = again.command("inside", &layer());
+        if kind == Kind::Clean {
+            clean::boot(&Root::unpacked(&scratch, &layer(), &places::shared()), inside);
+        }
         let root = Root::assemble(&scratch, Some(&layer()), &places::shared());
         kernel::pivot_into(&root.path()).or_die("enter the new root");
         kernel::set_host_name("box").or_die("name the box");
@@ -264,14 +295,23 @@ fn reap_until_end(mut inside: Command) -> i32 {
     }
 }
 
-fn inside(with_product: bool, body: impl FnOnce(&Host) -> i32) -> ! {
-    end(caught(|| {
-        let host = Host::set_up();
-        if with_product {
+fn inside(kind: Kind, body: impl FnOnce(&Host) -> i32) -> ! {
+    let status = caught(|| match kind {
+        Kind::Installed => {
+            let host = Host::set_up();
             host.install_product();
+            body(&host)
         }
-        body(&host)
-    }))
+        Kind::Bare => body(&Host::set_up()),
+        Kind::Clean => {
+            clean::wait_for_boot();
+            body(&Host::as_it_is())
+        }
+    });
+    if kind == Kind::Clean {
+        clean::end(status);
+    }
+    end(status)
 }
 
 fn layer() -> PathBuf {

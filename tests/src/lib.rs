@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`boxes`] | a test, run again inside of fresh namespaces |
 //! | `root`, `base` | the file system of a box, and the cached layer with the service packages |
+//! | `clean` | a clean Debian that boots with its own systemd |
 //! | [`product`] | the module and the command, built from this workspace |
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
 //! | [`ssh`], [`console`], [`mail`] | real servers and real clients |
@@ -43,6 +44,7 @@ pub mod boxes;
 pub mod broker;
 pub mod callers;
 pub mod child;
+mod clean;
 pub mod command;
 pub mod console;
 pub mod exim;
@@ -64,7 +66,7 @@ pub mod ssh;
 pub mod wait;
 pub mod wiring;
 
-pub use boxes::{in_bare_box, in_box, program_in_box};
+pub use boxes::{in_bare_box, in_box, on_clean_host, program_in_box};
 pub use broker::{Broker, FalseBroker, RawLink};
 pub use command::Done;
 pub use console::Console;

@@ -46,6 +46,32 @@ pub fn built() {
     ONCE.call_once(build);
 }
 
+/// The versions that [`packages`] makes of the same binaries.
+pub const VERSIONS: [&str; 2] = ["1.0", "1.1"];
+
+/// Folders with one Debian package each, of the versions 1.0 and 1.1. Made, once per process, outside of a box by [`crate::on_clean_host`]; good
+/// inside as well.
+pub fn packages() -> [PathBuf; 2] {
+    static ONCE: Once = Once::new();
+    let folders = VERSIONS.map(|version| places::cache().join(format!("package-{version}")));
+    if boxes::is_outside() {
+        ONCE.call_once(|| {
+            let _lock = locked();
+            for (version, folder) in VERSIONS.iter().zip(&folders) {
+                let mut command = Command::new("packaging/deb/build.sh");
+                command
+                    .current_dir(places::workspace())
+                    .arg(folder)
+                    .env("CARGO_TARGET_DIR", places::target());
+                // Not squeezed: that takes longer than all the rest.
+                command.env("DEB_VERSION", version).env("DPKG_DEB_COMPRESSOR_TYPE", "none");
+                command::run(&mut command).expect_success();
+            }
+        });
+    }
+    folders
+}
+
 /// A module that panics where its line says `provoke=panic`, built for tests only and never installed by anyone.
 ///
 /// To be called before [`crate::in_box`]; the path is good inside as well.

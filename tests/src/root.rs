@@ -32,9 +32,27 @@ impl Root {
             fs::create_dir(scratch.join(folder)).or_die("make a folder on a tmpfs");
         }
         if let Some(layer) = layer {
-            root.unpack(layer);
+            unpack(layer, &scratch.join("base"));
         }
         root.mount_overlay(layer.is_some());
+        root.mount_own_folders();
+        for folder in shared {
+            root.share(folder);
+        }
+        root
+    }
+
+    /// Unpacks a whole root, which has nothing of this host's but the `shared` folders.
+    pub(crate) fn unpacked(scratch: &Path, tar: &Path, shared: &[PathBuf]) -> Self {
+        let nothing = Path::new("none");
+        kernel::mount(nothing, Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "")
+            .or_die("keep mounts to this namespace");
+        kernel::mount(nothing, scratch, "tmpfs", 0, "mode=0755,size=75%").or_die("mount a tmpfs");
+        let root = Self { scratch: scratch.to_path_buf() };
+        fs::create_dir(root.path()).or_die("make a folder on a tmpfs");
+        // A root has to be a mount point.
+        kernel::mount(&root.path(), &root.path(), "", libc::MS_BIND, "").or_die("mount the new root");
+        unpack(tar, &root.path());
         root.mount_own_folders();
         for folder in shared {
             root.share(folder);
@@ -54,13 +72,6 @@ impl Root {
         tar.args(["--numeric-owner", "--exclude=./var/lib/apt/lists/*", "--exclude=./var/cache/*"]);
         // Its package wants to compile them, or dpkg would not have unpacked them in the first place.
         tar.args(["--exclude=./usr/lib/python3/dist-packages/fail2ban/tests", "."]);
-        command::run(&mut tar).expect_success();
-    }
-
-    fn unpack(&self, layer: &Path) {
-        let mut tar = Command::new("tar");
-        tar.arg("-C").arg(self.scratch.join("base")).arg("-xf").arg(layer).args(XATTRS);
-        tar.args(["--numeric-owner", "--same-permissions"]);
         command::run(&mut tar).expect_success();
     }
 
@@ -161,6 +172,13 @@ impl Root {
         fs::set_permissions(&inside, fs::Permissions::from_mode(mode))
             .or_die(format_args!("set the mode of {path}"));
     }
+}
+
+fn unpack(from: &Path, to: &Path) {
+    let mut tar = Command::new("tar");
+    tar.arg("-C").arg(to).arg("-xf").arg(from).args(XATTRS);
+    tar.args(["--numeric-owner", "--same-permissions"]);
+    command::run(&mut tar).expect_success();
 }
 
 /// Whiteouts are character devices, which tar keeps by itself; opaque folders are marked by an attribute. The overlay's other

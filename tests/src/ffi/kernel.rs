@@ -51,6 +51,12 @@ pub(crate) fn in_new_namespaces(command: &mut Command, network: Network) {
     }
 }
 
+/// Makes the cgroup that this process is in the root of all that it and its children see.
+pub(crate) fn unshare_cgroups() -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::unshare(libc::CLONE_NEWCGROUP) })
+}
+
 /// Whether this process may make a box at all.
 pub(crate) fn is_root() -> bool {
     // SAFETY: takes no pointer and cannot fail.

@@ -1,0 +1,308 @@
+//! On a clean Debian 12, booted with its own systemd: the package's whole life, and the quick starts word for word.
+
+use std::path::Path;
+use std::process::Command;
+
+use twostep_tests::{Console, Done, Host, OrDie, Phone, on_clean_host, product};
+
+const PASSWORD: &str = "correct horse";
+
+/// A shell's line, as root types it in root's home.
+fn sh(host: &Host, line: &str) -> Done {
+    host.command("sh", &["-c", &format!("cd /root && {line}")])
+}
+
+/// Puts the package of one version where root's home is, and no other.
+fn download(host: &Host, version: usize) {
+    let folder = &product::packages()[version];
+    sh(host, &format!("rm -f twostep_*.deb && cp {}/twostep_*.deb .", folder.display())).expect_success();
+}
+
+/// Somebody with a terminal, who types what a program on it asks for.
+struct Typist {
+    password: &'static str,
+    phone: Option<Phone>,
+    app_password: Option<String>,
+    last_code: String,
+}
+
+impl Typist {
+    fn new() -> Self {
+        Self { password: PASSWORD, phone: None, app_password: None, last_code: String::new() }
+    }
+
+    fn fresh_code(&mut self) -> String {
+        self.last_code = self.phone.as_mut().expect("somebody is enrolled").fresh_code();
+        self.last_code.clone()
+    }
+
+    fn app_password(&self) -> &str {
+        self.app_password.as_deref().expect("there is an app password")
+    }
+
+    /// Runs a line on a terminal and answers what it asks for, as whoever reads the documents would. Exit status and what was shown.
+    fn run(&mut self, line: &str) -> (Option<i32>, String) {
+        let mut command = Command::new("sh");
+        command.args(["-c", line]).current_dir("/root").env("TERM", "dumb");
+        let mut console = Console::start(command);
+        let first = line.split_whitespace().take(2).collect::<Vec<_>>();
+        match first[..] {
+            ["passwd", _] => {
+                console.answer("New password: ", self.password);
+                console.answer("Retype new password: ", self.password);
+            }
+            ["twostep-admin", "enroll"] if !line.contains("--app-only") => {
+                let shown = console.wait_for("Code that the authenticator shows: ");
+                let secret = shown.lines().find_map(|line| line.strip_prefix("secret  "));
+                self.phone = Some(Phone::new(&secret.expect("the secret is shown").trim().replace(' ', "")));
+                let code = self.fresh_code();
+                console.type_line(&code);
+            }
+            ["ssh", _] => {
+                console.answer("continue connecting", "yes");
+                console.answer("Password: ", self.password);
+                let code = self.fresh_code();
+                console.answer("Verification code: ", &code);
+            }
+            ["runuser", _] => {
+                console.answer("Password: ", self.password);
+                let code = self.fresh_code();
+                console.answer("Verification code: ", &code);
+            }
+            ["twostep-admin", "pam"] if line.contains(" try imap") => {
+                console.answer("Password: ", self.app_password());
+            }
+            ["twostep-admin", "pam"] if line.contains(" try ") => {
+                console.answer("Password: ", self.password);
+                let code = self.fresh_code();
+                console.answer("Verification code: ", &code);
+            }
+            ["doveadm", "auth"] => console.answer("assword: ", self.app_password()),
+            ["curl", _] => console.answer("password for user", self.app_password()),
+            _ => {}
+        }
+        let status = console.end();
+        let shown = console.shown().replace('\r', "");
+        if line.starts_with("twostep-admin app-password add") {
+            self.app_password =
+                shown.lines().map(str::trim).find(|line| is_app_password(line)).map(str::to_owned);
+        }
+        (status, shown)
+    }
+}
+
+fn is_app_password(line: &str) -> bool {
+    let groups: Vec<&str> = line.split(' ').collect();
+    groups.len() == 4
+        && groups.iter().all(|group| group.len() == 4 && group.bytes().all(|b| b.is_ascii_lowercase()))
+}
+
+/// The blocks of a document that are to be typed, in order, each with its heading.
+fn lines_to_type(document: &str) -> Vec<(String, String)> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs").join(document);
+    let text = std::fs::read_to_string(&path).or_die(format_args!("read {}", path.display()));
+    let (mut heading, mut block, mut blocks) = (String::new(), None, Vec::new());
+    for line in text.lines() {
+        match (line, &mut block) {
+            ("```sh", None) => block = Some(Vec::new()),
+            ("```", Some(lines)) => {
+                blocks.push((heading.clone(), lines.join("\n")));
+                block = None;
+            }
+            (line, Some(lines)) => lines.push(line),
+            (line, None) => {
+                if let Some(title) = line.strip_prefix("## ") {
+                    title.clone_into(&mut heading);
+                }
+            }
+        }
+    }
+    assert!(block.is_none() && blocks.len() > 10, "{document} has {} blocks", blocks.len());
+    blocks
+}
+
+/// Types a whole document; `after` sees each line and what it showed. Every line's exit status must be 0.
+fn follow(document: &str, typist: &mut Typist, mut after: impl FnMut(&mut Typist, &str, &str)) {
+    for (heading, line) in lines_to_type(document) {
+        let (status, shown) = typist.run(&line);
+        assert_eq!(status, Some(0), "{document}, {heading}: {line}\n{shown}");
+        after(typist, &line, &shown);
+    }
+}
+
+/// Whether alice gets in by the password alone, which Debian's sshd has a method of its own for.
+fn by_password() -> bool {
+    by_ssh_with("password", &[("password: ", PASSWORD)]).0
+}
+
+/// Whether alice gets in by ssh with these answers; what she was shown.
+fn by_ssh(answers: &[(&str, &str)]) -> (bool, String) {
+    by_ssh_with("keyboard-interactive", answers)
+}
+
+fn by_ssh_with(method: &str, answers: &[(&str, &str)]) -> (bool, String) {
+    let method = format!("PreferredAuthentications={method}");
+    let mut command = Command::new("ssh");
+    command.args(["-o", "StrictHostKeyChecking=no", "-o", &method]);
+    command.args([
+        "-o",
+        "NumberOfPasswordPrompts=1",
+        "-o",
+        "PubkeyAuthentication=no",
+        "alice@127.0.0.1",
+        "true",
+    ]);
+    let mut console = Console::start(command);
+    let asked = answers.iter().all(|(prompt, answer)| console.type_when_asked(prompt, answer));
+    let status = console.end();
+    (asked && status == Some(0), console.shown().to_owned())
+}
+
+/// Whether this password opens alice's mail.
+fn by_imap(host: &Host, password: &str) -> bool {
+    sh(host, &format!("curl --silent --insecure --user 'alice:{password}' imaps://localhost/")).success()
+}
+
+#[test]
+fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
+    on_clean_host(|host| {
+        let mut typist = Typist::new();
+        let by_code = |typist: &mut Typist| {
+            let (entered, shown) =
+                by_ssh(&[("Password: ", PASSWORD), ("Verification code: ", &typist.fresh_code())]);
+            assert!(entered, "{shown}");
+        };
+        sh(host, "apt-get update && apt-get install --yes openssh-server openssh-client dovecot-imapd curl")
+            .expect_success();
+        sh(host, "useradd --create-home --shell /bin/bash alice").expect_success();
+        assert_eq!(typist.run("passwd alice").0, Some(0));
+        let dovecot = "sed -i 's/^  #args = dovecot$/  args = session=yes %s/' /etc/dovecot/conf.d/auth-system.conf.ext";
+        sh(host, &format!("{dovecot} && doveadm reload")).expect_success();
+        assert!(by_password() && by_imap(host, PASSWORD));
+        let stack = host.read("/etc/pam.d/sshd");
+
+        // Installed: nothing is asked for yet.
+        download(host, 0);
+        sh(host, "apt-get install --yes ./twostep_*.deb").expect_success();
+        assert_eq!(host.read("/etc/pam.d/sshd"), stack);
+        assert!(by_password() && by_imap(host, PASSWORD));
+
+        // Wired, enrolled, and used.
+        sh(host, "systemctl enable --now twostepd.socket twostep-hooks.path twostep-hooks.timer twostep-roster.service").expect_success();
+        sh(host, "twostep-admin pam enable sshd --yes && twostep-admin pam enable imap --app --yes")
+            .expect_success();
+        sh(host, "systemctl reload ssh").expect_success();
+        assert_eq!(typist.run("twostep-admin enroll alice").0, Some(0));
+        assert_eq!(typist.run("twostep-admin app-password add alice phone").0, Some(0));
+        let works = |typist: &mut Typist| {
+            by_code(typist);
+            assert!(by_imap(host, typist.app_password()));
+            assert!(!by_imap(host, PASSWORD));
+            let (entered, shown) =
+                by_ssh(&[("Password: ", PASSWORD), ("Verification code: ", &typist.last_code)]);
+            assert!(!entered && shown.contains("Verification code: "), "{shown}");
+        };
+        works(&mut typist);
+
+        // Upgraded, and back to what was there before.
+        for (version, how) in [(1, ""), (0, "--allow-downgrades")] {
+            download(host, version);
+            sh(host, &format!("apt-get install --yes {how} ./twostep_*.deb")).expect_success();
+            let installed = sh(host, "dpkg-query -W -f '${Version}' twostep").expect_success().stdout;
+            assert_eq!(installed, product::VERSIONS[version]);
+            works(&mut typist);
+            sh(host, "twostep-admin check").expect_success();
+        }
+
+        // Removed: as it was before, with nobody locked out.
+        sh(host, "apt-get remove --yes twostep").expect_success();
+        assert_eq!(host.read("/etc/pam.d/sshd"), stack);
+        assert!(!Path::new("/etc/pam.d/imap").exists() && !host.module_path().exists());
+        assert!(by_password() && by_imap(host, PASSWORD));
+        assert!(!sh(host, "systemctl is-active twostepd.socket").success());
+        sh(host, "apt-get purge --yes twostep").expect_success();
+        assert!(Path::new("/var/lib/twostep/store.db").exists());
+        download(host, 1);
+        sh(
+            host,
+            "apt-get install --yes ./twostep_*.deb && TWOSTEP_PURGE_STORE=1 apt-get purge --yes twostep",
+        )
+        .expect_success();
+        for gone in ["/var/lib/twostep", "/var/lib/twostep-public", "/etc/twostep", "/run/twostep"] {
+            assert!(!Path::new(gone).exists(), "{gone}");
+        }
+        assert!(by_password() && by_imap(host, PASSWORD));
+    });
+}
+
+#[test]
+fn the_quick_start_for_ssh_works_word_for_word() {
+    on_clean_host(|host| {
+        download(host, 0);
+        follow("quick-start-ssh.md", &mut Typist::new(), |typist, line, shown| match line {
+            "twostep-admin explain alice sshd" => assert!(shown.contains("demand    code"), "{shown}"),
+            "twostep-admin pam try sshd alice" => {
+                assert!(shown.contains("alice is let in by sshd."), "{shown}")
+            }
+            "journalctl -t pam_twostep --since -10min" => {
+                for from in ["local", "127.0.0.1"] {
+                    let told = format!("result=accepted reason=code user=alice service=sshd from={from}");
+                    assert!(shown.contains(&told), "{shown}");
+                }
+            }
+            line if line.starts_with("ssh ") => {
+                let code = typist.last_code.clone();
+                let (entered, shown) = by_ssh(&[("Password: ", PASSWORD), ("Verification code: ", &code)]);
+                assert!(!entered && shown.contains("That code was not accepted."), "{shown}");
+            }
+            _ => {}
+        });
+        assert!(by_password());
+    });
+}
+
+#[test]
+fn the_quick_start_for_mail_works_word_for_word() {
+    on_clean_host(|host| {
+        download(host, 0);
+        follow("quick-start-mail.md", &mut Typist::new(), |typist, line, shown| match line {
+            "doveconf -n passdb" => assert!(shown.contains("args = session=yes %s"), "{shown}"),
+            "twostep-admin pam try imap alice" => {
+                assert!(shown.contains("alice is let in by imap."), "{shown}")
+            }
+            "twostep-admin app-password revoke alice phone --yes" => {
+                assert!(!by_imap(host, typist.app_password()))
+            }
+            line if line.starts_with("doveadm auth") => {
+                assert!(shown.contains("alice auth succeeded"), "{shown}");
+            }
+            line if line.starts_with("curl") => {
+                assert!(shown.contains("INBOX"), "{shown}");
+                assert!(!by_imap(host, PASSWORD));
+            }
+            _ => {}
+        });
+        assert!(by_imap(host, PASSWORD));
+    });
+}
+
+#[test]
+fn the_quick_start_for_mixed_hosts_works_word_for_word() {
+    on_clean_host(|host| {
+        download(host, 0);
+        follow("quick-start-mixed.md", &mut Typist::new(), |typist, line, shown| match line {
+            line if line.starts_with("curl") => {
+                assert!(shown.contains("INBOX"), "{shown}");
+                assert!(!by_imap(host, PASSWORD));
+            }
+            line if line.starts_with("ssh ") => {
+                // An app password opens no shell.
+                let (entered, shown) = by_ssh(&[("Password: ", typist.app_password())]);
+                assert!(!entered, "{shown}");
+            }
+            line if line.starts_with("runuser") => assert!(shown.contains("(alice)"), "{shown}"),
+            _ => {}
+        });
+        assert!(by_password() && by_imap(host, PASSWORD));
+    });
+}
