@@ -24,6 +24,8 @@ STACK      ?= packaging/pam.d/$(if $(wildcard /etc/pam.d/system-auth),twostep.re
 
 # Debian's zsh looks where its packages put completions, others' where upstream does.
 ZSHDIR     ?= $(PREFIX)/share/zsh/$(if $(wildcard /etc/debian_version),vendor-completions,site-functions)
+# no: leaves AppArmor's abstraction out, where SELinux is used instead.
+APPARMOR   ?= yes
 BASHDIR    := $(PREFIX)/share/bash-completion/completions
 FISHDIR    := $(PREFIX)/share/fish/vendor_completions.d
 
@@ -103,6 +105,9 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	install -m 0644 packaging/fail2ban/filter.d/twostep.conf $(DESTDIR)$(SYSCONFDIR)/fail2ban/filter.d/twostep.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/fail2ban/jail.d/twostep.conf || \
 	    install -m 0644 packaging/fail2ban/jail.d/twostep.conf $(DESTDIR)$(SYSCONFDIR)/fail2ban/jail.d/twostep.conf
+	# For profiles of AppArmor's to include; what an administrator adds is in twostep.d beside it.
+	test "$(APPARMOR)" = no || install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions
+	test "$(APPARMOR)" = no || install -m 0644 packaging/apparmor/twostep $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions/twostep
 	install -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml || \
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml

@@ -45,8 +45,9 @@ mv "$1.unfinished" "$1"
 
 /// What boots, and what apt itself takes.
 const THERE: &str = "systemd,systemd-sysv,dbus,libpam-systemd,procps,iproute2";
-/// What the documents install.
-const TO_INSTALL: &str = "openssh-server openssh-client dovecot-imapd curl ca-certificates";
+/// What the documents install, and what reads the policies that are shipped for AppArmor and SELinux.
+const TO_INSTALL: &str = "openssh-server openssh-client dovecot-imapd curl ca-certificates \
+                          apparmor bzip2 checkpolicy semodule-utils selinux-utils selinux-policy-default";
 
 /// The tar file, made by `make` if it is not there. Only one process makes it.
 pub(crate) fn ready(make: impl FnOnce(&Path)) -> PathBuf {

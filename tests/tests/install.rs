@@ -76,7 +76,7 @@ fn everything_is_put_below_destdir_with_its_mode() {
             names.sort();
             names
         };
-        assert_eq!(names("/tmp/staged/etc"), ["fail2ban", "pam.d", "twostep"]);
+        assert_eq!(names("/tmp/staged/etc"), ["apparmor.d", "fail2ban", "pam.d", "twostep"]);
         assert_eq!(names("/tmp/staged/etc/pam.d"), ["twostep"]);
         assert!(host.read("/tmp/staged/etc/pam.d/twostep").contains("@include common-auth"));
     });

@@ -246,7 +246,7 @@ fn the_package_holds_what_make_install_puts_in_place_and_is_the_same_each_time()
         host.command("dpkg-deb", &["--control", &deb, "/tmp/control"]).expect_success();
         assert_eq!(
             host.read("/tmp/control/conffiles"),
-            "/etc/fail2ban/filter.d/twostep.conf\n/etc/fail2ban/jail.d/twostep.conf\n/etc/pam.d/twostep\n/etc/twostep/config.toml\n"
+            "/etc/apparmor.d/abstractions/twostep\n/etc/fail2ban/filter.d/twostep.conf\n/etc/fail2ban/jail.d/twostep.conf\n/etc/pam.d/twostep\n/etc/twostep/config.toml\n"
         );
         for script in ["postinst", "prerm", "postrm"] {
             host.command("sh", &["-n", &format!("/tmp/control/{script}")]).expect_success();
@@ -299,6 +299,7 @@ fn the_rpm_has_the_same_files_its_scriptlets_and_no_need_of_a_newer_glibc() {
             "/usr/sbin/twostep-admin",
             "/usr/lib/systemd/system/twostepd.socket",
             "/usr/lib/tmpfiles.d/twostep.conf",
+            "/usr/share/selinux/packages/twostep.pp",
             "/usr/share/man/man8/twostep-admin.8",
             "/usr/share/zsh/site-functions/_twostep-admin",
         ] {

@@ -179,17 +179,20 @@ extern "C" fn converse(
         return PAM_BUF_ERR;
     }
     for index in 0..count {
-        // SAFETY: Linux-PAM hands over an array of `count` pointers to messages with NUL-terminated texts.
+        // SAFETY: Linux-PAM hands over an array of `count` pointers to messages; in those that are read here the text ends with a NUL.
         let (style, text) = unsafe {
             let message = &**messages.add(index);
-            let text = if message.text.is_null() { c"" } else { CStr::from_ptr(message.text) };
+            let is_text = (1..=4).contains(&message.style) && !message.text.is_null();
+            let text = if is_text { CStr::from_ptr(message.text) } else { c"" };
             (message.style, text.to_string_lossy().into_owned())
         };
         let answer = match style {
             1 => person.hear(Style::Hidden, &text),
             2 => person.hear(Style::Shown, &text),
             3 => person.hear(Style::Error, &text),
-            _ => person.hear(Style::Info, &text),
+            4 => person.hear(Style::Info, &text),
+            // What there is besides, a binary prompt or a choice, is no text, and nobody at a terminal could answer it.
+            _ => None,
         };
         let copied = answer.map(|answer| copy(&answer)).filter(|copy| !copy.is_null());
         let Some(copied) = copied else {
@@ -230,4 +233,44 @@ fn free(array: *mut Response, filled: usize) {
     }
     // SAFETY: from calloc, and nobody has it but us.
     unsafe { libc::free(array.cast()) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Parrot;
+
+    impl Person for Parrot {
+        fn hear(&mut self, _: Style, text: &str) -> Option<Zeroizing<String>> {
+            Some(Zeroizing::new(text.to_owned()))
+        }
+    }
+
+    /// What a message of this style is told, and the answer.
+    fn told(style: c_int, text: &[u8]) -> (c_int, Option<String>) {
+        let mut person: Box<dyn Person> = Box::new(Parrot);
+        let message = Message { style, text: text.as_ptr().cast() };
+        let (mut messages, mut responses): ([*const Message; 1], _) = ([&message], ptr::null_mut());
+        let data = (&raw mut person).cast();
+        let status = converse(1, messages.as_mut_ptr(), &mut responses, data);
+        if responses.is_null() {
+            return (status, None);
+        }
+        // SAFETY: converse has made an array of one response with a text that ends with a NUL.
+        let answer = unsafe { CStr::from_ptr((*responses).text) }.to_string_lossy().into_owned();
+        free(responses, 1);
+        (status, Some(answer))
+    }
+
+    #[test]
+    fn what_is_no_text_is_not_read_as_one() {
+        for style in 1..=4 {
+            assert_eq!(told(style, b"text\0"), (PAM_SUCCESS, Some("text".to_owned())));
+        }
+        // Linux-PAM's radio type and binary prompt, and nothing that there is.
+        for style in [0, 5, 7, -1] {
+            assert_eq!(told(style, b"\xffno text"), (PAM_CONV_ERR, None));
+        }
+    }
 }

@@ -56,11 +56,13 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
         let message = "this host's clock stands before 2024: no code can be right";
         findings.push(Finding::error("clock", message, "set it; let NTP keep it (timedatectl set-ntp true)"));
     }
-    if !ffi::clock_is_synchronised() {
-        let message = "the kernel does not know this host's clock to be synchronised: when it strays by more than half a minute, codes are refused";
-        findings.push(Finding::warning("clock", message, "let NTP keep it (timedatectl set-ntp true)"));
-    }
+    findings.extend(unkept_clock(ffi::clock_is_synchronised()));
     findings
+}
+
+fn unkept_clock(synchronised: bool) -> Option<Finding> {
+    let message = "the kernel does not know this host's clock to be synchronised: when it strays by more than half a minute, codes are refused";
+    (!synchronised).then(|| Finding::warning("clock", message, "let NTP keep it (timedatectl set-ntp true)"))
 }
 
 fn folders(paths: &Paths, findings: &mut Vec<Finding>) {
@@ -217,4 +219,16 @@ fn changed(enrollment: &Enrollment, is: Option<u32>, enrolled: &[Summary]) -> Fi
 
 fn wrong(subject: &str, error: &StoreError) -> Finding {
     Finding::error(subject, error.to_string(), error.remedy())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_nothing_keeps_is_told_and_one_that_is_kept_is_not() {
+        assert!(unkept_clock(true).is_none());
+        let told = unkept_clock(false).expect("a finding");
+        assert!(format!("{told:?}").contains("synchronised"), "{told:?}");
+    }
 }

@@ -59,6 +59,8 @@ impl Code {
     pub const NEW_AUTHTOK_REQD: Self = Self(12);
     /// The account has expired.
     pub const ACCT_EXPIRED: Self = Self(13);
+    /// Nobody answers, or not with a text.
+    pub const CONV_ERR: Self = Self(19);
     /// None of the module's business.
     pub const IGNORE: Self = Self(25);
     /// Nothing works.

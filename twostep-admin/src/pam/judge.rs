@@ -79,10 +79,12 @@ fn role(handler: &Handler, phase: Phase) -> Option<Role> {
 }
 
 /// What ours returns, or libpam where it cannot be loaded. It never says that a password has expired.
-const OURS: [Code; 8] = [
+const OURS: [Code; 10] = [
     Code::SUCCESS,
     Code::IGNORE,
     Code::AUTH_ERR,
+    Code::ACCT_EXPIRED,
+    Code::CONV_ERR,
     Code::AUTHINFO_UNAVAIL,
     Code::USER_UNKNOWN,
     Code::PERM_DENIED,
