@@ -4,6 +4,7 @@
 # make build      the modules, the commands and the broker, in target/release
 # make bench      what a login costs, beside the rivals', through the broker and through Dovecot, and what the roster and journal modes cost (as root)
 # make install    puts them in place; touches no PAM stack. DESTDIR, PREFIX, PAMDIR and LIBDIR are honoured
+# make uninstall  takes that away again, but for configuration, key and store; refused while a PAM stack names the module
 # make deb        the same as a Debian package, in target
 # make rpm        the same as an RPM package, for Red Hat's layout
 # make clean
@@ -36,7 +37,7 @@ ADMIN  := $(TARGET)/release/twostep-admin
 BROKER := $(TARGET)/release/twostepd
 USERS  := $(TARGET)/release/twostep
 
-.PHONY: help build test test-unit demo bench install deb rpm clean needs
+.PHONY: help build test test-unit demo bench install uninstall deb rpm clean needs
 
 help:
 	@sed -n 's/^# make/make/p' Makefile
@@ -113,6 +114,19 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml
 	test -n "$(DESTDIR)" || install -d -m 0755 /run/twostep
 	test -n "$(DESTDIR)" || install -d -m 0700 /run/twostep/private
+
+# Which stacks name the module, and what `pam enable` has wired, is the package's script to know: it puts that back, or stops everything.
+uninstall:
+	test -n "$(DESTDIR)" || PATH="$(PREFIX)/sbin:$$PATH" packaging/deb/prerm remove
+	rm -f $(DESTDIR)$(PAMDIR)/pam_twostep.so $(DESTDIR)$(LIBDIR)/libnss_twostep.so.2
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/sbin/,twostep-admin twostepd) $(DESTDIR)$(PREFIX)/bin/twostep
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/share/man/,man1/twostep.1 man5/twostep.toml.5 \
+	    $(addprefix man8/,twostep-admin.8 twostepd.8 libnss_twostep.8 pam_twostep.8))
+	rm -f $(addprefix $(DESTDIR)$(BASHDIR)/,twostep twostep-admin) $(addprefix $(DESTDIR)$(ZSHDIR)/_,twostep twostep-admin) \
+	    $(addprefix $(DESTDIR)$(FISHDIR)/,twostep.fish twostep-admin.fish)
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,twostepd.service twostepd.socket twostep-hooks.service twostep-hooks.path \
+	    twostep-hooks.timer twostep-roster.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
+	test -n "$(DESTDIR)" || rm -rf /run/twostep
 
 deb: build
 	packaging/deb/build.sh $(TARGET)

@@ -7,11 +7,15 @@ use std::path::Path;
 use twostep_tests::{Done, Host, in_box, product};
 
 fn make_install(host: &Host, destination: &str) -> Done {
+    make(host, "install", destination).expect_success()
+}
+
+fn make(host: &Host, what: &str, destination: &str) -> Done {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").display().to_string();
     let module = product::module();
     let target = module.ancestors().nth(2).unwrap_or(&module).display();
     let variables = [format!("DESTDIR={destination}"), format!("CARGO_TARGET_DIR={target}")];
-    host.command("make", &["-C", &workspace, "install", &variables[0], &variables[1]]).expect_success()
+    host.command("make", &["-C", &workspace, what, &variables[0], &variables[1]])
 }
 
 fn mode(path: impl AsRef<Path>) -> u32 {
@@ -94,5 +98,33 @@ fn a_configuration_that_is_there_already_is_left_alone() {
         assert_eq!(host.read("/etc/fail2ban/jail.d/twostep.conf"), "# mine as well\n");
         assert_eq!(mode("/run/twostep/private"), 0o700);
         host.admin(&["init"]).expect_success();
+    });
+}
+
+#[test]
+fn what_was_installed_is_taken_away_but_not_while_a_stack_names_the_module() {
+    in_box(|host| {
+        // Nothing is left of what is not in /etc and not the store.
+        make_install(host, "/tmp/staged");
+        make(host, "uninstall", "/tmp/staged").expect_success();
+        let left = host.command("find", &["/tmp/staged/usr", "-type", "f"]).stdout;
+        assert_eq!(left, "");
+        assert!(Path::new("/tmp/staged/etc/twostep/config.toml").exists());
+
+        make_install(host, "");
+        let stack = host.read("/etc/pam.d/sshd");
+        host.admin(&["pam", "enable", "sshd", "--yes"]).expect_success();
+        host.write("/etc/pam.d/vpn", "auth required pam_twostep.so\n");
+        let refused = make(host, "uninstall", "");
+        assert!(!refused.success() && refused.stderr.contains("  /etc/pam.d/vpn\n"), "{refused}");
+        assert!(host.module_path().exists() && host.read("/etc/pam.d/sshd").contains("pam_twostep.so"));
+
+        host.command("rm", &["/etc/pam.d/vpn"]).expect_success();
+        make(host, "uninstall", "").expect_success();
+        assert!(!host.module_path().exists() && !host.name_service_path().exists());
+        assert_eq!(host.read("/etc/pam.d/sshd"), stack);
+        for kept in ["/etc/twostep/config.toml", "/etc/twostep/master.key", "/var/lib/twostep/store.db"] {
+            assert!(Path::new(kept).exists(), "{kept}");
+        }
     });
 }

@@ -14,7 +14,7 @@ pub(crate) enum PamCommand {
     Enable(Enable),
     /// Put a service's file back as it was
     Disable(Disable),
-    /// Go through a service's real stack at this terminal: a right code is used up, nothing else is changed
+    /// Go through a service's real stack at this terminal, with all that a login does but a session
     Try(Try),
 }
 
