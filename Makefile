@@ -127,6 +127,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,twostepd.service twostepd.socket twostep-hooks.service twostep-hooks.path \
 	    twostep-hooks.timer twostep-roster.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
 	test -n "$(DESTDIR)" || rm -rf /run/twostep
+	test -n "$(DESTDIR)" || test ! -d /run/systemd/system || systemctl daemon-reload
 
 deb: build
 	packaging/deb/build.sh $(TARGET)
