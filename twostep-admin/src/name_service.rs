@@ -9,6 +9,7 @@ use twostep_store::roster::{self as kept, Wrong};
 use twostep_store::vault::Session;
 
 const SWITCH: &str = "/etc/nsswitch.conf";
+const GROUP: &str = "/etc/group";
 const NSCD_SOCKET: &str = "/run/nscd/socket";
 const NSCD_CONF: &str = "/etc/nscd.conf";
 /// The NSS module's name in nsswitch.conf.
@@ -65,6 +66,7 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
         findings.push(Finding::warning("[paths] roster", message, "leave it at its default"));
     } else if kept::read(&policy.paths.roster).is_ok() {
         findings.extend(groups(&policy.roster));
+        findings.extend(listed(&fs::read_to_string(GROUP).unwrap_or_default(), &policy.roster));
     }
     findings.extend(nscd());
     findings
@@ -105,6 +107,22 @@ fn groups(roster: &Roster) -> Vec<Finding> {
         }
     }
     findings
+}
+
+/// Members that the host's own file gives one of our groups: they are in it whatever the roster says of them.
+fn listed(file: &str, roster: &Roster) -> Vec<Finding> {
+    let ours: Vec<_> = roster.named().into_iter().filter(|(name, _)| !name.is_empty()).collect();
+    let in_ours = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, gid, members) = (fields.next()?, fields.nth(1)?, fields.next()?.trim());
+        let (group, _) = ours.iter().find(|(ours, number)| *ours == name || gid.parse() == Ok(*number))?;
+        (!members.is_empty()).then(|| {
+            let message = format!("{members} are in it by {GROUP}, whether they are enrolled or not");
+            let remedy = format!("take them out: gpasswd --members '' {name}");
+            Finding::error(format!("group {group}"), message, remedy)
+        })
+    };
+    file.lines().filter_map(in_ours).collect()
 }
 
 fn nscd() -> Option<Finding> {
@@ -226,6 +244,28 @@ mod tests {
         );
         assert_eq!(told("initgroups: files [SUCCESS = continue] twostep"), "");
         assert_eq!(told("initgroups: twostep [success=continue] files"), "");
+    }
+
+    #[test]
+    fn members_by_the_hosts_own_file_are_told() {
+        let roster = Policy::defaults().roster;
+        let (name, gid) = roster.named().into_iter().next().expect("there are four");
+        let told = |file: &str| -> Vec<String> {
+            listed(file, &roster).into_iter().map(|finding| finding.message).collect()
+        };
+        for line in [
+            format!("{name}:x:{gid}:alice,bob"),
+            format!("{name}:x:5:alice,bob"),
+            format!("other:x:{gid}:alice,bob"),
+        ] {
+            let found = told(&format!("root:x:0:\n{line}\n"));
+            assert!(found.len() == 1 && found[0].starts_with("alice,bob are in it"), "{line}: {found:?}");
+        }
+        for silent in
+            [format!("{name}:x:{gid}:\n"), format!("staff:x:50:alice,{name}\n"), format!("{name}\n::\n")]
+        {
+            assert_eq!(told(&silent), Vec::<String>::new(), "{silent}");
+        }
     }
 
     #[test]
