@@ -4,7 +4,7 @@ use crate::check::Finding;
 use nix::unistd::{Gid, Group};
 use std::fs;
 use std::path::Path;
-use twostep_core::policy::{Policy, Roster};
+use twostep_core::policy::{Policy, Readers, Roster};
 use twostep_store::roster::{self as kept, Wrong};
 use twostep_store::vault::Session;
 
@@ -68,7 +68,7 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
         findings.extend(groups(&policy.roster));
         findings.extend(listed(&fs::read_to_string(GROUP).unwrap_or_default(), &policy.roster));
     }
-    findings.extend(nscd());
+    findings.extend(nscd(&policy.roster.readers));
     findings
 }
 
@@ -125,17 +125,26 @@ fn listed(file: &str, roster: &Roster) -> Vec<Finding> {
     file.lines().filter_map(in_ours).collect()
 }
 
-fn nscd() -> Option<Finding> {
-    fs::symlink_metadata(NSCD_SOCKET).ok()?;
-    let text = fs::read_to_string(NSCD_CONF).ok()?;
-    let seconds = remembered(&text)?;
-    Some(Finding::warning(
-        NSCD_CONF,
-        format!(
-            "nscd remembers who is in which group for {seconds} s: so long an enrollment may not be seen"
-        ),
-        "enable-cache group no; or nscd -i group in [app] on_create and after enrolling",
-    ))
+fn nscd(readers: &Readers) -> Vec<Finding> {
+    // Without its socket it does not run, and without its file it remembers nothing.
+    let (Ok(_), Ok(text)) = (fs::symlink_metadata(NSCD_SOCKET), fs::read_to_string(NSCD_CONF)) else {
+        return Vec::new();
+    };
+    remembering(&text, readers)
+}
+
+fn remembering(conf: &str, readers: &Readers) -> Vec<Finding> {
+    let Some(seconds) = remembered(conf) else { return Vec::new() };
+    let message = format!(
+        "nscd remembers who is in which group for {seconds} s: so long an enrollment may not be seen"
+    );
+    let remedy = "enable-cache group no; or nscd -i group in [app] on_create and after enrolling";
+    let mut findings = vec![Finding::warning(NSCD_CONF, message, remedy)];
+    if *readers != Readers::Everyone {
+        let message = "nscd looks groups up as root and tells everybody: [roster] readers keeps nobody from seeing who is enrolled";
+        findings.push(Finding::warning(NSCD_CONF, message, "enable-cache group no"));
+    }
+    findings
 }
 
 /// How long nscd remembers groups, in seconds; none where it does not.
@@ -266,6 +275,18 @@ mod tests {
         {
             assert_eq!(told(&silent), Vec::<String>::new(), "{silent}");
         }
+    }
+
+    #[test]
+    fn nscd_undoes_that_only_some_may_read() {
+        let conf = "enable-cache group yes\npositive-time-to-live group 60\n";
+        let told = |conf, readers: &Readers| {
+            remembering(conf, readers).into_iter().map(|finding| finding.message).collect::<Vec<_>>()
+        };
+        let some = Readers::Group("staff".to_owned());
+        assert_eq!(told(conf, &Readers::Everyone).len(), 1);
+        assert!(told(conf, &some).iter().any(|message| message.contains("[roster] readers")));
+        assert_eq!(told("enable-cache group no\n", &some), Vec::<String>::new());
     }
 
     #[test]
