@@ -18,7 +18,9 @@ const PROFILES: [&str; 2] = ["twostep-app-passwords", "twostep-code"];
 /// Debian's command with its real files, as an administrator or a package's script calls it.
 fn pam_auth_update(host: &Host, arguments: &[&str]) {
     for profile in PROFILES {
-        let text = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/pam-configs").join(profile));
+        let text = fs::read_to_string(
+            Path::new(env!("CARGO_MANIFEST_DIR")).join("../packaging/pam-configs").join(profile),
+        );
         host.write(format!("/usr/share/pam-configs/{profile}"), &text.or_die("read a profile"));
     }
     host.command("env", &[&["DEBIAN_FRONTEND=noninteractive", "pam-auth-update"], arguments].concat())
@@ -120,8 +122,12 @@ fn the_line_does_nothing_on_services_that_are_not_listed() {
     in_box(|host| {
         host.add_user("alice", PASSWORD);
         let mut phone = host.enroll("alice");
-        let alone = format!("auth {LINE}\nauth optional pam_permit.so\naccount {LINE}\naccount optional pam_permit.so");
-        let after = format!("auth required pam_twostep.so\nauth {LINE}\naccount required pam_twostep.so\naccount {LINE}");
+        let alone = format!(
+            "auth {LINE}\nauth optional pam_permit.so\naccount {LINE}\naccount optional pam_permit.so"
+        );
+        let after = format!(
+            "auth required pam_twostep.so\nauth {LINE}\naccount required pam_twostep.so\naccount {LINE}"
+        );
         let only = format!("auth {LINE}\naccount {LINE}");
         let stacks =
             Stacks::new().file("sshd", &alone).file("login", &after).file("ftp", &only).file("imap", &only);
@@ -165,7 +171,8 @@ fn only_twostepd_has_the_module_do_nothing_for_its_own_service() {
         let ours = "auth required pam_twostep.so\nauth optional pam_permit.so\naccount required pam_twostep.so\naccount optional pam_permit.so";
         let stacks = Stacks::new().file("twostep", ours).file("sshd", ours);
         for (service, variable) in [("twostep", "TWOSTEP=1"), ("sshd", "TWOSTEPD=1")] {
-            let mut pam = stacks.start(service, "alice", [hidden("Verification code: ", &phone.wrong_code())]);
+            let mut pam =
+                stacks.start(service, "alice", [hidden("Verification code: ", &phone.wrong_code())]);
             pam.put_env(variable);
             assert_ne!(pam.authenticate(0), Code::SUCCESS, "{service}");
             drop(pam);

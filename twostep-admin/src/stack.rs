@@ -55,7 +55,9 @@ impl Stack<'_> {
                 (Phase::Auth, Mode::ByService) => self.interactive(at, line),
                 (Phase::Auth, Mode::App | Mode::AfterKey) => self.before_password(at, line, mode),
                 (Phase::Auth, Mode::OnePrompt) => self.one_prompt(at, line),
-                (Phase::Account, Mode::ByService | Mode::AfterKey | Mode::OnePrompt) => self.account(at, line),
+                (Phase::Account, Mode::ByService | Mode::AfterKey | Mode::OnePrompt) => {
+                    self.account(at, line)
+                }
                 _ => {}
             }
         }

@@ -17,7 +17,8 @@ impl Stack<'_> {
                 self.lines = auth.map(line).collect();
                 let account = service.chain(Phase::Account).iter().any(judge::is_ours);
                 self.pair(account);
-                if !self.is_listed() {
+                // The file of `other` is read twice for itself, which nobody asks for.
+                if !self.is_listed() && self.name != "other" {
                     self.twice(&asked_for_codes(&service));
                 }
                 for phase in [Phase::Auth, Phase::Account] {

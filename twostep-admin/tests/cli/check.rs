@@ -216,7 +216,11 @@ fn words_and_paths_are_looked_at() {
 #[test]
 fn files_that_others_include_are_judged_by_their_lines_alone() {
     let place = healthy("check-included");
-    place.write("pam.d/login", "@include common-auth\naccount required pam_twostep.so\n@include common-account\n", 0o644);
+    place.write(
+        "pam.d/login",
+        "@include common-auth\naccount required pam_twostep.so\n@include common-account\n",
+        0o644,
+    );
     let text = format!("{COMMON_AUTH}auth required pam_twostep.so\n");
     assert_eq!(of_service(&place, "common-auth", &text), Vec::<String>::new());
     one(

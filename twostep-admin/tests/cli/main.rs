@@ -10,6 +10,7 @@ mod check_rules;
 mod codes;
 mod enroll;
 mod explain;
+mod host_wide;
 mod hotp;
 mod pam;
 mod place;
