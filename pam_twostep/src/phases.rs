@@ -183,7 +183,7 @@ const PRELIM_CHECK: PamFlag = 0x4000;
 
 /// What all phases need before they can begin.
 pub(crate) struct Login {
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) user: String,
     pub(crate) service: ServiceName,
 }
@@ -198,8 +198,8 @@ impl Login {
     }
 }
 
-fn policy(config: Option<&Path>) -> Result<Policy, Reason> {
-    configuration::read(config).map_err(|error| Reason::Configuration { cause: error.cause() })
+fn policy(config: Option<&Path>) -> Result<Arc<Policy>, Reason> {
+    configuration::read_again(config).map_err(|error| Reason::Configuration { cause: error.cause() })
 }
 
 /// Whether it is a login by key alone, for which sshd sets this, empty.
