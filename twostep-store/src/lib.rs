@@ -17,6 +17,7 @@ pub mod key_file;
 mod login_store;
 pub mod roster;
 mod rows;
+pub mod schema;
 pub mod settings;
 #[cfg(test)]
 mod testing;

@@ -4,7 +4,9 @@ use super::*;
 use crate::admin::{self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment, Refusal, Whose};
 use crate::files::Fault;
 use crate::host::{self, Kernel};
-use crate::testing::{SECRET, add_app_password, alice, author, enroll, files, home, host};
+use crate::testing::{
+    NEXT_MAJOR, SECRET, add_app_password, alice, author, enroll, files, home, host, set_schema,
+};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -97,11 +99,8 @@ fn every_fault_of_the_files_is_named() {
     assert!(matches!(open(), StoreError::NoKey(_)));
     put(key, &whole_key, 0o600);
 
-    rusqlite::Connection::open(store)
-        .unwrap()
-        .pragma_update(None, "user_version", database::SCHEMA + 1)
-        .unwrap();
-    let newer = StoreError::Newer { found: database::SCHEMA + 1, known: database::SCHEMA };
+    set_schema(&files, NEXT_MAJOR);
+    let newer = StoreError::Newer { found: NEXT_MAJOR, known: SCHEMA };
     assert_eq!(open().to_string(), newer.to_string());
 }
 
@@ -741,6 +740,8 @@ fn a_clock_that_ran_ahead_is_told_by_name_and_taken_back_for_what_goes_by_time_o
     assert_eq!(session.authenticators(id).unwrap()[1].counter, Some((1 << 40) + 1));
 }
 
+const FIRST: Version = Version { major: 1, minor: 0 };
+
 #[test]
 fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     let files = host("upgrade");
@@ -759,10 +760,8 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     .unwrap();
     drop(old);
     let now = host::now();
-    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
-    let copy = |end: &str| {
-        files.paths.store.with_file_name(format!("store.db.before-schema-{}{end}", database::SCHEMA))
-    };
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: FIRST, .. })));
+    let copy = |end: &str| files.paths.store.with_file_name(format!("store.db.before-schema-{SCHEMA}{end}"));
     // Without a copy nothing is changed, and where nothing can be changed no copy stays.
     let draft = copy(&format!(".new.{}", std::process::id()));
     fs::create_dir(&draft).unwrap();
@@ -774,17 +773,17 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     assert!(!copy("").exists());
     old.execute_batch("DROP TABLE trusted_device").unwrap();
     drop(old);
-    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: FIRST, .. })));
 
     let upgraded = admin::init(&files, BesideKey::Refuse).unwrap().upgraded.unwrap();
-    assert_eq!((upgraded.from, &upgraded.kept), (1, &copy("")));
+    assert_eq!((upgraded.from, &upgraded.kept), (FIRST, &copy("")));
     assert_eq!(fs::metadata(copy("")).unwrap().permissions().mode() & 0o7777, 0o600);
     let again = Answer::BackupCode(BackupCode::parse(code.expose()).unwrap());
     assert_eq!(enter(&files, id, &again, &now).unwrap(), Reason::BackupCode { left: 0 });
 
     // The way back: the copy is the store again, whole, and what was used since is not. One that is there is never written over.
     fs::copy(copy(""), &files.paths.store).unwrap();
-    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: FIRST, .. })));
     let before = fs::read(copy("")).unwrap();
     assert_eq!(admin::init(&files, BesideKey::Refuse).unwrap().upgraded.unwrap().kept, copy(".2"));
     assert_eq!(fs::read(copy("")).unwrap(), before);
