@@ -14,6 +14,7 @@ use twostep_store::StoreError;
 use twostep_store::admin::{self, BesideKey};
 use twostep_store::files::{self, Want};
 use twostep_store::roster::Wrong;
+use twostep_store::schema::SCHEMA;
 use twostep_terminal::put_line;
 
 /// Carries it out.
@@ -32,8 +33,9 @@ pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
         folders: folders.iter().map(|folder| folder.display().to_string()).collect(),
         key: Part { path: paths.key.display().to_string(), made: made.key },
         store: Part { path: paths.store.display().to_string(), made: made.store },
-        upgraded_from: made.upgraded.as_ref().map(|upgraded| upgraded.from),
+        upgraded_from: made.upgraded.as_ref().map(|upgraded| upgraded.from.to_string()),
         kept: made.upgraded.map(|upgraded| upgraded.kept.display().to_string()),
+        newer_schema: made.newer.map(|schema| schema.to_string()),
         roster: Roster::of(context, made.roster),
     })
 }
@@ -55,9 +57,12 @@ struct Initialised {
     folders: Vec<String>,
     key: Part,
     store: Part,
-    upgraded_from: Option<i64>,
+    /// The schema it had.
+    upgraded_from: Option<String>,
     /// The store as it was before.
     kept: Option<String>,
+    /// The schema that it has, where a newer version has made that of it.
+    newer_schema: Option<String>,
     roster: Roster,
 }
 
@@ -97,11 +102,17 @@ impl Report for Initialised {
             Roster { made: true, path, .. } => put_line!(to, "made    roster {path}"),
             _ => {}
         }
-        if let Some(from) = self.upgraded_from {
+        if let Some(from) = &self.upgraded_from {
             put_line!(to, "brought the store up to date from schema {from}");
         }
         if let Some(kept) = &self.kept {
             put_line!(to, "kept    the store as it was: {kept}");
+        }
+        if let Some(newer) = &self.newer_schema {
+            put_line!(
+                to,
+                "left    the store as it is: a newer version has brought it to schema {newer}; this one, of {SCHEMA}, works with it"
+            );
         }
         if self.store.made && !self.key.made {
             to.push_str("The key was there already: nobody is enrolled in this new store.\n");

@@ -253,7 +253,7 @@ fn an_administrator_does_what_she_did_before() {
     assert!(session.any_of_uid(1002).unwrap());
     let alicia = UserName::parse("alicia").unwrap();
     session.rename(id, &alicia, &author(), now.wall).unwrap();
-    assert_eq!(session.names_of_uid(1002).unwrap(), [alicia.clone()]);
+    assert_eq!(session.names_of_uid(1002).unwrap(), std::slice::from_ref(&alicia));
     assert!(session.had_account(&alice()).unwrap());
     assert_eq!(session.summaries(Some(&alicia)).unwrap().len(), 1);
     assert!(session.history(Whose::All, 99).unwrap().len() >= 9);

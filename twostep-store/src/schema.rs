@@ -21,7 +21,8 @@ const MAJOR: i64 = 1000;
 
 impl Version {
     /// As `user_version` has it.
-    pub(crate) fn number(self) -> i64 {
+    #[must_use]
+    pub fn number(self) -> i64 {
         if self <= LAST_PLAIN {
             return i64::from(self.major);
         }

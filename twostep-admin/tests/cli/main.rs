@@ -14,6 +14,7 @@ mod hotp;
 mod pam;
 mod place;
 mod report;
+mod schema;
 mod settle;
 mod terminal;
 mod trusted_devices;
