@@ -20,7 +20,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     match &policy {
         Some(policy) => {
             findings.extend(health::check(policy));
-            findings.extend(origin::check(policy));
+            findings.extend(origin::check(policy, &wanted.etc));
             findings.extend(name_service::check(policy));
         }
         None => findings.push(Finding::note(

@@ -15,6 +15,7 @@ mod database;
 pub mod error;
 pub mod key_file;
 mod login_store;
+pub mod origin;
 pub mod roster;
 mod rows;
 pub mod schema;

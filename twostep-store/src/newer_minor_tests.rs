@@ -6,6 +6,7 @@ use crate::admin::{
     self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment, Occasion, Refusal, Which, Whose,
 };
 use crate::host::{self, Kernel};
+use crate::origin::{MachineId, Origin};
 use crate::roster::Others;
 use crate::testing::{
     NEXT_MAJOR, NEXT_MINOR, SECRET, add_app_password, alice, author, enroll, home, host, set_schema,
@@ -257,6 +258,19 @@ fn an_administrator_does_what_she_did_before() {
     assert!(session.had_account(&alice()).unwrap());
     assert_eq!(session.summaries(Some(&alicia)).unwrap().len(), 1);
     assert!(session.history(Whose::All, 99).unwrap().len() >= 9);
+    drop(session);
+    is_whole(&files);
+}
+
+#[test]
+fn the_host_is_recorded_and_compared() {
+    let (files, ..) = newer_host("newer-origin");
+    let path = files.paths.runtime.with_file_name("machine-id");
+    fs::write(&path, "0123456789abcdef0123456789abcdef\n").unwrap();
+    let here = MachineId::read(&path).unwrap();
+    let session = files.session().unwrap();
+    session.record_host(&here).unwrap();
+    assert_eq!(session.origin(Some(&here)).unwrap(), Origin::Here);
     drop(session);
     is_whole(&files);
 }

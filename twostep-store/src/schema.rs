@@ -60,12 +60,13 @@ const fn step(major: u16, minor: u16, sql: &'static str) -> Step {
 }
 
 /// In the order in which they are applied. Once a major has a successor, it gets no minor any more.
-pub(crate) const STEPS: [Step; 5] = [
+pub(crate) const STEPS: [Step; 6] = [
     step(1, 0, include_str!("../sql/0001.sql")),
     step(2, 0, include_str!("../sql/0002.sql")),
     step(3, 0, include_str!("../sql/0003.sql")),
     step(4, 0, include_str!("../sql/0004.sql")),
     step(5, 0, include_str!("../sql/0005.sql")),
+    step(5, 1, include_str!("../sql/0005.1.sql")),
 ];
 
 /// The schema this version writes.

@@ -56,6 +56,7 @@ pub(crate) struct Keys {
     pub(crate) app_passwords: Subkey,
     pub(crate) backup_codes: Subkey,
     pub(crate) login_secrets: Subkey,
+    pub(crate) host: Subkey,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -88,6 +89,7 @@ impl Files {
             app_passwords: key.subkey(Purpose::AppPasswordTags),
             backup_codes: key.subkey(Purpose::BackupCodeTags),
             login_secrets: key.subkey(Purpose::LoginSecrets),
+            host: key.subkey(Purpose::Host),
         };
         let runtime = self.paths.runtime.clone();
         let hooks = self.hooks.clone();

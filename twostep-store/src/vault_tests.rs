@@ -755,7 +755,7 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
          ALTER TABLE backup_code DROP COLUMN given_since_boot; ALTER TABLE backup_code DROP COLUMN given_boot; \
          ALTER TABLE app_password DROP COLUMN services; ALTER TABLE app_password DROP COLUMN networks; \
          ALTER TABLE app_password DROP COLUMN lifetime; ALTER TABLE app_password DROP COLUMN given_since_boot; \
-         ALTER TABLE app_password DROP COLUMN given_boot; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 1",
+         ALTER TABLE app_password DROP COLUMN given_boot; ALTER TABLE meta DROP COLUMN host; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(old);
@@ -793,6 +793,38 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     assert_eq!(left.count(), 0);
     assert_eq!(enter(&files, id, &Answer::BackupCode(code), &now).unwrap(), Reason::BackupCode { left: 0 });
     assert!(files.session().unwrap().damage().unwrap().is_empty());
+}
+
+/// A minor step leaves a copy, as any does, and an older minor is refused until it is made.
+#[test]
+fn a_minor_step_is_made_with_a_copy() {
+    let files = host("minor-step");
+    let id = enroll(&files, &[]);
+    let old = rusqlite::Connection::open(&files.paths.store).unwrap();
+    old.execute_batch("ALTER TABLE meta DROP COLUMN host; PRAGMA user_version = 5").unwrap();
+    drop(old);
+    let before = Version { major: 5, minor: 0 };
+    let refused = files.session().map(drop).unwrap_err();
+    assert!(matches!(refused, StoreError::Older { found, known: SCHEMA } if found == before));
+    assert!(refused.remedy().contains("twostep-admin init"));
+    let made = admin::init(&files, BesideKey::Refuse).unwrap();
+    let upgraded = made.upgraded.unwrap();
+    assert_eq!((upgraded.from, made.newer), (before, None));
+    assert!(
+        upgraded.kept.ends_with(format!("store.db.before-schema-{SCHEMA}")),
+        "{}",
+        upgraded.kept.display()
+    );
+    let copy = rusqlite::Connection::open(&upgraded.kept).unwrap();
+    let number = |store: &rusqlite::Connection| -> i64 {
+        store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    };
+    let session = files.session().unwrap();
+    assert_eq!((number(&copy), number(&session.connection)), (5, SCHEMA.number()));
+    assert_eq!(session.enrollment(&alice()).unwrap().unwrap().id, id);
+    drop(session);
+    let made = admin::init(&files, BesideKey::Refuse).unwrap();
+    assert!(made.upgraded.is_none() && made.newer.is_none());
 }
 
 /// Wrong backup codes count towards no cap: a guesser from everywhere must not fill the store.

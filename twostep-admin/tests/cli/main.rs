@@ -11,6 +11,7 @@ mod codes;
 mod enroll;
 mod explain;
 mod hotp;
+mod origin;
 mod pam;
 mod place;
 mod report;
