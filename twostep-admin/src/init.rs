@@ -109,11 +109,12 @@ impl Host {
         }
     }
 
-    fn text(&self, to: &mut String) {
+    fn text(&self, store_made: bool, to: &mut String) {
         if let Some(fault) = &self.fault {
             put_line!(to, "not recorded which host key and store belong to: {fault}");
         }
-        if self.recorded {
+        // Of a new store that goes without saying.
+        if self.recorded && !store_made {
             to.push_str("recorded that key and store belong to this host\n");
         }
         if self.here == Some(false) {
@@ -170,7 +171,7 @@ impl Report for Initialised {
                 "left    the store as it is: a newer version has brought it to schema {newer}; this one, of {SCHEMA}, works with it"
             );
         }
-        self.host.text(to);
+        self.host.text(self.store.made, to);
         if self.store.made && !self.key.made {
             to.push_str("The key was there already: nobody is enrolled in this new store.\n");
         }
