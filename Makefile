@@ -97,10 +97,11 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostepd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-hooks.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-roster.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service
+	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-init.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-init.service
 	install -m 0644 packaging/systemd/twostepd.socket packaging/systemd/twostep-hooks.path \
 	    packaging/systemd/twostep-hooks.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-init.service
 	# The stack that twostepd itself asks; where there is one already it is the administrator's.
 	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep || install -m 0644 $(STACK) $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep
 	# Nothing is banned before an administrator says so, in a twostep.local of his own; an older jail may have been changed by hand.
@@ -131,7 +132,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(BASHDIR)/,twostep twostep-admin) $(addprefix $(DESTDIR)$(ZSHDIR)/_,twostep twostep-admin) \
 	    $(addprefix $(DESTDIR)$(FISHDIR)/,twostep.fish twostep-admin.fish)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,twostepd.service twostepd.socket twostep-hooks.service twostep-hooks.path \
-	    twostep-hooks.timer twostep-roster.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf \
+	    twostep-hooks.timer twostep-roster.service twostep-init.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf \
 	    $(addprefix $(DESTDIR)$(PREFIX)/share/pam-configs/,twostep-code twostep-app-passwords)
 	test -n "$(DESTDIR)" || rm -rf /run/twostep
 	test -n "$(DESTDIR)" || test ! -d /run/systemd/system || systemctl daemon-reload
