@@ -187,6 +187,15 @@ fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
         assert_eq!(host.read("/etc/pam.d/sshd"), stack);
         assert!(by_password() && by_imap(host, PASSWORD));
 
+        // As in an image, which has neither key nor store: its first boot makes them, and no later one.
+        let key = Path::new("/etc/twostep/master.key");
+        sh(host, "rm -f /etc/twostep/master.key /var/lib/twostep/store.db* /var/lib/twostep-public/roster && systemctl enable twostep-init.service")
+            .expect_success();
+        sh(host, "systemctl start twostep-init.service").expect_success();
+        assert!(key.exists() && Path::new("/var/lib/twostep/store.db").exists());
+        assert!(!sh(host, "systemctl is-enabled twostep-init.service").success());
+        sh(host, "twostep-admin check").expect_success();
+
         // Wired, enrolled, and used.
         sh(host, "systemctl enable --now twostepd.socket twostep-hooks.path twostep-hooks.timer twostep-roster.service").expect_success();
         sh(host, "twostep-admin pam enable sshd --yes && twostep-admin pam enable imap --app --yes")
