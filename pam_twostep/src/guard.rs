@@ -70,8 +70,11 @@ fn verdict(
     }
     let arguments = match (arguments, concerns) {
         (Ok(arguments), Ok(_)) => arguments,
-        (Err(UnknownWord(word)), _) => return phases::stopped(handle, Reason::Argument { word }),
-        (_, Err(reason)) => return phases::stopped(handle, reason),
+        (Err(UnknownWord(word)), _) => {
+            return phases::unusable(handle, flags, Mode::ByService, Reason::Argument { word });
+        }
+        // Of a line for app services it is not known whether this is one.
+        (Ok(_), Err(reason)) => return phases::unusable(handle, flags, Mode::ByService, reason),
     };
     #[cfg(feature = "provoke")]
     if arguments.panic {

@@ -3,16 +3,17 @@
 use crate::arguments::{Arguments, Scope};
 use crate::broker::{self, Sitting};
 use crate::guard::{Call, LOG, unavailable};
+use crate::talk::Talk;
 use crate::{ffi, here, service};
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::PamHandle;
 use std::path::Path;
 use std::sync::Arc;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::{Change, Record, Todo};
+use twostep_core::login::{Change, Record, Todo, UNAVAILABLE_TEXT};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::{Policy, SELF_SERVICE, SELF_SERVICE_VARIABLE};
-use twostep_core::ports::Audit;
+use twostep_core::ports::{Audit, Conversation};
 use twostep_core::protocol::{Mode, Verdict};
 use twostep_host::configuration;
 
@@ -87,7 +88,7 @@ pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
     }
     let login = match Login::read(handle, arguments.config.as_deref()) {
         Ok(login) => login,
-        Err(reason) => return stopped(handle, reason),
+        Err(reason) => return unusable(handle, flags, arguments.mode, reason),
     };
     let judged = match wholly_root() {
         Ok(true) => here::authenticate(handle, flags, &arguments, &login),
@@ -128,7 +129,7 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
     }
     let login = match Login::read(handle, arguments.config.as_deref()) {
         Ok(login) => login,
-        Err(reason) => return stopped(handle, reason),
+        Err(reason) => return unusable(handle, flags, arguments.mode, reason),
     };
     match (wholly_root(), record) {
         (Ok(true), Some(record)) => {
@@ -233,6 +234,16 @@ pub(crate) fn stopped(handle: &PamHandle, reason: Reason) -> Verdict {
     };
     let (service, source) = (service::name(handle).ok(), Some(service::source(handle)));
     LOG.record(&Event { reason, user: None, service, source });
+    verdict
+}
+
+/// Ends a phase whose line or configuration cannot be used. Whoever sits at a prompt is told, as where the store cannot be: a line that does
+/// not say `app` may stand at one.
+pub(crate) fn unusable(handle: &mut PamHandle, flags: PamFlag, mode: Mode, reason: Reason) -> Verdict {
+    let verdict = stopped(handle, reason);
+    if verdict == Verdict::Unavailable && mode != Mode::App {
+        Talk { handle, flags, code: None }.tell(UNAVAILABLE_TEXT);
+    }
     verdict
 }
 

@@ -57,6 +57,9 @@ fn nobody_gets_in(host: &Host, phone: &Phone, reason: &str) {
                 &format!("service={service}"),
             ]);
             assert_eq!(line.severity, 3, "{line}");
+            // Whoever sits at a prompt is told that it is not her fault; a program is not.
+            let told = heard.iter().any(|heard| heard.contains("administrator"));
+            assert_eq!(told, service != "imap", "{service}, {user}, {reason}: {heard:?}");
         }
     }
 }

@@ -157,6 +157,7 @@ fn the_line_does_nothing_on_services_that_are_not_listed() {
         host.write("/etc/twostep/config.toml", "nonsense");
         let mut pam = stacks.start_answering("sshd", "alice", "x");
         assert_eq!(pam.authenticate(0), Code::AUTHINFO_UNAVAIL);
+        assert!(pam.heard().iter().any(|heard| heard.contains("administrator")), "{:?}", pam.heard());
         pam.end();
         host.wait_for_log(&["result=unavailable", "reason=configuration ", "service=sshd"]);
     });
