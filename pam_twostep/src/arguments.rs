@@ -71,7 +71,7 @@ impl Arguments {
 }
 
 /// The word of [`Scope::AppServices`].
-pub(crate) const APP_SERVICES: &str = "app-services";
+const APP_SERVICES: &str = "app-services";
 
 fn is_prompt(text: &str) -> bool {
     !text.is_empty() && text.len() <= 200 && !text.contains(char::is_control)

@@ -50,6 +50,25 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
     })
 }
 
+/// What a line says where credentials are to be set. A word that is not known has refused the login before.
+pub(crate) fn credentials(handle: &PamHandle, words: &[&CStr]) -> PamResultCode {
+    let _uncancelled = ffi::Uncancelled::new();
+    silence_panics();
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _stdio = ffi::StandardDescriptors::fill();
+        let arguments = Arguments::parse(words).unwrap_or_default();
+        phases::has_credentials(handle, &arguments)
+    }));
+    match caught {
+        Ok(true) => PamResultCode::PAM_SUCCESS,
+        Ok(false) => PamResultCode::PAM_IGNORE,
+        Err(payload) => {
+            std::mem::forget(payload);
+            PamResultCode::PAM_CRED_ERR
+        }
+    }
+}
+
 fn verdict(
     handle: &mut PamHandle,
     arguments: Result<Arguments, UnknownWord>,

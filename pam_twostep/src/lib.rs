@@ -18,7 +18,6 @@ mod phases;
 mod service;
 mod talk;
 
-use arguments::APP_SERVICES;
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 use phases::Phase;
@@ -36,13 +35,8 @@ impl PamHooks for Twostep {
         guard::run(handle, &words, flags, Phase::Account)
     }
 
-    fn sm_setcred(_: &mut PamHandle, words: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        // Nothing to set, and a stack whose lines all ignore would be a refusal. But where the auth phase was not called, as for cron, this
-        // is what a jump goes by: then the modules after a line that does nothing have credentials to set.
-        if words.iter().any(|word| word.to_str() == Ok(APP_SERVICES)) {
-            return PamResultCode::PAM_IGNORE;
-        }
-        PamResultCode::PAM_SUCCESS
+    fn sm_setcred(handle: &mut PamHandle, words: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        guard::credentials(handle, &words)
     }
 
     fn sm_open_session(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {

@@ -72,11 +72,24 @@ pub(crate) fn concerns(handle: &PamHandle, arguments: &Arguments, phase: Phase) 
         (Scope::AppServices, Phase::Password) => Ok(false),
         // As of any other line: nothing is opened for cron.
         (Scope::AppServices, Phase::Account) if !is_ours() => Ok(false),
-        (Scope::AppServices, _) => {
-            let service = service::name(handle)?;
-            Ok(policy(arguments.config.as_deref())?.app.services.value.contains(&service))
-        }
+        (Scope::AppServices, _) => is_app_service(handle, arguments),
     }
+}
+
+/// Whether the configuration lists the service as an app service. Without a file nobody can tell: a list that is lost must not turn a line
+/// off.
+fn is_app_service(handle: &PamHandle, arguments: &Arguments) -> Result<bool, Reason> {
+    let service = service::name(handle)?;
+    let file = arguments.config.as_deref().unwrap_or(Path::new(configuration::DEFAULT_PATH));
+    Ok(policy(Some(file))?.app.services.value.contains(&service))
+}
+
+/// Whether a line succeeds where credentials are to be set. There are none, but a stack whose lines all ignore would be a refusal. A line for
+/// app services that has done nothing, or whose auth phase was not called at all, as for cron, says nothing here either: the modules after
+/// it have credentials to set, and success would lead past them.
+pub(crate) fn has_credentials(handle: &PamHandle, arguments: &Arguments) -> bool {
+    arguments.scope == Scope::All
+        || (ffi::kept(handle).is_some() && is_app_service(handle, arguments) == Ok(true))
 }
 
 /// The auth phase. It has a frame of its own, below that of its caller, which does not scrub itself.

@@ -153,13 +153,46 @@ fn the_line_does_nothing_on_services_that_are_not_listed() {
         assert_eq!(pam.authenticate(0), Code::AUTHINFO_UNAVAIL);
         pam.end();
 
-        // Which services are listed stands in the configuration.
+        // Which services are listed stands in the configuration, and without that nobody can tell.
+        fs::rename("/etc/twostep/config.toml", "/etc/twostep/lost").or_die("lose the configuration");
+        for service in ["sshd", "imap"] {
+            let mut pam = stacks.start_answering(service, "alice", PASSWORD);
+            assert_eq!(pam.authenticate(0), Code::AUTHINFO_UNAVAIL, "{service}");
+            pam.end();
+        }
         host.write("/etc/twostep/config.toml", "nonsense");
         let mut pam = stacks.start_answering("sshd", "alice", "x");
         assert_eq!(pam.authenticate(0), Code::AUTHINFO_UNAVAIL);
         assert!(pam.heard().iter().any(|heard| heard.contains("administrator")), "{:?}", pam.heard());
         pam.end();
         host.wait_for_log(&["result=unavailable", "reason=configuration ", "service=sshd"]);
+    });
+}
+
+/// Whoever was let in by it has her credentials set by it, whatever came before on the handle; for others the modules after it are asked.
+#[test]
+fn credentials_are_set_by_the_line_that_has_let_in() {
+    in_box(|host| {
+        host.add_user("alice", PASSWORD);
+        host.enroll("alice");
+        let app_password = host.add_app_password("alice", "phone");
+        let unix = "auth [success=1 default=ignore] pam_unix.so nodelay try_first_pass\nauth requisite pam_deny.so\nauth required pam_permit.so";
+        let done = format!("auth {LINE}\n{unix}");
+        let jump = format!("auth {}\n{unix}", LINE.replace("success=done", "success=2"));
+        let stacks = Stacks::new()
+            .file("imap", &done)
+            .file("pop3", &jump)
+            .file("smtp", &format!("auth {LINE}\nauth required pam_deny.so"));
+        for service in ["imap", "pop3", "smtp"] {
+            // Wrong first, as with a program that is asked again.
+            let mut pam = stacks.start(service, "alice", [hidden("Password: ", "wrong")]);
+            assert_ne!(pam.authenticate(0), Code::SUCCESS, "{service}");
+            pam.unset_item(Item::AuthTok);
+            pam.expect([hidden("Password: ", app_password.as_str())]);
+            let both = (pam.authenticate(0), pam.set_cred(0x2));
+            assert_eq!(both, (Code::SUCCESS, Code::SUCCESS), "{service}");
+            pam.end();
+        }
     });
 }
 
