@@ -1,6 +1,6 @@
 //! The broker, as `check` looks at it: whether it is there for those who need it, and whether NSS knows whom the configuration names.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::stacks::{MODULE, Seen};
 use std::collections::BTreeSet;
 use twostep_core::policy::{Origin, Policy, SELF_SERVICE};
@@ -32,6 +32,7 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     presence(policy, &stacks.wired, &mut findings);
     if std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| hides_processes(&mounts)) {
         findings.push(Finding::warning(
+            Id::ProcHidesCallers,
             "/proc",
             "hidepid= with a gid= hides from twostepd by whom su and sudo are run: to its limits they are all one user",
             "give it that group: systemctl edit twostepd.service, [Service] SupplementaryGroups=",
@@ -39,6 +40,7 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     }
     if !stacks.services.contains(SELF_SERVICE) {
         findings.push(Finding::note(
+            Id::SelfServiceStackMissing,
             SELF_SERVICE,
             "there is no stack of this name: users cannot change anything themselves",
             format!("put the shipped file at /etc/pam.d/{SELF_SERVICE}"),
@@ -46,6 +48,7 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     }
     if stacks.wired.contains(SELF_SERVICE) {
         findings.push(Finding::warning(
+            Id::SelfServiceAsksTwice,
             SELF_SERVICE,
             "twostepd asks for the code itself: with the module in this stack users are asked for two",
             format!("take {MODULE} out of /etc/pam.d/{SELF_SERVICE}"),
@@ -53,6 +56,7 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     }
     if policy.app.services.value.iter().any(|service| service.as_str() == SELF_SERVICE) {
         findings.push(Finding::warning(
+            Id::SelfServiceIsAppService,
             SELF_SERVICE,
             "is in [app] services: it is the service by which users prove who they are, and no app service",
             "take it out",
@@ -60,6 +64,7 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     }
     if let Err(DirectoryFailed(cause)) = names(policy, &mut findings) {
         findings.push(Finding::error(
+            Id::NameServiceFails,
             "[broker]",
             cause,
             "getent must work: is the directory service running?",
@@ -94,10 +99,15 @@ fn presence(policy: &Policy, wired: &BTreeSet<String>, findings: &mut Vec<Findin
     let refused: Vec<&str> =
         wired.iter().map(String::as_str).filter(|name| brokered.contains(name)).collect();
     findings.push(if refused.is_empty() {
-        Finding::note(socket.display(), format!("{error}: users cannot use twostep(1)"), error.remedy())
+        Finding::note(
+            Id::SelfServiceUnreachable,
+            socket.display(),
+            format!("{error}: users cannot use twostep(1)"),
+            error.remedy(),
+        )
     } else {
         let message = format!("{error}: nobody gets in by {}", refused.join(", "));
-        Finding::error(socket.display(), message, error.remedy())
+        Finding::error(Id::BrokerMissing, socket.display(), message, error.remedy())
     });
 }
 
@@ -108,7 +118,12 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
         if Nss.find(caller.user.as_str())?.is_none() {
             let (user, message) =
                 (&caller.user, "[broker] callers names this user, and NSS does not know it");
-            findings.push(Finding::warning(user, message, "mend the name, or leave it out"));
+            findings.push(Finding::warning(
+                Id::CallerUnknown,
+                user,
+                message,
+                "mend the name, or leave it out",
+            ));
         }
     }
     let Some(help_desk) = &broker.help_desk else { return Ok(()) };
@@ -116,6 +131,7 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
         let message =
             "[broker] help_desk names this group, and NSS does not know it: nobody is of the help desk";
         findings.push(Finding::warning(
+            Id::HelpDeskUnknown,
             help_desk,
             message,
             format!("groupadd {help_desk}, or mend the name"),
@@ -128,7 +144,12 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
         if !Nss.has_group(group)? {
             let message =
                 "[broker] protected names this group, and NSS does not know it: the help desk can do nothing";
-            findings.push(Finding::error(group, message, "mend the name, or leave it out"));
+            findings.push(Finding::error(
+                Id::ProtectedGroupUnknown,
+                group,
+                message,
+                "mend the name, or leave it out",
+            ));
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! The roster and the NSS module, as `check` looks at them.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use nix::unistd::{Gid, Group};
 use std::fs;
 use std::path::Path;
@@ -24,17 +24,25 @@ pub(crate) fn roster(session: &Session, findings: &mut Vec<Finding>) {
         Ok(Some(wrong)) if wrong.loosens() => {
             let message =
                 format!("{wrong}: whoever goes by its groups may let the enrolled in without a code");
-            findings.push(Finding::error(path.display(), message, MEND));
+            findings.push(Finding::error(Id::RosterLetsIn, path.display(), message, MEND));
         }
-        Ok(Some(Wrong::Settings)) => {
-            findings.push(Finding::warning(path.display(), Wrong::Settings.to_string(), MEND))
-        }
+        Ok(Some(Wrong::Settings)) => findings.push(Finding::warning(
+            Id::RosterSettings,
+            path.display(),
+            Wrong::Settings.to_string(),
+            MEND,
+        )),
         Ok(Some(wrong)) => {
             let message =
                 format!("{wrong}: whoever goes by its groups asks more people for a code than need be");
-            findings.push(Finding::warning(path.display(), message, MEND));
+            findings.push(Finding::warning(Id::RosterAsksMore, path.display(), message, MEND));
         }
-        Err(error) => findings.push(Finding::error(path.display(), error.to_string(), error.remedy())),
+        Err(error) => findings.push(Finding::error(
+            Id::RosterNotLookedAt,
+            path.display(),
+            error.to_string(),
+            error.remedy(),
+        )),
     }
 }
 
@@ -50,6 +58,7 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     if !kept && Path::new(twostep_roster::PATH).exists() {
         let message = "the NSS module reads it, and nobody keeps it up to date: whoever is enrolled from now on passes for unenrolled";
         findings.push(Finding::error(
+            Id::RosterLeftBehind,
             twostep_roster::PATH,
             message,
             "remove it; or leave [paths] roster and [roster] keep at their defaults",
@@ -57,13 +66,19 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     } else if !policy.roster.keep {
         let message = "the name service asks for twostep's groups, and no roster is kept: nobody is in them";
         findings.push(Finding::warning(
+            Id::RosterNotKept,
             "[roster] keep",
             message,
             format!("set it to true, or take twostep out of {SWITCH}"),
         ));
     } else if read != Path::new(twostep_roster::PATH) {
         let message = format!("the NSS module reads {} alone: nobody is in its groups", twostep_roster::PATH);
-        findings.push(Finding::warning("[paths] roster", message, "leave it at its default"));
+        findings.push(Finding::warning(
+            Id::RosterElsewhere,
+            "[paths] roster",
+            message,
+            "leave it at its default",
+        ));
     } else if kept::read(&policy.paths.roster).is_ok() {
         findings.extend(groups(&policy.roster));
         findings.extend(listed(&fs::read_to_string(GROUP).unwrap_or_default(), &policy.roster));
@@ -78,6 +93,7 @@ fn groups(roster: &Roster) -> Vec<Finding> {
     for (name, gid) in roster.named().into_iter().filter(|(name, _)| !name.is_empty()) {
         match Group::from_gid(Gid::from_raw(gid)) {
             Ok(Some(other)) if other.name != name => findings.push(Finding::error(
+                Id::GroupGidTaken,
                 format!("group {name}"),
                 format!("its gid {gid} is that of {}: its members pass for members of {name}", other.name),
                 "set [roster] first_gid to the first of four that are free, then twostep-admin roster mend",
@@ -86,6 +102,7 @@ fn groups(roster: &Roster) -> Vec<Finding> {
         }
         match Group::from_name(name) {
             Ok(Some(other)) if other.gid.as_raw() != gid => findings.push(Finding::error(
+                Id::GroupNameTaken,
                 format!("group {name}"),
                 format!(
                     "there is another group of this name, gid {}: its members pass for twostep's",
@@ -95,11 +112,13 @@ fn groups(roster: &Roster) -> Vec<Finding> {
             )),
             Ok(Some(_)) => {}
             Ok(None) => findings.push(Finding::warning(
+                Id::GroupUnknown,
                 format!("group {name}"),
                 "the name service does not know it, though it is told to ask twostep",
                 "libnss_twostep.so.2 must lie where the C library looks for it (make install, ldconfig)",
             )),
             Err(error) => findings.push(Finding::warning(
+                Id::GroupLookUpFails,
                 format!("group {name}"),
                 format!("the name service fails: {error}"),
                 format!("getent group {name} must work"),
@@ -119,7 +138,7 @@ fn listed(file: &str, roster: &Roster) -> Vec<Finding> {
         (!members.is_empty()).then(|| {
             let message = format!("{members} are in it by {GROUP}, whether they are enrolled or not");
             let remedy = format!("take them out: gpasswd --members '' {name}");
-            Finding::error(format!("group {group}"), message, remedy)
+            Finding::error(Id::GroupMembersByFile, format!("group {group}"), message, remedy)
         })
     };
     file.lines().filter_map(in_ours).collect()
@@ -139,10 +158,10 @@ fn remembering(conf: &str, readers: &Readers) -> Vec<Finding> {
         "nscd remembers who is in which group for {seconds} s: so long an enrollment may not be seen"
     );
     let remedy = "enable-cache group no; or nscd -i group in [app] on_create and after enrolling";
-    let mut findings = vec![Finding::warning(NSCD_CONF, message, remedy)];
+    let mut findings = vec![Finding::warning(Id::NscdRemembersGroups, NSCD_CONF, message, remedy)];
     if *readers != Readers::Everyone {
         let message = "nscd looks groups up as root and tells everybody: [roster] readers keeps nobody from seeing who is enrolled";
-        findings.push(Finding::warning(NSCD_CONF, message, "enable-cache group no"));
+        findings.push(Finding::warning(Id::NscdUndoesReaders, NSCD_CONF, message, "enable-cache group no"));
     }
     findings
 }
@@ -171,6 +190,7 @@ fn switch(text: &str) -> Vec<Finding> {
             let message =
                 "its initgroups line does not name twostep: sshd, sudo and id see nobody in its groups";
             findings.push(Finding::warning(
+                Id::InitgroupsWithoutTwostep,
                 SWITCH,
                 message,
                 "take the initgroups line out, or put [SUCCESS=continue] twostep at its end",
@@ -184,6 +204,7 @@ fn switch(text: &str) -> Vec<Finding> {
     if !passed {
         let message = "its initgroups line ends at the first source that has groups for the user, which may come before twostep";
         findings.push(Finding::warning(
+            Id::InitgroupsEndsEarly,
             SWITCH,
             message,
             "take the initgroups line out, or write [SUCCESS=continue] after each source before twostep",

@@ -1,7 +1,7 @@
 //! The rules of the configuration, as `check` looks at them: whom they let in without a second step, which are dead weight, whose names
 //! NSS does not know, and which demand what a service's stack cannot ask for.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::stacks::Seen;
 use std::path::Path;
 use std::time::Duration;
@@ -72,14 +72,19 @@ impl Look<'_> {
                 crate::output::time(written)
             );
             let remedy = format!("set the clock if it is behind; else touch {}", self.file.display());
-            self.findings.push(Finding::warning(self.file.display(), message, remedy));
+            self.findings.push(Finding::warning(
+                Id::ConfigurationAhead,
+                self.file.display(),
+                message,
+                remedy,
+            ));
         }
     }
 
     fn over(&mut self, rule: &Rule) {
         let day = rule.last_day().unwrap_or_default();
         let message = format!("this rule's last day was {day}: it does nothing any more");
-        self.findings.push(Finding::warning(self.place(rule.origin), message, "take it out"));
+        self.findings.push(Finding::warning(Id::RuleOver, self.place(rule.origin), message, "take it out"));
     }
 
     fn exemption(&mut self, rule: &Rule) {
@@ -103,22 +108,32 @@ impl Look<'_> {
             [] => "see whether it is needed still".to_owned(),
             _ => format!("see whether it is needed still, and add: {}", missing.join(", ")),
         };
-        self.findings.push(Finding::note(&place, message, remedy));
+        self.findings.push(Finding::note(Id::Exemption, &place, message, remedy));
         if let (Some(until), Some(day)) = (rule.until, last_day)
             && until <= self.at.plus(SOON)
         {
             let message =
                 format!("this exemption's last day is {day}: from then on a second step is demanded");
             let remedy = "have them enrolled who need it until then, or set a later `until`";
-            self.findings.push(Finding::warning(&place, message, remedy));
+            self.findings.push(Finding::warning(Id::ExemptionEndsSoon, &place, message, remedy));
         }
         if rule.is_for_everybody() {
             let message = "this exemption has no condition: everybody is exempt, everywhere";
-            self.findings.push(Finding::warning(&place, message, "say for whom or for which service it is"));
+            self.findings.push(Finding::warning(
+                Id::ExemptionForEverybody,
+                &place,
+                message,
+                "say for whom or for which service it is",
+            ));
         } else if rule.is_from_anywhere() {
             let message = "`from` of this exemption holds every address of IPv4 or IPv6: whoever comes over the network is exempt, as far as \
                            its other conditions go";
-            self.findings.push(Finding::warning(&place, message, "name the networks that are meant"));
+            self.findings.push(Finding::warning(
+                Id::ExemptionFromAnywhere,
+                &place,
+                message,
+                "name the networks that are meant",
+            ));
         }
     }
 
@@ -130,7 +145,12 @@ impl Look<'_> {
                  code of hers for {days} days"
             );
             let remedy = "trust = [\"key\"] trusts what one person has";
-            self.findings.push(Finding::note(self.place(trust.origin), message, remedy));
+            self.findings.push(Finding::note(
+                Id::AddressesTrusted,
+                self.place(trust.origin),
+                message,
+                remedy,
+            ));
         }
     }
 
@@ -140,7 +160,12 @@ impl Look<'_> {
         for rule in policy.rules.iter().filter(|rule| !rule.is_over(at)) {
             if let Err(DirectoryFailed(cause)) = self.names_of(rule) {
                 let remedy = "getent must work: is the directory service running?";
-                self.findings.push(Finding::error(self.place(rule.origin), cause, remedy));
+                self.findings.push(Finding::error(
+                    Id::NameServiceFails,
+                    self.place(rule.origin),
+                    cause,
+                    remedy,
+                ));
                 // They would all say the same.
                 return;
             }
@@ -153,29 +178,44 @@ impl Look<'_> {
             if rule.is_exemption() { "; whoever gets it is exempt" } else { "; the rule passes over it" };
         let naming = &self.policy.app.naming;
         for user in rule.users.iter().flatten() {
-            let message = match Nss.find(user.as_str())? {
+            let (id, message) = match Nss.find(user.as_str())? {
                 None if naming.virtual_users => match naming.user(user.as_str()) {
                     Some(meant) if meant != *user => {
                         let message = format!(
                             "names the user {user}, whom NSS does not know; the virtual user of that name is {meant}"
                         );
-                        self.findings.push(Finding::warning(&place, message, format!("write {meant}")));
+                        self.findings.push(Finding::warning(
+                            Id::RuleUserMisnamed,
+                            &place,
+                            message,
+                            format!("write {meant}"),
+                        ));
                         continue;
                     }
                     _ => continue,
                 },
-                None => format!("names the user {user}, whom NSS does not know{whoever}"),
+                None => {
+                    (Id::RuleUserUnknown, format!("names the user {user}, whom NSS does not know{whoever}"))
+                }
                 Some(person) if person.name != *user && rule.is_exemption() => {
-                    format!("names the user {user}, whose name is {} by NSS: it matches nobody", person.name)
+                    let name = person.name;
+                    let message =
+                        format!("names the user {user}, whose name is {name} by NSS: it matches nobody");
+                    (Id::RuleUserMisnamed, message)
                 }
                 Some(_) => continue,
             };
-            self.findings.push(Finding::warning(&place, message, "mend the name, or leave it out"));
+            self.findings.push(Finding::warning(id, &place, message, "mend the name, or leave it out"));
         }
         for group in rule.groups.iter().flatten() {
             if !Nss.has_group(group)? {
                 let message = format!("names the group {group}, which NSS does not know{whoever}");
-                self.findings.push(Finding::warning(&place, message, "mend the name, or leave it out"));
+                self.findings.push(Finding::warning(
+                    Id::RuleGroupUnknown,
+                    &place,
+                    message,
+                    "mend the name, or leave it out",
+                ));
             }
         }
         Ok(())
@@ -191,25 +231,31 @@ impl Look<'_> {
             for rule in reached(self.policy, &name, self.at).into_iter().flatten() {
                 let Some(demand) = &rule.demand else { continue };
                 for line in lines {
-                    let trouble = match (Terms::of(self.policy, Some(rule), line.mode, &name), line.mode) {
-                        (Err(_), mode) => {
-                            format!(
-                                "cannot ask for ({}): everybody whom the rule matches is refused",
-                                word(mode)
-                            )
-                        }
-                        // What such a line is for goes by the configuration's list, until a rule says otherwise.
-                        (Ok(terms), Mode::ByService) => match (terms.class, demand.value, line.ends) {
-                            (ServiceClass::Interactive, Demanded::Code, true) => {
-                                "asks for in the place of the password: its success is enough".to_owned()
+                    let (id, trouble) =
+                        match (Terms::of(self.policy, Some(rule), line.mode, &name), line.mode) {
+                            (Err(_), mode) => {
+                                let word = word(mode);
+                                let trouble = format!(
+                                    "cannot ask for ({word}): everybody whom the rule matches is refused"
+                                );
+                                (Id::RuleRefusesEverybody, trouble)
                             }
-                            (ServiceClass::App, Demanded::AppPassword, false) => {
-                                "takes, but the password modules refuse: its success is not enough".to_owned()
-                            }
-                            _ => continue,
-                        },
-                        (Ok(_), _) => continue,
-                    };
+                            // What such a line is for goes by the configuration's list, until a rule says otherwise.
+                            (Ok(terms), Mode::ByService) => match (terms.class, demand.value, line.ends) {
+                                (ServiceClass::Interactive, Demanded::Code, true) => {
+                                    let trouble =
+                                        "asks for in the place of the password: its success is enough";
+                                    (Id::RuleCodeAloneOpens, trouble.to_owned())
+                                }
+                                (ServiceClass::App, Demanded::AppPassword, false) => {
+                                    let trouble =
+                                        "takes, but the password modules refuse: its success is not enough";
+                                    (Id::RuleAppPasswordRefused, trouble.to_owned())
+                                }
+                                _ => continue,
+                            },
+                            (Ok(_), _) => continue,
+                        };
                     let message = format!(
                         "demands {}, which line {} of the stack {service} {trouble}",
                         demanded(demand.value),
@@ -218,7 +264,7 @@ impl Look<'_> {
                     let remedy = format!(
                         "add `service` to the rule so that it leaves {service} out, or write that line for what is demanded"
                     );
-                    self.findings.push(Finding::error(self.place(demand.origin), message, remedy));
+                    self.findings.push(Finding::error(id, self.place(demand.origin), message, remedy));
                 }
             }
         }

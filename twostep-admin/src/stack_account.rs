@@ -1,5 +1,6 @@
 //! The line of the account phase: whether it is there, and where it stands.
 
+use crate::check::Id;
 use crate::rules;
 use crate::stack::{ACCOUNT_LINE, Stack, base, ends};
 use crate::stacks::MODULE;
@@ -19,11 +20,16 @@ impl Stack<'_> {
         if let Some(number) = before.map(Entry::number) {
             let message =
                 format!("line {number} stands before it; for an expired password the stack ends there");
-            self.warning(line.number, message, format!("put it before that one: {ACCOUNT_LINE}"));
+            self.warning(
+                Id::AccountLineLate,
+                line.number,
+                message,
+                format!("put it before that one: {ACCOUNT_LINE}"),
+            );
         }
         if line.control.refuses() && ends(&line.control) {
             let message = "it ends the account phase: nobody looks whether the account has expired";
-            self.error(line.number, message, ACCOUNT_LINE);
+            self.error(Id::AccountLineEnds, line.number, message, ACCOUNT_LINE);
         }
     }
 
@@ -54,12 +60,22 @@ impl Stack<'_> {
             let message = format!(
                 "no account line, where users set two-step up when it is demanded of them ({origin}): they get in by password alone"
             );
-            self.error(line.number, message, remedy.clone());
+            self.error(Id::AccountLineMissingToEnroll, line.number, message, remedy.clone());
         }
         if self.name == "sshd" {
-            self.error(line.number, "no account line: an ssh key alone opens, without a code", remedy);
+            self.error(
+                Id::AccountLineMissingForKeys,
+                line.number,
+                "no account line: an ssh key alone opens, without a code",
+                remedy,
+            );
         } else if enroll.is_none() {
-            self.warning(line.number, "no account line: a first code turns no pending enrollment on", remedy);
+            self.warning(
+                Id::AccountLineMissing,
+                line.number,
+                "no account line: a first code turns no pending enrollment on",
+                remedy,
+            );
         }
     }
 }

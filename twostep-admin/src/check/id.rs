@@ -1,0 +1,149 @@
+//! The names of what `check` finds. They are an interface, as the words of the log are: docs/check.md has a row for each, with what to
+//! do about it, and a test holds the two together.
+
+use serde::Serialize;
+use std::fmt;
+
+macro_rules! ids {
+    ($($id:ident),* $(,)?) => {
+        /// One kind of mistake; `kebab-case` where it is shown.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        #[serde(rename_all = "kebab-case")]
+        pub(crate) enum Id {
+            $($id),*
+        }
+
+        impl Id {
+            /// All of them.
+            #[cfg(test)]
+            const ALL: &[Self] = &[$(Self::$id),*];
+        }
+    };
+}
+
+ids! {
+    // The configuration, and what follows from its being there.
+    ConfigurationMistake,
+    ConfigurationUntrusted,
+    ConfigurationUnreadable,
+    ConfigurationAhead,
+    HostNotLookedAt,
+    NotRunAsRoot,
+    PasswordLineMissing,
+    UnenrolledChangesSoon,
+    // Key, store and clock.
+    KeyUnusable,
+    StoreUnusable,
+    StoreDamaged,
+    StoreFolderOpen,
+    BootKeyMissing,
+    AppPasswordsExpired,
+    ClockUnset,
+    ClockNotSynchronised,
+    ClockBehindLatestCode,
+    CodesAheadOfClock,
+    // Accounts.
+    NameServiceFails,
+    AccountGone,
+    AccountRenamed,
+    AccountUidChanged,
+    VirtualUsersOff,
+    VirtualUserOutOfReach,
+    VirtualUserHasAccount,
+    // The roster, and the name service that reads it.
+    RosterLetsIn,
+    RosterAsksMore,
+    RosterSettings,
+    RosterNotLookedAt,
+    RosterLeftBehind,
+    RosterNotKept,
+    RosterElsewhere,
+    GroupGidTaken,
+    GroupNameTaken,
+    GroupUnknown,
+    GroupLookUpFails,
+    GroupMembersByFile,
+    InitgroupsWithoutTwostep,
+    InitgroupsEndsEarly,
+    NscdRemembersGroups,
+    NscdUndoesReaders,
+    // Rules.
+    Exemption,
+    ExemptionEndsSoon,
+    ExemptionForEverybody,
+    ExemptionFromAnywhere,
+    RuleOver,
+    RuleUserUnknown,
+    RuleUserMisnamed,
+    RuleGroupUnknown,
+    RuleRefusesEverybody,
+    RuleCodeAloneOpens,
+    RuleAppPasswordRefused,
+    AddressesTrusted,
+    // twostepd, and what users change themselves.
+    BrokerMissing,
+    SelfServiceUnreachable,
+    SelfServiceStackMissing,
+    SelfServiceAsksTwice,
+    SelfServiceIsAppService,
+    ProcHidesCallers,
+    CallerUnknown,
+    HelpDeskUnknown,
+    ProtectedGroupUnknown,
+    // The folder of stacks.
+    StacksUnreadable,
+    NothingWired,
+    LeftToOther,
+    // A line of ours by itself.
+    LineWithDash,
+    LineControlUnreadable,
+    LineModuleMissing,
+    LineWordUnknown,
+    LineModeTwice,
+    LineConfigRelative,
+    LineConfigMissing,
+    LineRefusesNobody,
+    LineRefusesUnenrolled,
+    // A line of ours and those around it.
+    CodeAloneOpens,
+    CodeBeforePassword,
+    PasswordJudgedBefore,
+    AppPasswordNotEnough,
+    AfterKeyAsksPassword,
+    UnenrolledGetIn,
+    OnePromptAfterPassword,
+    OnePromptWithoutPassword,
+    OnePromptAsksAgain,
+    OnePromptCodeNotJudged,
+    OnePromptRefusesEverybody,
+    OnePromptSkipsPassword,
+    AccountLineLate,
+    AccountLineEnds,
+    AccountLineMissing,
+    AccountLineMissingForKeys,
+    AccountLineMissingToEnroll,
+    // A service's stacks, played through.
+    StackUnreadable,
+    StackTooBig,
+    CodePassedOver,
+    CodeJumpedOver,
+    RefusalUndone,
+    AccountLinePassedOver,
+    // sshd.
+    SshdWithoutPam,
+    SshdCannotAsk,
+    SshdNeverAsksAfterKey,
+    SshdRefusesKeyAlone,
+    SshdMatchByAbsence,
+    // Programs beside it.
+    DovecotRemembersPasswords,
+    DovecotServiceNotWired,
+    SaslauthdRemembersPasswords,
+    FaillockReset,
+}
+
+impl fmt::Display for Id {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
+}
