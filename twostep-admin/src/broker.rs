@@ -27,17 +27,10 @@ const BROKERED: [&str; 14] = [
 ];
 
 /// All findings about it.
-pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
+pub(crate) fn check(policy: &Policy, stacks: &Seen, directory: &dyn Directory) -> Vec<Finding> {
     let mut findings = Vec::new();
     presence(policy, &stacks.wired, &mut findings);
-    if std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| hides_processes(&mounts)) {
-        findings.push(Finding::warning(
-            Id::ProcHidesCallers,
-            "/proc",
-            "hidepid= with a gid= hides from twostepd by whom su and sudo are run: to its limits they are all one user",
-            "give it that group: systemctl edit twostepd.service, [Service] SupplementaryGroups=",
-        ));
-    }
+    findings.extend(std::fs::read_to_string(MOUNTS).ok().and_then(|mounts| hidden_callers(&mounts)));
     if !stacks.services.contains(SELF_SERVICE) {
         findings.push(Finding::note(
             Id::SelfServiceStackMissing,
@@ -62,7 +55,7 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
             "take it out",
         ));
     }
-    if let Err(DirectoryFailed(cause)) = names(policy, &mut findings) {
+    if let Err(DirectoryFailed(cause)) = names(policy, directory, &mut findings) {
         findings.push(Finding::error(
             Id::NameServiceFails,
             "[broker]",
@@ -74,6 +67,17 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
 }
 
 const MOUNTS: &str = "/proc/self/mounts";
+
+fn hidden_callers(mounts: &str) -> Option<Finding> {
+    hides_processes(mounts).then(|| {
+        Finding::warning(
+            Id::ProcHidesCallers,
+            "/proc",
+            "hidepid= with a gid= hides from twostepd by whom su and sudo are run: to its limits they are all one user",
+            "give it that group: systemctl edit twostepd.service, [Service] SupplementaryGroups=",
+        )
+    })
+}
 
 /// Whether /proc shows processes of others to the members of a group only, and root's is not the one (proc(5)).
 fn hides_processes(mounts: &str) -> bool {
@@ -112,10 +116,14 @@ fn presence(policy: &Policy, wired: &BTreeSet<String>, findings: &mut Vec<Findin
 }
 
 /// Users and groups that the configuration names.
-fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFailed> {
+fn names(
+    policy: &Policy,
+    directory: &dyn Directory,
+    findings: &mut Vec<Finding>,
+) -> Result<(), DirectoryFailed> {
     let broker = &policy.broker;
     for caller in &broker.callers {
-        if Nss.find(caller.user.as_str())?.is_none() {
+        if directory.find(caller.user.as_str())?.is_none() {
             let (user, message) =
                 (&caller.user, "[broker] callers names this user, and NSS does not know it");
             findings.push(Finding::warning(
@@ -158,6 +166,34 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twostep_core::name::UserName;
+    use twostep_core::ports::Person;
+
+    /// A name service that answers, or fails.
+    struct Answers(Result<Option<Person>, DirectoryFailed>);
+
+    impl Directory for Answers {
+        fn find(&self, _: &str) -> Result<Option<Person>, DirectoryFailed> {
+            self.0.clone()
+        }
+
+        fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
+            panic!("nobody asks for members")
+        }
+    }
+
+    #[test]
+    fn a_name_service_that_fails_is_told_of_callers_too() {
+        let policy =
+            twostep_core::config::parse("[broker]\ncallers = { mail = [\"exim\"] }").expect("a policy");
+        let fails = |answer| {
+            let found = check(&policy, &Seen::default(), &Answers(answer));
+            found.iter().any(|found| found.id == Id::NameServiceFails)
+        };
+        let mail = Person { name: UserName::parse("mail").expect("a name"), uid: 8 };
+        assert!(!fails(Ok(Some(mail))));
+        assert!(fails(Err(DirectoryFailed("sssd is stopped".to_owned()))));
+    }
 
     #[test]
     fn a_proc_that_hides_processes_from_root_is_seen() {
@@ -166,7 +202,10 @@ mod tests {
         assert!(hides_processes(&proc("hidepid=2,gid=113")));
         for fine in ["nosuid", "hidepid=2", "hidepid=invisible,gid=0", "hidepid=1,gid=113", "gid=113"] {
             assert!(!hides_processes(&proc(fine)), "{fine}");
+            assert_eq!(hidden_callers(&proc(fine)), None);
         }
         assert!(!hides_processes(""));
+        let told = hidden_callers(&proc("hidepid=2,gid=113")).expect("a finding");
+        assert_eq!(told.id, Id::ProcHidesCallers);
     }
 }

@@ -13,7 +13,7 @@ use std::fmt::Display;
 use std::process::ExitCode;
 use twostep_core::policy::Policy;
 use twostep_store::configuration::ConfigError;
-use twostep_store::host;
+use twostep_store::host::{self, Nss};
 use twostep_terminal::put_line;
 
 /// Carries it out. Exit status 1 where there is an error; warnings and notes leave it 0.
@@ -38,7 +38,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref(), at);
     findings.append(&mut stacks.findings);
     if let Some(policy) = &policy {
-        findings.extend(broker::check(policy, &stacks));
+        findings.extend(broker::check(policy, &stacks, &Nss));
         findings.extend(deadlines::check(policy, &configuration_path(arguments), now));
         // A folder of stacks that is not this host's has nothing to do with its programs.
         if wanted.pam_dir.starts_with(&wanted.etc) {

@@ -3,6 +3,7 @@
 use crate::check::{Finding, Id};
 use crate::{deadlines, ffi, name_service};
 use nix::unistd::{Uid, User, geteuid};
+use std::path::Path;
 use twostep_core::account::Enrollment;
 use twostep_core::name::{Naming, UserName};
 use twostep_core::policy::{Paths, Policy};
@@ -25,48 +26,46 @@ const NAMED: u32 = 5;
 pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
     let paths = &policy.paths;
-    if !geteuid().is_root() {
-        let message = "not run as root: what root alone can read is told as an error";
-        findings.push(Finding::note(Id::NotRunAsRoot, "twostep-admin check", message, "run it as root"));
-    }
+    findings.extend(powerless(geteuid()));
+    let store = |error| wrong(Id::StoreUnusable, &paths.store.display().to_string(), &error);
     match key_file::read(&paths.key) {
         Err(error) => findings.push(wrong(Id::KeyUnusable, &paths.key.display().to_string(), &error)),
         Ok(_) => match Files::of(policy).session() {
-            Err(error) => findings.push(wrong(Id::StoreUnusable, &paths.store.display().to_string(), &error)),
+            Err(error) => findings.push(store(error)),
             Ok(session) => {
                 inside(&session, paths, &mut findings);
                 name_service::roster(&session, &mut findings);
                 match deadlines::expired(&session) {
                     Ok(finding) => findings.extend(finding),
-                    Err(error) => {
-                        findings.push(wrong(Id::StoreUnusable, &paths.store.display().to_string(), &error))
-                    }
+                    Err(error) => findings.push(store(error)),
                 }
                 let enrolled = session.summaries(None);
                 // Logins that write wait for readers: NSS, which can be slow, is asked without the store.
                 drop(session);
                 match enrolled {
-                    Ok(enrolled) => accounts(&enrolled, &policy.app.naming, &mut findings),
-                    Err(error) => {
-                        findings.push(wrong(Id::StoreUnusable, &paths.store.display().to_string(), &error))
-                    }
+                    Ok(enrolled) => accounts(&enrolled, &policy.app.naming, &Nss, &mut findings),
+                    Err(error) => findings.push(store(error)),
                 }
             }
         },
     }
     folders(paths, &mut findings);
-    let now = host::now().wall;
-    if now < EPOCH {
-        let message = "this host's clock stands before 2024: no code can be right";
-        findings.push(Finding::error(
-            Id::ClockUnset,
-            "clock",
-            message,
-            "set it; let NTP keep it (timedatectl set-ntp true)",
-        ));
-    }
+    findings.extend(boot_key(&paths.runtime, boot_key::check(&paths.runtime)));
+    findings.extend(unset_clock(host::now().wall));
     findings.extend(unkept_clock(ffi::clock_is_synchronised()));
     findings
+}
+
+fn powerless(who: Uid) -> Option<Finding> {
+    let message = "not run as root: what root alone can read is told as an error";
+    (!who.is_root())
+        .then(|| Finding::note(Id::NotRunAsRoot, "twostep-admin check", message, "run it as root"))
+}
+
+fn unset_clock(now: UnixTime) -> Option<Finding> {
+    let message = "this host's clock stands before 2024: no code can be right";
+    let remedy = "set it; let NTP keep it (timedatectl set-ntp true)";
+    (now < EPOCH).then(|| Finding::error(Id::ClockUnset, "clock", message, remedy))
 }
 
 fn unkept_clock(synchronised: bool) -> Option<Finding> {
@@ -94,14 +93,13 @@ fn folders(paths: &Paths, findings: &mut Vec<Finding>) {
             untrusted.remedy(),
         ));
     }
-    if let Err(error) = boot_key::check(&paths.runtime) {
-        findings.push(Finding::warning(
-            Id::BootKeyMissing,
-            paths.runtime.display(),
-            format!("{error}: every app login pays for an Argon2id run"),
-            "systemd-tmpfiles --create twostep.conf; the folder private must be root's, mode 0700, on a tmpfs",
-        ));
-    }
+}
+
+fn boot_key(runtime: &Path, found: Result<(), StoreError>) -> Option<Finding> {
+    let message = format!("{}: every app login pays for an Argon2id run", found.err()?);
+    let remedy =
+        "systemd-tmpfiles --create twostep.conf; the folder private must be root's, mode 0700, on a tmpfs";
+    Some(Finding::warning(Id::BootKeyMissing, runtime.display(), message, remedy))
 }
 
 /// What is in the store.
@@ -155,11 +153,11 @@ fn some(count: u32, named: &[UserName]) -> String {
 }
 
 /// Enrollments whose account has changed.
-fn accounts(enrolled: &[Summary], naming: &Naming, findings: &mut Vec<Finding>) {
+fn accounts(enrolled: &[Summary], naming: &Naming, directory: &dyn Directory, findings: &mut Vec<Finding>) {
     let mut virtual_users: u32 = 0;
     for Summary { enrollment, .. } in enrolled {
         let user = &enrollment.user;
-        match Nss.find(user.as_str()) {
+        match directory.find(user.as_str()) {
             Err(failed) => {
                 findings.push(Finding::error(
                     Id::NameServiceFails,
@@ -260,13 +258,5 @@ fn wrong(id: Id, subject: &str, error: &StoreError) -> Finding {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_nothing_keeps_is_told_and_one_that_is_kept_is_not() {
-        assert!(unkept_clock(true).is_none());
-        let told = unkept_clock(false).expect("a finding");
-        assert!(format!("{told:?}").contains("synchronised"), "{told:?}");
-    }
-}
+#[path = "health_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 
 use crate::check::{Finding, Id};
 use crate::stacks::Seen;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
 use twostep_core::attempt::ServiceClass;
@@ -21,7 +22,7 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// All findings about them. `now` is what the clock says.
 pub(crate) fn check(policy: &Policy, file: &Path, now: UnixTime, stacks: &Seen) -> Vec<Finding> {
-    let mut look = Look { policy, file, at: now.max(policy.written), findings: Vec::new() };
+    let mut look = Look { policy, file, at: now.max(policy.written), directory: &Nss, findings: Vec::new() };
     look.clock(now);
     look.trust(&policy.interactive.trust);
     for rule in &policy.rules {
@@ -59,6 +60,7 @@ struct Look<'a> {
     file: &'a Path,
     /// The time by which the policy goes.
     at: UnixTime,
+    directory: &'a dyn Directory,
     findings: Vec<Finding>,
 }
 
@@ -72,19 +74,14 @@ impl Look<'_> {
                 crate::output::time(written)
             );
             let remedy = format!("set the clock if it is behind; else touch {}", self.file.display());
-            self.findings.push(Finding::warning(
-                Id::ConfigurationAhead,
-                self.file.display(),
-                message,
-                remedy,
-            ));
+            self.warning(Id::ConfigurationAhead, self.file.display(), message, remedy);
         }
     }
 
     fn over(&mut self, rule: &Rule) {
         let day = rule.last_day().unwrap_or_default();
         let message = format!("this rule's last day was {day}: it does nothing any more");
-        self.findings.push(Finding::warning(Id::RuleOver, self.place(rule.origin), message, "take it out"));
+        self.warning(Id::RuleOver, self.place(rule.origin), message, "take it out");
     }
 
     fn exemption(&mut self, rule: &Rule) {
@@ -115,25 +112,20 @@ impl Look<'_> {
             let message =
                 format!("this exemption's last day is {day}: from then on a second step is demanded");
             let remedy = "have them enrolled who need it until then, or set a later `until`";
-            self.findings.push(Finding::warning(Id::ExemptionEndsSoon, &place, message, remedy));
+            self.warning(Id::ExemptionEndsSoon, &place, message, remedy);
         }
         if rule.is_for_everybody() {
             let message = "this exemption has no condition: everybody is exempt, everywhere";
-            self.findings.push(Finding::warning(
+            self.warning(
                 Id::ExemptionForEverybody,
                 &place,
                 message,
                 "say for whom or for which service it is",
-            ));
+            );
         } else if rule.is_from_anywhere() {
             let message = "`from` of this exemption holds every address of IPv4 or IPv6: whoever comes over the network is exempt, as far as \
                            its other conditions go";
-            self.findings.push(Finding::warning(
-                Id::ExemptionFromAnywhere,
-                &place,
-                message,
-                "name the networks that are meant",
-            ));
+            self.warning(Id::ExemptionFromAnywhere, &place, message, "name the networks that are meant");
         }
     }
 
@@ -178,18 +170,13 @@ impl Look<'_> {
             if rule.is_exemption() { "; whoever gets it is exempt" } else { "; the rule passes over it" };
         let naming = &self.policy.app.naming;
         for user in rule.users.iter().flatten() {
-            let (id, message) = match Nss.find(user.as_str())? {
+            let (id, message) = match self.directory.find(user.as_str())? {
                 None if naming.virtual_users => match naming.user(user.as_str()) {
                     Some(meant) if meant != *user => {
                         let message = format!(
                             "names the user {user}, whom NSS does not know; the virtual user of that name is {meant}"
                         );
-                        self.findings.push(Finding::warning(
-                            Id::RuleUserMisnamed,
-                            &place,
-                            message,
-                            format!("write {meant}"),
-                        ));
+                        self.warning(Id::RuleUserMisnamed, &place, message, format!("write {meant}"));
                         continue;
                     }
                     _ => continue,
@@ -205,17 +192,12 @@ impl Look<'_> {
                 }
                 Some(_) => continue,
             };
-            self.findings.push(Finding::warning(id, &place, message, "mend the name, or leave it out"));
+            self.warning(id, &place, message, "mend the name, or leave it out");
         }
         for group in rule.groups.iter().flatten() {
             if !Nss.has_group(group)? {
                 let message = format!("names the group {group}, which NSS does not know{whoever}");
-                self.findings.push(Finding::warning(
-                    Id::RuleGroupUnknown,
-                    &place,
-                    message,
-                    "mend the name, or leave it out",
-                ));
+                self.warning(Id::RuleGroupUnknown, &place, message, "mend the name, or leave it out");
             }
         }
         Ok(())
@@ -270,6 +252,16 @@ impl Look<'_> {
         }
     }
 
+    fn warning(
+        &mut self,
+        id: Id,
+        place: impl Display,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(Finding::warning(id, place, message, remedy));
+    }
+
     fn place(&self, origin: Origin) -> String {
         match origin {
             Origin::Line(line) => format!("{}:{line}", self.file.display()),
@@ -295,3 +287,7 @@ fn demanded(what: Demanded) -> &'static str {
         Demanded::Deny => "what nobody has",
     }
 }
+
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

@@ -7,7 +7,7 @@ use std::fmt;
 macro_rules! ids {
     ($($id:ident),* $(,)?) => {
         /// One kind of mistake; `kebab-case` where it is shown.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
         #[serde(rename_all = "kebab-case")]
         pub(crate) enum Id {
             $($id),*
@@ -145,5 +145,33 @@ ids! {
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::HashSet;
+
+    #[test]
+    fn every_id_is_documented_once_and_nothing_else_is() {
+        let document = include_str!("../../../docs/check.md");
+        let rows = document.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+        let mut documented: Vec<String> = rows.map(str::to_owned).collect();
+        for id in Id::ALL {
+            let row = documented.iter().position(|row| *row == id.to_string());
+            documented.remove(row.unwrap_or_else(|| panic!("docs/check.md has no row for {id}")));
+        }
+        assert!(documented.is_empty(), "docs/check.md tells of what there is not, or twice: {documented:#?}");
+    }
+
+    #[test]
+    fn an_id_is_shown_as_it_stands_in_json() {
+        let shown: HashSet<String> = Id::ALL.iter().map(Id::to_string).collect();
+        assert_eq!(shown.len(), Id::ALL.len());
+        assert!(shown.contains("sshd-without-pam"));
+        for id in Id::ALL {
+            assert_eq!(serde_json::to_value(id).expect("a value"), id.to_string());
+        }
     }
 }
