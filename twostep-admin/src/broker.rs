@@ -3,10 +3,11 @@
 use crate::check::{Finding, Id};
 use crate::stacks::{MODULE, Seen};
 use std::collections::BTreeSet;
+use std::path::Path;
 use twostep_core::policy::{Origin, Policy, SELF_SERVICE};
 use twostep_core::ports::{Directory, DirectoryFailed};
 use twostep_store::host::Nss;
-use twostep_store::host::link::{Link, SOCKET};
+use twostep_store::host::link::{Link, LinkError, SOCKET};
 
 /// Services that set-uid programs, or programs of the user's own, ask PAM for. Others are known by `[broker] callers`.
 const BROKERED: [&str; 14] = [
@@ -29,7 +30,8 @@ const BROKERED: [&str; 14] = [
 /// All findings about it.
 pub(crate) fn check(policy: &Policy, stacks: &Seen, directory: &dyn Directory) -> Vec<Finding> {
     let mut findings = Vec::new();
-    presence(policy, &stacks.wired, &mut findings);
+    let socket = policy.paths.runtime.join(SOCKET);
+    findings.extend(absence(policy, &stacks.wired, &socket, Link::connect(&socket, 0).err()));
     findings.extend(std::fs::read_to_string(MOUNTS).ok().and_then(|mounts| hidden_callers(&mounts)));
     if !stacks.services.contains(SELF_SERVICE) {
         findings.push(Finding::note(
@@ -93,26 +95,26 @@ fn hides_processes(mounts: &str) -> bool {
     hidden && !matches!(value("gid="), None | Some("0"))
 }
 
-/// Whether it can be asked.
-fn presence(policy: &Policy, wired: &BTreeSet<String>, findings: &mut Vec<Finding>) {
-    let socket = policy.paths.runtime.join(SOCKET);
-    let Err(error) = Link::connect(&socket, 0) else { return };
+/// Whom it costs what that it cannot be asked.
+fn absence(
+    policy: &Policy,
+    wired: &BTreeSet<String>,
+    socket: &Path,
+    error: Option<LinkError>,
+) -> Option<Finding> {
+    let error = error?;
     let granted = policy.broker.callers.iter().flat_map(|caller| &caller.services);
     let brokered: BTreeSet<&str> =
         BROKERED.into_iter().chain(granted.map(|service| service.as_str())).collect();
     let refused: Vec<&str> =
         wired.iter().map(String::as_str).filter(|name| brokered.contains(name)).collect();
-    findings.push(if refused.is_empty() {
-        Finding::note(
-            Id::SelfServiceUnreachable,
-            socket.display(),
-            format!("{error}: users cannot use twostep(1)"),
-            error.remedy(),
-        )
+    Some(if refused.is_empty() {
+        let message = format!("{error}: users cannot use twostep(1)");
+        Finding::note(Id::SelfServiceUnreachable, socket.display(), message, error.remedy())
     } else {
         let message = format!("{error}: nobody gets in by {}", refused.join(", "));
         Finding::error(Id::BrokerMissing, socket.display(), message, error.remedy())
-    });
+    })
 }
 
 /// Users and groups that the configuration names.
@@ -188,11 +190,23 @@ mod tests {
             twostep_core::config::parse("[broker]\ncallers = { mail = [\"exim\"] }").expect("a policy");
         let fails = |answer| {
             let found = check(&policy, &Seen::default(), &Answers(answer));
-            found.iter().any(|found| found.id == Id::NameServiceFails)
+            found.iter().any(|found| found.documented() == Id::NameServiceFails)
         };
         let mail = Person { name: UserName::parse("mail").expect("a name"), uid: 8 };
         assert!(!fails(Ok(Some(mail))));
         assert!(fails(Err(DirectoryFailed("sssd is stopped".to_owned()))));
+    }
+
+    #[test]
+    fn a_broker_that_is_not_there_is_told_by_whom_it_costs_what() {
+        let told = |wired: &[&str], error| {
+            let wired = wired.iter().map(ToString::to_string).collect();
+            absence(&Policy::defaults(), &wired, Path::new("/run/twostep/socket"), error)
+                .map(|found| found.documented())
+        };
+        assert_eq!(told(&["sshd"], Some(LinkError::NobodyThere)), Some(Id::SelfServiceUnreachable));
+        assert_eq!(told(&["sshd", "su"], Some(LinkError::NobodyThere)), Some(Id::BrokerMissing));
+        assert_eq!(told(&["sshd", "su"], None), None);
     }
 
     #[test]
@@ -206,6 +220,6 @@ mod tests {
         }
         assert!(!hides_processes(""));
         let told = hidden_callers(&proc("hidepid=2,gid=113")).expect("a finding");
-        assert_eq!(told.id, Id::ProcHidesCallers);
+        assert_eq!(told.documented(), Id::ProcHidesCallers);
     }
 }

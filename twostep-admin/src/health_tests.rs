@@ -5,7 +5,7 @@ use twostep_core::account::{EnrollmentId, State};
 use twostep_core::ports::{DirectoryFailed, Person};
 
 fn id(finding: Option<Finding>) -> Option<Id> {
-    finding.map(|finding| finding.id)
+    finding.map(|finding| finding.documented())
 }
 
 #[test]
@@ -23,7 +23,10 @@ fn a_clock_that_was_never_set_is_an_error() {
 #[test]
 fn a_clock_that_nothing_keeps_is_told_and_one_that_is_kept_is_not() {
     let told = unkept_clock(false).expect("a finding");
-    assert!(told.id == Id::ClockNotSynchronised && told.message.contains("synchronised"), "{told:?}");
+    assert!(
+        told.documented() == Id::ClockNotSynchronised && told.message.contains("synchronised"),
+        "{told:?}"
+    );
     assert_eq!(id(unkept_clock(true)), None);
 }
 
@@ -69,7 +72,7 @@ fn a_name_service_that_fails_is_told_once() {
         let mut findings = Vec::new();
         let naming = Policy::defaults().app.naming;
         accounts(&[enrolled(1), enrolled(2)], &naming, &Answers(answer), &mut findings);
-        findings.into_iter().map(|finding| finding.id).collect::<Vec<_>>()
+        findings.into_iter().map(|finding| finding.documented()).collect::<Vec<_>>()
     };
     assert_eq!(told(Ok(Some(Person { name: alice.clone(), uid: 1_000 }))), []);
     let failure = DirectoryFailed("sssd is stopped".to_owned());

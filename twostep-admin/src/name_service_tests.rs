@@ -7,7 +7,7 @@ fn told(text: &str) -> Vec<Id> {
 }
 
 fn ids(findings: impl IntoIterator<Item = Finding>) -> Vec<Id> {
-    findings.into_iter().map(|finding| finding.id).collect()
+    findings.into_iter().map(|finding| finding.documented()).collect()
 }
 
 fn policy(text: &str) -> Policy {
@@ -92,7 +92,7 @@ fn members_by_the_hosts_own_file_are_told() {
     let (name, gid) = roster.named().into_iter().next().expect("there are four");
     let told = |file: &str| -> Vec<String> {
         let found = listed(file, &roster);
-        assert!(found.iter().all(|finding| finding.id == Id::GroupMembersByFile));
+        assert!(found.iter().all(|finding| finding.documented() == Id::GroupMembersByFile));
         found.into_iter().map(|finding| finding.message).collect()
     };
     for line in [

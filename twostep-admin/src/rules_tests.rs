@@ -27,7 +27,7 @@ fn a_name_service_that_fails_is_told_once() {
         let file = Path::new("/etc/twostep/config.toml");
         let mut look = Look { policy: &policy, file, at: UnixTime(0), directory, findings: Vec::new() };
         look.names();
-        look.findings.into_iter().map(|found| (found.id, found.message)).collect::<Vec<_>>()
+        look.findings.into_iter().map(|found| (found.documented(), found.message)).collect::<Vec<_>>()
     };
     let alice = Person { name: UserName::parse("alice").expect("a name"), uid: 1_000 };
     assert_eq!(told(Ok(Some(alice))), []);
