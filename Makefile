@@ -27,6 +27,8 @@ STACK      ?= packaging/pam.d/$(if $(wildcard /etc/pam.d/system-auth),twostep.re
 ZSHDIR     ?= $(PREFIX)/share/zsh/$(if $(wildcard /etc/debian_version),vendor-completions,site-functions)
 # no: leaves AppArmor's abstraction out, where SELinux is used instead.
 APPARMOR   ?= yes
+# no: leaves pam-auth-update's profiles out, where there is no such command.
+PROFILES   ?= $(if $(wildcard /usr/sbin/pam-auth-update),yes,no)
 BASHDIR    := $(PREFIX)/share/bash-completion/completions
 FISHDIR    := $(PREFIX)/share/fish/vendor_completions.d
 
@@ -95,10 +97,11 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostepd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-hooks.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
 	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-roster.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service
+	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-init.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-init.service
 	install -m 0644 packaging/systemd/twostepd.socket packaging/systemd/twostep-hooks.path \
 	    packaging/systemd/twostep-hooks.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
 	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service
+	    $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-init.service
 	# The stack that twostepd itself asks; where there is one already it is the administrator's.
 	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep || install -m 0644 $(STACK) $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep
 	# Nothing is banned before an administrator says so, in a twostep.local of his own; an older jail may have been changed by hand.
@@ -109,6 +112,10 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	# For profiles of AppArmor's to include; what an administrator adds is in twostep.d beside it.
 	test "$(APPARMOR)" = no || install -d -m 0755 $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions
 	test "$(APPARMOR)" = no || install -m 0644 packaging/apparmor/twostep $(DESTDIR)$(SYSCONFDIR)/apparmor.d/abstractions/twostep
+	# Off until an administrator says otherwise: pam-auth-update --enable twostep-code twostep-app-passwords.
+	test "$(PROFILES)" = no || install -d -m 0755 $(DESTDIR)$(PREFIX)/share/pam-configs
+	test "$(PROFILES)" = no || install -m 0644 packaging/pam-configs/twostep-code packaging/pam-configs/twostep-app-passwords \
+	    $(DESTDIR)$(PREFIX)/share/pam-configs
 	install -m 0644 packaging/tmpfiles.conf $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
 	test -e $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml || \
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml
@@ -125,7 +132,8 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(BASHDIR)/,twostep twostep-admin) $(addprefix $(DESTDIR)$(ZSHDIR)/_,twostep twostep-admin) \
 	    $(addprefix $(DESTDIR)$(FISHDIR)/,twostep.fish twostep-admin.fish)
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,twostepd.service twostepd.socket twostep-hooks.service twostep-hooks.path \
-	    twostep-hooks.timer twostep-roster.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf
+	    twostep-hooks.timer twostep-roster.service twostep-init.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf \
+	    $(addprefix $(DESTDIR)$(PREFIX)/share/pam-configs/,twostep-code twostep-app-passwords)
 	test -n "$(DESTDIR)" || rm -rf /run/twostep
 	test -n "$(DESTDIR)" || test ! -d /run/systemd/system || systemctl daemon-reload
 

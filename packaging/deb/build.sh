@@ -30,7 +30,7 @@ mkdir -m 0755 "$tree" "$tree/DEBIAN"
 
 make --no-print-directory install DESTDIR="$tree" PREFIX=/usr SYSCONFDIR=/etc STATEDIR=/var/lib CARGO_TARGET_DIR="$target" \
     PAMDIR="/usr/lib/$triplet/security" LIBDIR="/usr/lib/$triplet" STACK=packaging/pam.d/twostep \
-    ZSHDIR=/usr/share/zsh/vendor-completions >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
+    ZSHDIR=/usr/share/zsh/vendor-completions APPARMOR=yes PROFILES=yes >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 
 # What only a package has.
 install -d -m 0755 "$tree/usr/share/doc/twostep"

@@ -9,6 +9,8 @@ use twostep_core::protocol::{Echo, Mode};
 pub(crate) struct Arguments {
     /// How this line works.
     pub(crate) mode: Mode,
+    /// Where it works at all.
+    pub(crate) scope: Scope,
     /// `prompt=TEXT`; in brackets where it has blanks: `[prompt=Code, please: ]`.
     pub(crate) prompt: Option<String>,
     /// `echo`
@@ -20,6 +22,17 @@ pub(crate) struct Arguments {
     /// `provoke=panic`, in builds for tests only.
     #[cfg(feature = "provoke")]
     pub(crate) panic: bool,
+}
+
+/// On which services a line does something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Scope {
+    /// On whichever has it in its stack.
+    #[default]
+    All,
+    /// On those that the configuration lists as app services, for a stack that many services include: `app-services`, which is `app` there
+    /// and nothing elsewhere.
+    AppServices,
 }
 
 /// The first word that is none, made printable.
@@ -36,6 +49,9 @@ impl Arguments {
             let text = word.to_str().map_err(|_| unknown())?;
             match text.split_once('=') {
                 None if text == "app" && mode.is_none() => mode = Some(Mode::App),
+                None if text == APP_SERVICES && mode.is_none() => {
+                    (mode, arguments.scope) = (Some(Mode::App), Scope::AppServices);
+                }
                 None if text == "after-key" && mode.is_none() => mode = Some(Mode::AfterKey),
                 None if text == "one-prompt" && mode.is_none() => mode = Some(Mode::OnePrompt),
                 None if text == "echo" => arguments.echo = Echo::Shown,
@@ -53,6 +69,9 @@ impl Arguments {
         Ok(arguments)
     }
 }
+
+/// The word of [`Scope::AppServices`].
+pub(crate) const APP_SERVICES: &str = "app-services";
 
 fn is_prompt(text: &str) -> bool {
     !text.is_empty() && text.len() <= 200 && !text.contains(char::is_control)
@@ -83,6 +102,9 @@ mod tests {
         assert_eq!(parse(&[c"after-key"]).unwrap().mode, Mode::AfterKey);
         assert_eq!(parse(&[c"one-prompt", c"echo"]).unwrap().mode, Mode::OnePrompt);
         assert_eq!(parse(&[c"echo"]).unwrap().echo, Echo::Shown);
+        let everywhere = parse(&[c"app-services"]).unwrap();
+        assert_eq!((everywhere.mode, everywhere.scope), (Mode::App, Scope::AppServices));
+        assert_eq!(arguments.scope, Scope::All);
     }
 
     #[test]
@@ -99,6 +121,8 @@ mod tests {
             c"nullok",
             c"echo=1",
             c"one_prompt",
+            c"app-service",
+            c"app-services=1",
             c"\xff",
         ] {
             assert!(parse(&[word]).is_err(), "{word:?}");
@@ -106,6 +130,8 @@ mod tests {
         assert_eq!(parse(&[c"debug", c"bogus"]), Err("bogus".into()));
         assert_eq!(parse(&[c"app", c"after-key"]), Err("after-key".into()));
         assert_eq!(parse(&[c"one-prompt", c"app"]), Err("app".into()));
+        assert_eq!(parse(&[c"app", c"app-services"]), Err("app-services".into()));
+        assert_eq!(parse(&[c"app-services", c"app"]), Err("app".into()));
         assert!(parse(&[c"prompt=x\ny"]).is_err());
     }
 }

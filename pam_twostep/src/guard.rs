@@ -31,33 +31,9 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
     let service = service::name(handle).ok();
     let caught = catch_unwind(AssertUnwindSafe(|| {
         let _stdio = ffi::StandardDescriptors::fill();
-        // login and sshd use one handle for several tries and names: what an earlier one left must not be found, whatever follows. But that
-        // a code was not judged stays true until a line has judged it, and leaves a record of its own.
         let arguments = Arguments::parse(words);
-        let begins_anew = arguments.as_ref().is_ok_and(|arguments| arguments.mode == Mode::OnePrompt)
-            || !ffi::kept(handle).is_some_and(|kept| kept.is_unjudged());
-        if phase == Phase::Auth && begins_anew && !ffi::forget_kept(handle) {
-            unavailable(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
-            return phase.code(Verdict::Unavailable);
-        }
-        let arguments = match arguments {
-            Ok(arguments) => arguments,
-            Err(UnknownWord(word)) => {
-                unavailable(handle, Reason::Argument { word });
-                return phase.code(Verdict::Unavailable);
-            }
-        };
-        #[cfg(feature = "provoke")]
-        if arguments.panic {
-            provoke();
-        }
-        let debug = arguments.debug;
-        let call = Call { handle, arguments, flags };
-        let verdict = match phase {
-            Phase::Auth => phases::authenticate(call),
-            Phase::Account => phases::account(call),
-            Phase::Password => phases::password(call),
-        };
+        let debug = arguments.as_ref().is_ok_and(|arguments| arguments.debug);
+        let verdict = verdict(handle, arguments, flags, phase);
         if debug {
             LOG.debug(&format!("debug words={words:?} phase={phase:?} verdict={verdict:?}"));
         }
@@ -72,6 +48,41 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         LOG.record(&Event { reason: Reason::Internal { cause }, user: None, service, source: None });
         phase.code(Verdict::Unavailable)
     })
+}
+
+fn verdict(
+    handle: &mut PamHandle,
+    arguments: Result<Arguments, UnknownWord>,
+    flags: PamFlag,
+    phase: Phase,
+) -> Verdict {
+    let concerns =
+        arguments.as_ref().map_or(Ok(true), |arguments| phases::concerns(handle, arguments, phase));
+    if concerns == Ok(false) {
+        return Verdict::Ignored;
+    }
+    // login and sshd use one handle for several tries and names: what an earlier one left must not be found, whatever follows. But that a
+    // code was not judged stays true until a line has judged it, and leaves a record of its own.
+    let begins_anew = arguments.as_ref().is_ok_and(|arguments| arguments.mode == Mode::OnePrompt)
+        || !ffi::kept(handle).is_some_and(|kept| kept.is_unjudged());
+    if phase == Phase::Auth && begins_anew && !ffi::forget_kept(handle) {
+        return phases::stopped(handle, Reason::Internal { cause: "the handle takes no data".to_owned() });
+    }
+    let arguments = match (arguments, concerns) {
+        (Ok(arguments), Ok(_)) => arguments,
+        (Err(UnknownWord(word)), _) => return phases::stopped(handle, Reason::Argument { word }),
+        (_, Err(reason)) => return phases::stopped(handle, reason),
+    };
+    #[cfg(feature = "provoke")]
+    if arguments.panic {
+        provoke();
+    }
+    let call = Call { handle, arguments, flags };
+    match phase {
+        Phase::Auth => phases::authenticate(call),
+        Phase::Account => phases::account(call),
+        Phase::Password => phases::password(call),
+    }
 }
 
 /// Logs why no verdict can be reached.

@@ -18,6 +18,7 @@ mod phases;
 mod service;
 mod talk;
 
+use arguments::APP_SERVICES;
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::{PamHandle, PamHooks};
 use phases::Phase;
@@ -35,8 +36,12 @@ impl PamHooks for Twostep {
         guard::run(handle, &words, flags, Phase::Account)
     }
 
-    fn sm_setcred(_: &mut PamHandle, _: Vec<&CStr>, _: PamFlag) -> PamResultCode {
-        // Nothing to set, and a stack whose lines all ignore would be a refusal.
+    fn sm_setcred(_: &mut PamHandle, words: Vec<&CStr>, _: PamFlag) -> PamResultCode {
+        // Nothing to set, and a stack whose lines all ignore would be a refusal. But where the auth phase was not called, as for cron, this
+        // is what a jump goes by: then the modules after a line that does nothing have credentials to set.
+        if words.iter().any(|word| word.to_str() == Ok(APP_SERVICES)) {
+            return PamResultCode::PAM_IGNORE;
+        }
         PamResultCode::PAM_SUCCESS
     }
 

@@ -1,15 +1,17 @@
 //! The two phases of a login: who judges, and what the one leaves for the other.
 
+use crate::arguments::{Arguments, Scope};
 use crate::broker::{self, Sitting};
 use crate::guard::{Call, LOG, unavailable};
 use crate::{ffi, here, service};
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::PamHandle;
+use std::path::Path;
 use std::sync::Arc;
 use twostep_core::event::{Event, Reason};
 use twostep_core::login::{Change, Record, Todo};
 use twostep_core::name::ServiceName;
-use twostep_core::policy::Policy;
+use twostep_core::policy::{Policy, SELF_SERVICE, SELF_SERVICE_VARIABLE};
 use twostep_core::ports::Audit;
 use twostep_core::protocol::{Mode, Verdict};
 use twostep_host::configuration;
@@ -55,6 +57,27 @@ pub(crate) enum Left<'r> {
     UnjudgedOrKey,
 }
 
+/// Whether a line has anything to do with a login. Where it has not, it leaves the handle as it is.
+pub(crate) fn concerns(handle: &PamHandle, arguments: &Arguments, phase: Phase) -> Result<bool, Reason> {
+    if ffi::environment(handle, SELF_SERVICE_VARIABLE).is_some()
+        && service::name(handle).is_ok_and(|service| service.as_str() == SELF_SERVICE)
+    {
+        return Ok(false);
+    }
+    let is_ours = || ffi::kept(handle).is_some() || was_by_key(handle);
+    match (arguments.scope, phase) {
+        (Scope::All, _) => Ok(true),
+        // Whoever changes a password may be nobody's login.
+        (Scope::AppServices, Phase::Password) => Ok(false),
+        // As of any other line: nothing is opened for cron.
+        (Scope::AppServices, Phase::Account) if !is_ours() => Ok(false),
+        (Scope::AppServices, _) => {
+            let service = service::name(handle)?;
+            Ok(policy(arguments.config.as_deref())?.app.services.value.contains(&service))
+        }
+    }
+}
+
 /// The auth phase. It has a frame of its own, below that of its caller, which does not scrub itself.
 #[inline(never)]
 pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
@@ -84,8 +107,7 @@ pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
 pub(crate) fn account(call: Call<'_>) -> Verdict {
     let Call { handle, arguments, flags } = call;
     let kept = ffi::kept(handle);
-    // sshd sets it, empty, for a login by key alone.
-    let by_key = ffi::environment(handle, c"SSH_AUTH_INFO_0").is_some();
+    let by_key = was_by_key(handle);
     let record = match kept {
         None if !by_key => return Verdict::Ignored,
         None => None,
@@ -161,20 +183,28 @@ const PRELIM_CHECK: PamFlag = 0x4000;
 
 /// What all phases need before they can begin.
 pub(crate) struct Login {
-    pub(crate) policy: Policy,
+    pub(crate) policy: Arc<Policy>,
     pub(crate) user: String,
     pub(crate) service: ServiceName,
 }
 
 impl Login {
     /// Reads the policy, and asks PAM who signs in.
-    fn read(handle: &mut PamHandle, config: Option<&std::path::Path>) -> Result<Self, Reason> {
+    fn read(handle: &mut PamHandle, config: Option<&Path>) -> Result<Self, Reason> {
         let service = service::name(handle)?;
-        let policy =
-            configuration::read(config).map_err(|error| Reason::Configuration { cause: error.cause() })?;
+        let policy = policy(config)?;
         let user = service::user(handle)?;
         Ok(Self { policy, user, service })
     }
+}
+
+fn policy(config: Option<&Path>) -> Result<Arc<Policy>, Reason> {
+    configuration::read_again(config).map_err(|error| Reason::Configuration { cause: error.cause() })
+}
+
+/// Whether it is a login by key alone, for which sshd sets this, empty.
+fn was_by_key(handle: &PamHandle) -> bool {
+    ffi::environment(handle, c"SSH_AUTH_INFO_0").is_some()
 }
 
 /// Whether sshd has accepted a key of this user's before it called us.

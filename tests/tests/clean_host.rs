@@ -187,6 +187,15 @@ fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
         assert_eq!(host.read("/etc/pam.d/sshd"), stack);
         assert!(by_password() && by_imap(host, PASSWORD));
 
+        // As in an image, which has neither key nor store: its first boot makes them, and no later one.
+        let key = Path::new("/etc/twostep/master.key");
+        sh(host, "rm -f /etc/twostep/master.key /var/lib/twostep/store.db* /var/lib/twostep-public/roster && systemctl enable twostep-init.service")
+            .expect_success();
+        sh(host, "systemctl start twostep-init.service").expect_success();
+        assert!(key.exists() && Path::new("/var/lib/twostep/store.db").exists());
+        assert!(!sh(host, "systemctl is-enabled twostep-init.service").success());
+        sh(host, "twostep-admin check").expect_success();
+
         // Wired, enrolled, and used.
         sh(host, "systemctl enable --now twostepd.socket twostep-hooks.path twostep-hooks.timer twostep-roster.service").expect_success();
         sh(host, "twostep-admin pam enable sshd --yes && twostep-admin pam enable imap --app --yes")
@@ -214,9 +223,29 @@ fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
             sh(host, "twostep-admin check").expect_success();
         }
 
+        // The whole host at once instead, by pam-auth-update, for which nothing was on until now.
+        assert!(!host.read("/etc/pam.d/common-auth").contains("pam_twostep"));
+        sh(host, "twostep-admin pam disable sshd --yes && twostep-admin pam disable imap --yes")
+            .expect_success();
+        let profiles =
+            "DEBIAN_FRONTEND=noninteractive pam-auth-update --enable twostep-code twostep-app-passwords";
+        sh(host, profiles).expect_success();
+        // What Debian's sshd lacks for it is named, and proposed by the same command as ever.
+        let checked = sh(host, "twostep-admin check");
+        assert!(!checked.success() && checked.stdout.contains("no way to ask for a code"), "{checked:?}");
+        sh(host, "twostep-admin pam enable sshd --yes && systemctl reload ssh && twostep-admin check")
+            .expect_success();
+        works(&mut typist);
+        // And a service is wired by itself again, besides.
+        sh(host, "DEBIAN_FRONTEND=noninteractive pam-auth-update --disable twostep-code").expect_success();
+        sh(host, "twostep-admin pam enable sshd --yes && twostep-admin check").expect_success();
+        works(&mut typist);
+
         // Removed: as it was before, with nobody locked out.
         sh(host, "apt-get remove --yes twostep").expect_success();
         assert_eq!(host.read("/etc/pam.d/sshd"), stack);
+        assert!(!host.read("/etc/pam.d/common-auth").contains("pam_twostep"));
+        assert!(!host.read("/etc/pam.d/common-account").contains("pam_twostep"));
         assert!(!Path::new("/etc/pam.d/imap").exists() && !host.module_path().exists());
         assert!(by_password() && by_imap(host, PASSWORD));
         assert!(!sh(host, "systemctl is-active twostepd.socket").success());

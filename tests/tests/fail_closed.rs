@@ -100,6 +100,7 @@ with_the_store! {
         chown(STORE_FOLDER, Some(65534), None).or_die("give the store's folder away");
     };
     a_store_of_a_newer_version_lets_nobody_in: || sql("PRAGMA user_version = 9999");
+    a_store_of_an_older_minor_schema_lets_nobody_in: || sql("PRAGMA user_version = 5");
     a_missing_key_lets_nobody_in: || fs::remove_file(KEY).or_die("remove the key");
     an_empty_key_lets_nobody_in: || fs::write(KEY, "").or_die("empty the key");
     a_key_that_everyone_may_read_lets_nobody_in: || mode(KEY, 0o644);

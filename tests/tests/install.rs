@@ -46,6 +46,7 @@ fn everything_is_put_below_destdir_with_its_mode() {
             "twostep-hooks.path",
             "twostep-hooks.timer",
             "twostep-roster.service",
+            "twostep-init.service",
         ] {
             assert_eq!(mode(format!("/tmp/staged/usr/lib/systemd/system/{unit}")), 0o644, "{unit}");
         }

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::process::{Child, Command};
 
+use twostep_store::schema::{SCHEMA, Version};
 use twostep_tests::{Done, Host, OrDie, Phone, Ssh, eventually, in_bare_box, product};
 
 const PASSWORD: &str = "correct horse";
@@ -148,7 +149,7 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
 /// by the store's version alone.
 #[test]
 fn an_upgrade_keeps_an_older_store_which_can_be_put_back() {
-    const KEPT: &str = "/var/lib/twostep/store.db.before-schema-5";
+    const KEPT: &str = "/var/lib/twostep/store.db.before-schema-5.1";
     product::built();
     in_bare_box(|host| {
         let (older, newer) = (package(host, "1.0", "/tmp/deb"), package(host, "1.1", "/tmp/deb"));
@@ -161,11 +162,12 @@ fn an_upgrade_keeps_an_older_store_which_can_be_put_back() {
         dpkg(host, &[], &["-i", &older]).expect_success();
         host.add_user("alice", PASSWORD);
         host.enroll("alice");
+        sql("ALTER TABLE meta DROP COLUMN host");
         sql("ALTER TABLE meta DROP COLUMN roster");
         sql("ALTER TABLE meta DROP COLUMN roster_place");
         sql("PRAGMA user_version = 4");
         let refused = host.admin(&["show", "alice"]);
-        assert!(!refused.success() && refused.stderr.contains("schema 4"), "{refused}");
+        assert!(!refused.success() && refused.stderr.contains("schema 4.0"), "{refused}");
 
         let done = dpkg(host, &[], &["-i", &newer]).expect_success();
         assert!(done.stdout.contains(KEPT), "{done}");
@@ -183,6 +185,32 @@ fn an_upgrade_keeps_an_older_store_which_can_be_put_back() {
         assert!(done.stdout.contains(&format!("{KEPT}.2")), "{done}");
         assert!(host.admin(&["show", "alice"]).expect_success().stdout.contains("active"));
         host.admin(&["check"]).expect_success();
+    });
+}
+
+/// docs/packages.md, "The way back", after a minor step: there is nothing to be put back but the package.
+#[test]
+fn an_older_package_works_with_a_store_of_a_newer_minor_schema() {
+    product::built();
+    in_bare_box(|host| {
+        let (older, newer) = (package(host, "1.0", "/tmp/deb"), package(host, "1.1", "/tmp/deb"));
+        host.add_user("alice", PASSWORD);
+        host.start_sshd("Include /etc/ssh/sshd_config.d/*.conf");
+        dpkg(host, &[], &["-i", &newer]).expect_success();
+        host.admin(&["pam", "enable", "sshd", "--yes"]).expect_success();
+        let mut phone = host.enroll("alice");
+        let step = include_str!("../../twostep-store/sql/tests/next_minor.sql");
+        let Version { major, minor } = SCHEMA;
+        let next = Version { major, minor: minor + 1 };
+        host.write("/tmp/next.sql", &format!("{step}PRAGMA user_version = {};\n", next.number()));
+        let script =
+            format!("import sqlite3; sqlite3.connect('{STORE}').executescript(open('/tmp/next.sql').read())");
+        host.command("python3", &["-c", &script]).expect_success();
+
+        let done = dpkg(host, &[], &["-i", &older]).expect_success();
+        assert!(done.stdout.contains(&format!("has brought it to schema {next}")), "{done}");
+        by_code(host, &mut phone);
+        assert!(host.admin(&["check"]).expect_success().stdout.contains("a newer version"));
     });
 }
 

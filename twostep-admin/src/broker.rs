@@ -1,7 +1,7 @@
 //! The broker, as `check` looks at it: whether it is there for those who need it, and whether NSS knows whom the configuration names.
 
 use crate::check::{Finding, Id};
-use crate::stacks::{MODULE, Seen};
+use crate::stacks::Seen;
 use std::collections::BTreeSet;
 use std::path::Path;
 use twostep_core::policy::{Origin, Policy, SELF_SERVICE};
@@ -39,14 +39,6 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen, directory: &dyn Directory) -
             SELF_SERVICE,
             "there is no stack of this name: users cannot change anything themselves",
             format!("put the shipped file at /etc/pam.d/{SELF_SERVICE}"),
-        ));
-    }
-    if stacks.wired.contains(SELF_SERVICE) {
-        findings.push(Finding::warning(
-            Id::SelfServiceAsksTwice,
-            SELF_SERVICE,
-            "twostepd asks for the code itself: with the module in this stack users are asked for two",
-            format!("take {MODULE} out of /etc/pam.d/{SELF_SERVICE}"),
         ));
     }
     if policy.app.services.value.iter().any(|service| service.as_str() == SELF_SERVICE) {

@@ -6,7 +6,7 @@ use crate::cli::{Arguments, Check};
 use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
-use crate::{broker, deadlines, health, name_service, neighbours, rules, sshd_config, stacks};
+use crate::{broker, deadlines, health, name_service, neighbours, origin, rules, sshd_config, stacks};
 pub(crate) use id::Id;
 use serde::Serialize;
 use std::fmt::Display;
@@ -23,6 +23,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     match &policy {
         Some(policy) => {
             findings.extend(health::check(policy));
+            findings.extend(origin::check(policy, &wanted.etc));
             findings.extend(name_service::check(policy));
         }
         None => findings.push(Finding::note(

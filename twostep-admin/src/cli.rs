@@ -253,6 +253,12 @@ pub(crate) struct Init {
     /// Make a new, empty store although there is a key: nobody is enrolled in it
     #[arg(long)]
     pub(crate) new_store: bool,
+    /// Key and store were moved to this host on purpose: record it as theirs
+    #[arg(long)]
+    pub(crate) adopt_host: bool,
+    /// Where the machine-id is
+    #[arg(long, hide = true, value_name = "DIR", default_value = "/etc")]
+    pub(crate) etc: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -60,6 +60,8 @@ pub(crate) enum Failure {
     NotConfirmed,
     /// One code, or three, or none, where two are wanted.
     NotTwoCodes,
+    /// The host that is to adopt key and store has no machine-id here.
+    NoMachineId(PathBuf),
     /// The administrator did not type "yes".
     Declined,
     /// NSS failed, as against knowing no such user.
@@ -180,6 +182,7 @@ impl Failure {
                 "give base32 (A to Z, 2 to 7) of 16 to 128 bytes; case, blanks and = do not matter".to_owned()
             }
             Self::NotTwoCodes => "give two successive codes, with a blank between them or each on its line".to_owned(),
+            Self::NoMachineId(_) => "systemd-machine-id-setup makes one".to_owned(),
             Self::NotConfirmed => "run it again with the phone at hand, or with --pending".to_owned(),
             Self::Nss(_) => "getent passwd USER must work: is the directory service running?".to_owned(),
             Self::Configuration(ConfigError::Untrusted(untrusted)) => untrusted.remedy(),
@@ -267,6 +270,7 @@ impl fmt::Display for Failure {
             Self::NotASecret(NotASecret::Base32) => f.write_str("that is no base32"),
             Self::NotASecret(NotASecret::Length(bytes)) => write!(f, "the secret has {bytes} bytes"),
             Self::NotTwoCodes => f.write_str("two codes are wanted, and no more"),
+            Self::NoMachineId(path) => write!(f, "this host has no machine-id at {}", path.display()),
             Self::NotConfirmed => f.write_str("no right code came: nothing was stored"),
             Self::Declined => f.write_str("nothing was changed"),
             Self::Nss(cause) => write!(f, "the user database failed: {cause}"),

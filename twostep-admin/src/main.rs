@@ -29,6 +29,7 @@ mod init;
 mod name_service;
 mod neighbours;
 mod nss;
+mod origin;
 mod output;
 mod pam;
 mod report;

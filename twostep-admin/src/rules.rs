@@ -15,6 +15,7 @@ use twostep_core::ports::{Directory, DirectoryFailed};
 use twostep_core::protocol::Mode;
 use twostep_core::rule::{Demanded, Rule};
 use twostep_core::time::UnixTime;
+use twostep_stacks::Place;
 use twostep_store::host::Nss;
 
 /// How long before its end an exemption is told of.
@@ -212,6 +213,8 @@ impl Look<'_> {
             }
             for rule in reached(self.policy, &name, self.at).into_iter().flatten() {
                 let Some(demand) = &rule.demand else { continue };
+                // Where an app password has opened by itself, whatever comes after it finds the same one again.
+                let opened = lines.iter().any(|line| line.mode == Mode::App && line.ends);
                 for line in lines {
                     let (id, trouble) =
                         match (Terms::of(self.policy, Some(rule), line.mode, &name), line.mode) {
@@ -229,7 +232,7 @@ impl Look<'_> {
                                         "asks for in the place of the password: its success is enough";
                                     (Id::RuleCodeAloneOpens, trouble.to_owned())
                                 }
-                                (ServiceClass::App, Demanded::AppPassword, false) => {
+                                (ServiceClass::App, Demanded::AppPassword, false) if !opened => {
                                     let trouble =
                                         "takes, but the password modules refuse: its success is not enough";
                                     (Id::RuleAppPasswordRefused, trouble.to_owned())
@@ -239,9 +242,9 @@ impl Look<'_> {
                             (Ok(_), _) => continue,
                         };
                     let message = format!(
-                        "demands {}, which line {} of the stack {service} {trouble}",
+                        "demands {}, which {} {trouble}",
                         demanded(demand.value),
-                        line.number
+                        of_stack(&line.place, service)
                     );
                     let remedy = format!(
                         "add `service` to the rule so that it leaves {service} out, or write that line for what is demanded"
@@ -267,6 +270,16 @@ impl Look<'_> {
             Origin::Line(line) => format!("{}:{line}", self.file.display()),
             Origin::Default | Origin::Always => self.file.display().to_string(),
         }
+    }
+}
+
+/// A line of a service's stack, in words.
+fn of_stack(place: &Place, service: &str) -> String {
+    match place.file.rsplit('/').next() {
+        Some(file) if file != service => {
+            format!("line {} of {file}, in the stack {service},", place.line)
+        }
+        _ => format!("line {} of the stack {service}", place.line),
     }
 }
 

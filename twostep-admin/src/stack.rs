@@ -9,11 +9,13 @@ use twostep_core::name::ServiceName;
 use twostep_core::policy::Policy;
 use twostep_core::protocol::Mode;
 use twostep_core::time::UnixTime;
-use twostep_stacks::{Action, Code, Control, Entry, Line, Phase, takes_password};
+use twostep_stacks::{Action, Code, Control, Entry, Line, Phase, Place, takes_password};
 
 pub(crate) const INTERACTIVE_LINE: &str = "auth required pam_twostep.so";
 pub(crate) const ONE_PROMPT_LINE: &str = "auth required pam_twostep.so one-prompt";
 pub(crate) const ACCOUNT_LINE: &str = "account required pam_twostep.so";
+/// The word of a line that is an `app` line on the services that `[app] services` lists, and does nothing on all others.
+pub(crate) const APP_SERVICES: &str = "app-services";
 pub(crate) const SKIPPING: &str = "[success=done ignore=ignore default=die]";
 /// One file.
 pub(crate) struct Stack<'a> {
@@ -24,13 +26,14 @@ pub(crate) struct Stack<'a> {
     pub(crate) policy: Option<&'a Policy>,
     pub(crate) now: UnixTime,
     pub(crate) findings: Vec<Finding>,
+    /// The lines of ours in its auth phase, wherever they stand.
     pub(crate) lines: Vec<AuthLine>,
 }
 
-/// A line of the auth phase, as far as rules of the configuration have to do with it.
-#[derive(Clone, Copy, Debug)]
+/// A line of the auth phase that a service comes to, as far as rules of the configuration have to do with it.
+#[derive(Clone, Debug)]
 pub(crate) struct AuthLine {
-    pub(crate) number: usize,
+    pub(crate) place: Place,
     /// By the word that stands on it.
     pub(crate) mode: Mode,
     /// Whether success is enough there, so that a code taken there would stand for the password.
@@ -43,37 +46,39 @@ impl Stack<'_> {
     pub(crate) fn check(&mut self, included: bool) -> bool {
         let entries = self.entries;
         let ours = |entry: &&Entry| matches!(entry, Entry::Module(line) if line.module_name() == MODULE);
-        let mut modes = Vec::new();
         for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| ours(entry)) {
             let Entry::Module(line) = entry else { continue };
             let said = self.line(line);
-            let mode = self.meant(said);
+            let Some(mode) = self.meant(line, said) else { continue };
             match (line.phase, mode) {
-                (Phase::Auth, mode) if !included => {
-                    match mode {
-                        Mode::ByService => self.interactive(at, line),
-                        Mode::App | Mode::AfterKey => self.before_password(at, line, mode),
-                        Mode::OnePrompt => self.one_prompt(at, line),
-                    }
-                    modes.push((mode, line));
-                    self.lines.push(AuthLine { number: line.number, mode: said, ends: ends(&line.control) });
-                }
-                (Phase::Account, Mode::ByService | Mode::AfterKey | Mode::OnePrompt) if !included => {
+                _ if included => {}
+                (Phase::Auth, Mode::ByService) => self.interactive(at, line),
+                (Phase::Auth, Mode::App | Mode::AfterKey) => self.before_password(at, line, mode),
+                (Phase::Auth, Mode::OnePrompt) => self.one_prompt(at, line),
+                (Phase::Account, Mode::ByService | Mode::AfterKey | Mode::OnePrompt) => {
                     self.account(at, line)
                 }
                 _ => {}
             }
         }
-        self.pair(&modes);
         entries.iter().any(|entry| ours(&entry))
     }
 
-    /// What a line is that says nothing, by the configuration's list. With [`Mode::ByService`] it asks for a code.
-    fn meant(&self, said: Mode) -> Mode {
-        // A file whose name can be no service's is in no list.
+    /// What a line is by the configuration's list, where its words leave that open. With [`Mode::ByService`] it asks for a code. None where
+    /// it does nothing for this service.
+    fn meant(&self, line: &Line, said: Mode) -> Option<Mode> {
+        match said {
+            Mode::App if !self.is_listed() && line.words.iter().any(|word| word == APP_SERVICES) => None,
+            Mode::ByService if self.is_listed() => Some(Mode::App),
+            said => Some(said),
+        }
+    }
+
+    /// Whether the configuration lists the service as an app service. A file whose name can be no service's is in no list.
+    pub(crate) fn is_listed(&self) -> bool {
         let service = ServiceName::parse(self.name).ok();
         let listed = |policy: &Policy| service.is_some_and(|name| policy.app.services.value.contains(&name));
-        if said == Mode::ByService && self.policy.is_some_and(listed) { Mode::App } else { said }
+        self.policy.is_some_and(listed)
     }
 
     /// What can be said of a line by itself.
@@ -103,7 +108,7 @@ impl Stack<'_> {
         let (mut mode, mut said) = (Mode::ByService, 0);
         for word in &line.words {
             match (word.as_str(), word.split_once('=')) {
-                ("app", _) => (mode, said) = (Mode::App, said + 1),
+                ("app" | APP_SERVICES, _) => (mode, said) = (Mode::App, said + 1),
                 ("after-key", _) => (mode, said) = (Mode::AfterKey, said + 1),
                 ("one-prompt", _) => (mode, said) = (Mode::OnePrompt, said + 1),
                 ("debug" | "echo", _) | (_, Some(("prompt", _))) => {}
@@ -112,7 +117,7 @@ impl Stack<'_> {
                     Id::LineWordUnknown,
                     line.number,
                     format!("the module does not know the word {unknown:?} and refuses everybody"),
-                    "known: app, after-key, one-prompt, prompt=TEXT, echo, config=PATH, debug; in [ ] where there are blanks",
+                    "known: app, app-services, after-key, one-prompt, prompt=TEXT, echo, config=PATH, debug; in [ ] where there are blanks",
                 ),
             }
         }
@@ -120,7 +125,7 @@ impl Stack<'_> {
             self.error(
                 Id::LineModeTwice,
                 line.number,
-                "one line is app, after-key or one-prompt, and says so once: everybody is refused",
+                "one line is app, app-services, after-key or one-prompt, and says so once: everybody is refused",
                 "write two lines",
             );
         }

@@ -1,9 +1,8 @@
 //! The line of the account phase: whether it is there, and where it stands.
 
-use crate::check::Id;
+use crate::check::{Finding, Id};
 use crate::rules;
-use crate::stack::{ACCOUNT_LINE, Stack, base, ends};
-use crate::stacks::MODULE;
+use crate::stack::{ACCOUNT_LINE, AuthLine, Stack, ends};
 use twostep_core::attempt::ServiceClass;
 use twostep_core::decide::Terms;
 use twostep_core::name::ServiceName;
@@ -11,7 +10,7 @@ use twostep_core::policy::{Origin, Policy};
 use twostep_core::protocol::Mode;
 use twostep_core::schedule::Unenrolled;
 use twostep_core::time::UnixTime;
-use twostep_stacks::{Entry, Line, Phase};
+use twostep_stacks::{Entry, Line, Phase, Place};
 
 impl Stack<'_> {
     /// The line of the account phase.
@@ -39,19 +38,10 @@ impl Stack<'_> {
     }
 
     /// An auth line for prompts wants an account line.
-    pub(crate) fn pair(&mut self, modes: &[(Mode, &Line)]) {
-        let account = |entry: &Entry| matches!(entry, Entry::Module(line) if line.phase == Phase::Account && line.module_name() == MODULE);
-        let here = self.entries.iter().any(account);
-        let there = self.entries.iter().any(|entry| match entry {
-            Entry::Include(include) if entry.is_in(Phase::Account) => include
-                .file
-                .as_ref()
-                .and_then(|file| self.files.get(base(file)))
-                .is_some_and(|entries| entries.iter().any(account)),
-            _ => false,
-        });
-        let Some((mode, line)) = modes.iter().find(|(mode, _)| *mode != Mode::App) else { return };
-        if here || there {
+    pub(crate) fn pair(&mut self, has_account_line: bool) {
+        let asks = |line: &&AuthLine| !matches!(self.comes_to(line.mode), Mode::App);
+        let Some(AuthLine { place, mode, .. }) = self.lines.iter().find(asks) else { return };
+        if has_account_line {
             return;
         }
         let remedy = format!("before the other account lines: {ACCOUNT_LINE}");
@@ -60,23 +50,33 @@ impl Stack<'_> {
             let message = format!(
                 "no account line, where users set two-step up when it is demanded of them ({origin}): they get in by password alone"
             );
-            self.error(Id::AccountLineMissingToEnroll, line.number, message, remedy.clone());
+            self.findings.push(Finding::error(
+                Id::AccountLineMissingToEnroll,
+                place,
+                message,
+                remedy.clone(),
+            ));
         }
         if self.name == "sshd" {
-            self.error(
-                Id::AccountLineMissingForKeys,
-                line.number,
-                "no account line: an ssh key alone opens, without a code",
-                remedy,
-            );
+            let message = "no account line: an ssh key alone opens, without a code";
+            self.findings.push(Finding::error(Id::AccountLineMissingForKeys, place, message, remedy));
         } else if enroll.is_none() {
-            self.warning(
-                Id::AccountLineMissing,
-                line.number,
-                "no account line: a first code turns no pending enrollment on",
-                remedy,
-            );
+            let message = "no account line: a first code turns no pending enrollment on";
+            self.findings.push(Finding::warning(Id::AccountLineMissing, place, message, remedy));
         }
+    }
+
+    /// What a line that stands there by this word asks of this service's users.
+    fn comes_to(&self, mode: Mode) -> Mode {
+        if mode == Mode::ByService && self.is_listed() { Mode::App } else { mode }
+    }
+
+    /// Two lines on one way ask for a code each: the second has no use for the one that was just given.
+    pub(crate) fn twice(&mut self, asked: &[Place]) {
+        let [first, second, ..] = asked else { return };
+        let message = format!("who has given a code to {first} is asked for another one here");
+        let remedy = "take one of the two out: pam-auth-update --disable twostep-code, or twostep-admin pam disable SERVICE";
+        self.findings.push(Finding::error(Id::CodeAskedTwice, second, message, remedy));
     }
 }
 

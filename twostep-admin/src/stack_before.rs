@@ -1,7 +1,7 @@
 //! The lines that stand before the password modules: `app`, `after-key` and `one-prompt`.
 
 use crate::check::{Finding, Id};
-use crate::stack::{INTERACTIVE_LINE, ONE_PROMPT_LINE, SKIPPING, Stack, base, ends};
+use crate::stack::{APP_SERVICES, INTERACTIVE_LINE, ONE_PROMPT_LINE, SKIPPING, Stack, base, ends};
 use crate::stacks::MODULE;
 use twostep_core::protocol::Mode;
 use twostep_stacks::{Action, Code, Entry, Line, Phase};
@@ -13,7 +13,7 @@ const ASK_ANEW: [&str; 3] = ["pam_krb5.so", "pam_ldap.so", "pam_winbind.so"];
 /// Whether an entry is a line of ours that asks for a code.
 fn asks_for_code(entry: &Entry) -> bool {
     let Entry::Module(line) = entry else { return false };
-    let other = |word: &String| matches!(word.as_str(), "app" | "after-key" | "one-prompt");
+    let other = |word: &String| matches!(word.as_str(), "app" | APP_SERVICES | "after-key" | "one-prompt");
     line.phase == Phase::Auth && line.module_name() == MODULE && !line.words.iter().any(other)
 }
 

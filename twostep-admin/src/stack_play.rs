@@ -3,19 +3,33 @@
 use crate::check::{Finding, Id};
 use crate::pam::host::Stacks;
 use crate::pam::judge::{self, Skip};
-use crate::stack::Stack;
-use twostep_stacks::{Fault, Phase, Service};
+use crate::stack::{AuthLine, Stack, ends};
+use crate::stacks::MODULE;
+use twostep_core::protocol::Mode;
+use twostep_stacks::{Code, Fault, Handler, Phase, Place, Service, play};
 
 impl Stack<'_> {
-    /// Plays the service's auth and account stacks.
-    pub(crate) fn play(&mut self, host: &Stacks) {
+    /// Plays the service's auth and account stacks. Whether they come to a line of ours.
+    pub(crate) fn play(&mut self, host: &Stacks) -> bool {
         match host.read(self.name) {
             Ok(service) => {
+                let auth = service.chain(Phase::Auth).iter().filter(|handler| judge::is_ours(handler));
+                self.lines = auth.map(line).collect();
+                let account = service.chain(Phase::Account).iter().any(judge::is_ours);
+                self.pair(account);
+                // The file of `other` is read twice for itself, which nobody asks for.
+                if !self.is_listed() && self.name != "other" {
+                    self.twice(&asked_for_codes(&service));
+                }
                 for phase in [Phase::Auth, Phase::Account] {
                     self.skips(&service, phase);
                 }
+                account || !self.lines.is_empty()
             }
-            Err(fault) => self.nobody(&fault),
+            Err(fault) => {
+                self.nobody(&fault);
+                false
+            }
         }
     }
 
@@ -54,6 +68,31 @@ impl Stack<'_> {
             self.findings.push(finding(&skip, grave));
         }
     }
+}
+
+fn line(handler: &Handler) -> AuthLine {
+    let says = |word| judge::says(handler, word);
+    let mode = match () {
+        () if says("app") => Mode::App,
+        () if says("after-key") => Mode::AfterKey,
+        () if says("one-prompt") => Mode::OnePrompt,
+        () => Mode::ByService,
+    };
+    AuthLine { place: handler.place.clone(), mode, ends: ends(&handler.control) }
+}
+
+/// The lines that ask somebody for a code whom everything else lets on.
+fn asked_for_codes(service: &Service) -> Vec<Place> {
+    let chain = service.chain(Phase::Auth);
+    let asks = |handler: &Handler| judge::is_ours(handler) && line(handler).mode == Mode::ByService;
+    let returns = |_, handler: &Handler| match judge::possible(handler, Phase::Auth) {
+        _ if asks(handler) => Code::SUCCESS,
+        _ if handler.module_name() == Some(MODULE) => Code::IGNORE,
+        possible => possible.and_then(|codes| codes.first().copied()).unwrap_or(Code::SUCCESS),
+    };
+    let called = play(chain, returns).called;
+    let asked = called.iter().filter_map(|(at, _)| chain.get(*at)).filter(|handler| asks(handler));
+    asked.map(|handler| handler.place.clone()).collect()
 }
 
 fn finding(skip: &Skip, grave: bool) -> Finding {

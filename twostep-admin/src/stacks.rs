@@ -19,17 +19,17 @@ pub(crate) struct Seen {
     pub(crate) findings: Vec<Finding>,
     /// All services that have a file.
     pub(crate) services: BTreeSet<String>,
-    /// Those whose own file names the module.
+    /// Those whose file names the module, or brings it in to do something for them.
     pub(crate) wired: BTreeSet<String>,
     /// Whether any stack has the module in a password line.
     pub(crate) changes_passwords: bool,
-    /// The module's auth lines, by service.
+    /// The module's auth lines, by service, wherever they stand.
     pub(crate) lines: BTreeMap<String, Vec<AuthLine>>,
 }
 
 /// Looks at a folder of stacks.
 pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Seen {
-    let host = Stacks::of(folder);
+    let host = Stacks::of(folder, policy);
     let files = match read(folder) {
         Ok(files) => files,
         Err(error) => {
@@ -62,11 +62,10 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
             lines: Vec::new(),
         };
         let included = included.contains(name.as_str());
-        if stack.check(included) {
+        let names = stack.check(included);
+        let is_service = !included || ASKED_FOR.contains(&name.as_str());
+        if is_service && (stack.play(&host) || names) {
             seen.wired.insert(name.clone());
-        }
-        if !included || ASKED_FOR.contains(&name.as_str()) {
-            stack.play(&host);
         }
         for finding in stack.findings {
             // What lies in a file that many include is told once.
@@ -102,7 +101,8 @@ fn left_to_other(policy: &Policy, host: &Stacks, seen: &Seen) -> Option<Finding>
     if without.is_empty() || !with.iter().any(|service| seen.wired.contains(*service)) {
         return None;
     }
-    let other = host.read("other").ok()?;
+    // As it is read for one of them.
+    let other = host.read(without.first()?).ok()?;
     let chain = other.chain(Phase::Auth);
     let possible = |handler: &Handler| judge::possible(handler, Phase::Auth);
     let opens = can_return(chain, &possible, &[Code::SUCCESS]).unwrap_or(true);

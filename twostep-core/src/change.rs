@@ -8,6 +8,7 @@ use std::fmt;
 #[allow(missing_docs)] // The words say it.
 pub enum Action {
     Init,
+    AdoptHost,
     Enroll,
     Activated,
     SettleKeep,
@@ -30,8 +31,9 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Init,
+        Self::AdoptHost,
         Self::Enroll,
         Self::Activated,
         Self::SettleKeep,
@@ -57,6 +59,7 @@ impl Action {
     pub fn word(self) -> &'static str {
         match self {
             Self::Init => "init",
+            Self::AdoptHost => "adopt-host",
             Self::Enroll => "enroll",
             Self::Activated => "activated",
             Self::SettleKeep => "settle-keep",
@@ -85,6 +88,7 @@ impl Action {
     pub fn is_grave(self) -> bool {
         match self {
             Self::Init
+            | Self::AdoptHost
             | Self::Enroll
             | Self::Activated
             | Self::SettleKeep

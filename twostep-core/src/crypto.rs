@@ -98,6 +98,8 @@ pub enum Purpose {
     BootTags,
     /// Secrets that are shown to whoever is to enroll while signing in.
     LoginSecrets,
+    /// The record of which host key and store were made on.
+    Host,
 }
 
 impl Purpose {
@@ -108,6 +110,7 @@ impl Purpose {
             Self::BackupCodeTags => b"backup code tags",
             Self::BootTags => b"boot tags",
             Self::LoginSecrets => b"login secrets",
+            Self::Host => b"host",
         }
     }
 }

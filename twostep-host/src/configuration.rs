@@ -1,11 +1,12 @@
 //! The configuration file: checked, read, and judged by [`twostep_core::config`].
 
-use crate::files::{self, Fault, Untrusted, Want};
+use crate::files::{self, Checked, Fault, Untrusted, Want};
 use std::fmt;
-use std::fs;
+use std::fs::{self, Metadata};
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
 use twostep_core::config::{self, Diagnostic};
 use twostep_core::policy::Policy;
 use twostep_core::time::UnixTime;
@@ -33,14 +34,43 @@ pub enum ConfigError {
 /// # Errors
 /// See [`ConfigError`]. There is no half policy.
 pub fn read(named: Option<&Path>) -> Result<Policy, ConfigError> {
+    match file(named)? {
+        Some((path, checked)) => parsed(path, &checked),
+        None => Ok(Policy::defaults()),
+    }
+}
+
+/// The same for a process that reads it again and again: the file is checked each time, and read and parsed when it is another than the
+/// time before.
+///
+/// # Errors
+/// See [`ConfigError`]. A file with a fault is not remembered.
+pub fn read_again(named: Option<&Path>) -> Result<Arc<Policy>, ConfigError> {
+    let Some((path, checked)) = file(named)? else { return Ok(Arc::new(Policy::defaults())) };
+    let state = State::of(&checked.metadata);
+    if let Some(policy) = recalled(path, &state) {
+        return Ok(policy);
+    }
+    let policy = Arc::new(parsed(path, &checked)?);
+    if state.is_settled(crate::now().wall) {
+        remember(Remembered { path: path.to_owned(), state, policy: Arc::clone(&policy) });
+    }
+    Ok(policy)
+}
+
+/// The file, where there is one, checked but for what is in it.
+fn file(named: Option<&Path>) -> Result<Option<(&Path, Checked)>, ConfigError> {
     let path = named.unwrap_or(Path::new(DEFAULT_PATH));
-    let checked = match files::check(path, Want::GuardedFile) {
-        Ok(checked) => checked,
+    match files::check(path, Want::GuardedFile) {
+        Ok(checked) => Ok(Some((path, checked))),
         Err(untrusted) if named.is_none() && matches!(untrusted.fault, Fault::Absent | Fault::Missing) => {
-            return Ok(Policy::defaults());
+            Ok(None)
         }
-        Err(untrusted) => return Err(ConfigError::Untrusted(untrusted)),
-    };
+        Err(untrusted) => Err(ConfigError::Untrusted(untrusted)),
+    }
+}
+
+fn parsed(path: &Path, checked: &Checked) -> Result<Policy, ConfigError> {
     if checked.metadata.len() > config::LENGTH_MAX as u64 {
         return Err(ConfigError::TooLong(path.to_owned()));
     }
@@ -51,6 +81,56 @@ pub fn read(named: Option<&Path>) -> Result<Policy, ConfigError> {
         config::parse(&text).map_err(|mistakes| ConfigError::Mistakes(path.to_owned(), mistakes))?;
     policy.written = UnixTime(checked.metadata.mtime());
     Ok(policy)
+}
+
+/// By what it is seen that a file is still what it was. Whoever writes it changes `ctime`, which nobody can set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct State {
+    file: (u64, u64),
+    length: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+/// How long, in seconds, a file must have been as it is before that is remembered: two changes within one tick of the file system's clock,
+/// 2 s at most (FAT), would look like one.
+const SETTLED: i64 = 10;
+
+impl State {
+    fn of(metadata: &Metadata) -> Self {
+        Self {
+            file: (metadata.dev(), metadata.ino()),
+            length: metadata.len(),
+            modified: (metadata.mtime(), metadata.mtime_nsec()),
+            changed: (metadata.ctime(), metadata.ctime_nsec()),
+        }
+    }
+
+    fn is_settled(&self, now: UnixTime) -> bool {
+        self.changed.0.saturating_add(SETTLED) < now.0 && self.modified.0.saturating_add(SETTLED) < now.0
+    }
+}
+
+/// A policy as it was parsed from a file in this state.
+struct Remembered {
+    path: PathBuf,
+    state: State,
+    policy: Arc<Policy>,
+}
+
+static REMEMBERED: Mutex<Option<Remembered>> = Mutex::new(None);
+
+/// Nobody is waited for: a process that forks while another of its threads is here would wait for ever.
+fn recalled(path: &Path, state: &State) -> Option<Arc<Policy>> {
+    let remembered = REMEMBERED.try_lock().ok()?;
+    let same = remembered.as_ref().filter(|known| known.path == path && known.state == *state)?;
+    Some(Arc::clone(&same.policy))
+}
+
+fn remember(new: Remembered) {
+    if let Ok(mut remembered) = REMEMBERED.try_lock() {
+        *remembered = Some(new);
+    }
 }
 
 impl ConfigError {
@@ -113,6 +193,65 @@ mod tests {
         assert!(read(Some(&path)).is_ok());
         fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
         assert!(matches!(read(Some(&path)), Err(ConfigError::Untrusted(_))));
+    }
+
+    /// The only test that remembers anything, so that nobody comes in between.
+    #[test]
+    fn a_policy_is_remembered_for_one_file_in_one_state() {
+        let path = test_folder("config-remembered").join("config.toml");
+        let write = |text: &str| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        };
+        let issuer = || read_again(Some(&path)).unwrap().issuer.clone();
+        write("issuer = \"one\"\n");
+        // What was changed just now is not remembered: a second change might look the same.
+        assert_eq!(issuer().as_deref(), Some("one"));
+        let state = State::of(&fs::symlink_metadata(&path).unwrap());
+        assert!(recalled(&path, &state).is_none());
+
+        let mut known = Policy::defaults();
+        known.issuer = Some("remembered".to_owned());
+        let policy = Arc::new(known);
+        remember(Remembered { path: path.clone(), state: state.clone(), policy });
+        assert_eq!(issuer().as_deref(), Some("remembered"));
+        let of = |change: fn(&mut State)| {
+            let mut other = state.clone();
+            change(&mut other);
+            other
+        };
+        let others = [
+            of(|state| state.file.0 += 1),
+            of(|state| state.file.1 += 1),
+            of(|state| state.length += 1),
+            of(|state| state.modified.0 += 1),
+            of(|state| state.modified.1 += 1),
+            of(|state| state.changed.0 += 1),
+            of(|state| state.changed.1 += 1),
+        ];
+        assert!(others.iter().all(|other| recalled(&path, other).is_none()));
+        assert!(recalled(&path.with_file_name("other.toml"), &state).is_none());
+
+        // The file is checked all the same, and another one is another policy.
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o646)).unwrap();
+        assert!(matches!(read_again(Some(&path)), Err(ConfigError::Untrusted(_))));
+        write("issuer = \"three\"\n");
+        assert_eq!(issuer().as_deref(), Some("three"));
+        write("nonsense");
+        assert!(matches!(read_again(Some(&path)), Err(ConfigError::Mistakes(..))));
+        fs::remove_file(&path).unwrap();
+        assert!(read_again(Some(&path)).is_err());
+    }
+
+    #[test]
+    fn a_file_that_was_changed_just_now_is_not_settled() {
+        let at = |seconds: i64| State { file: (1, 2), length: 3, modified: (50, 0), changed: (seconds, 0) };
+        assert!(!at(1000).is_settled(UnixTime(1000)));
+        assert!(!at(1000).is_settled(UnixTime(1000 + SETTLED)));
+        assert!(at(1000).is_settled(UnixTime(1000 + SETTLED + 1)));
+        // A clock that is behind the file.
+        assert!(!at(1000).is_settled(UnixTime(900)));
+        assert!(!State { modified: (2000, 0), ..at(1000) }.is_settled(UnixTime(1500)));
     }
 
     #[test]

@@ -131,6 +131,17 @@ impl Service {
         if own.is_empty() { &self.other[phase as usize] } else { own }
     }
 
+    /// Changes what stands on a module's lines, for one whose words mean something else from service to service.
+    pub fn change_words(&mut self, module: &str, change: &dyn Fn(&mut Vec<String>)) {
+        for handler in self.own.iter_mut().chain(&mut self.other).flatten() {
+            if handler.module_name() == Some(module)
+                && let Part::Module { words, .. } = &mut handler.part
+            {
+                change(words);
+            }
+        }
+    }
+
     /// Whether a phase is left to `other`.
     pub fn is_others(&self, phase: Phase) -> bool {
         self.own[phase as usize].is_empty()

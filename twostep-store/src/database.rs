@@ -2,6 +2,7 @@
 
 use crate::files::{self, Fault, Want};
 use crate::host::Kernel;
+use crate::schema::{self, SCHEMA, Version};
 use crate::settings;
 use crate::{StoreError, key_file};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
@@ -10,17 +11,6 @@ use std::io;
 use std::path::{Path, PathBuf};
 use twostep_core::crypto::KeyId;
 use twostep_core::random::Entropy;
-
-/// The schema's steps; applied in order, each in the transaction that also counts `user_version` up.
-const STEPS: [&str; 5] = [
-    include_str!("../sql/0001.sql"),
-    include_str!("../sql/0002.sql"),
-    include_str!("../sql/0003.sql"),
-    include_str!("../sql/0004.sql"),
-    include_str!("../sql/0005.sql"),
-];
-/// The schema this version writes.
-pub(crate) const SCHEMA: i64 = STEPS.len() as i64;
 
 /// Sixteen random bytes that name a store.
 pub(crate) type StoreId = [u8; 16];
@@ -31,17 +21,14 @@ pub(crate) struct Meta {
     pub(crate) key_id: KeyId,
 }
 
-/// Opens a store of this version's schema. On return a read transaction is open: what is read belongs together.
-pub(crate) fn open(path: &Path) -> Result<(Connection, Meta), StoreError> {
+/// Opens a store of this version's schema, or of a newer minor of it. On return a read transaction is open: what is read belongs together.
+pub(crate) fn open(path: &Path) -> Result<(Connection, Version, Meta), StoreError> {
     let connection = connect(path)?;
     connection.execute_batch("BEGIN")?;
-    match version(&connection, path)? {
-        SCHEMA => {}
-        found if found > SCHEMA => return Err(StoreError::Newer { found, known: SCHEMA }),
-        found => return Err(StoreError::Older { found, known: SCHEMA }),
-    }
+    let version = schema::version(&connection, path)?;
+    schema::fits(version)?;
     let meta = meta(&connection)?;
-    Ok((connection, meta))
+    Ok((connection, version, meta))
 }
 
 /// Whether there is something at the store's place.
@@ -76,7 +63,7 @@ fn build(draft: &Path, key_id: KeyId) -> Result<(), StoreError> {
     connection.execute_batch("PRAGMA page_size = 1024;")?;
     connection.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
     let transaction = connection.transaction()?;
-    apply(&transaction, 0)?;
+    schema::apply(&transaction, None)?;
     transaction.commit()?;
     let mut store_id: StoreId = [0; 16];
     Kernel.fill(&mut store_id)?;
@@ -89,35 +76,37 @@ fn build(draft: &Path, key_id: KeyId) -> Result<(), StoreError> {
 #[derive(Debug)]
 pub struct Upgraded {
     /// The schema it had.
-    pub from: i64,
+    pub from: Version,
     /// Where it is kept as it was.
     pub kept: PathBuf,
 }
 
 /// Brings a store of an older schema up to date, in one transaction, if it belongs to this key, and keeps it beside its place as it was.
-/// Nothing where it is up to date.
+/// Nothing where it is up to date, or knows more than this version.
 pub(crate) fn upgrade(path: &Path, key_id: KeyId) -> Result<Option<Upgraded>, StoreError> {
     let mut connection = connect(path)?;
-    let found = version(&connection, path)?;
-    if found > SCHEMA {
-        return Err(StoreError::Newer { found, known: SCHEMA });
-    }
+    let found = schema::version(&connection, path)?;
+    let is_older = match schema::fits(found) {
+        Ok(()) => false,
+        Err(StoreError::Older { .. }) => true,
+        Err(error) => return Err(error),
+    };
     match meta(&connection)?.key_id {
         store if store != key_id => return Err(StoreError::WrongKey { store, file: key_id }),
-        _ if found == SCHEMA => return Ok(None),
-        _ => {}
+        _ if is_older => {}
+        _ => return Ok(None),
     }
     settings::prepare_to_write(&connection, settings::Journal::Truncate)?;
     // From here on nobody else writes: what is kept is what is changed.
     let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
     // Read anew: whoever else has begun at the same time is done by now.
-    let from = version(&transaction, path)?;
+    let from = schema::version(&transaction, path)?;
     if from >= SCHEMA {
         return Ok(None);
     }
     // SQLite follows no link, not even above the store.
     let kept = keep(&files::check(path, Want::PrivateFile)?.path)?;
-    let changed = apply(&transaction, from).and_then(|()| Ok(transaction.commit()?));
+    let changed = schema::apply(&transaction, Some(from)).and_then(|()| Ok(transaction.commit()?));
     if let Err(error) = changed {
         // Where the disk is full, one more copy at every try would keep it so.
         let _ = fs::remove_file(&kept);
@@ -170,16 +159,6 @@ fn copy(path: &Path, draft: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::Io(draft.to_owned(), error))
 }
 
-fn apply(transaction: &Connection, from: i64) -> Result<(), StoreError> {
-    for (number, step) in (1i64..).zip(STEPS) {
-        if number > from {
-            transaction.execute_batch(step)?;
-        }
-    }
-    transaction.pragma_update(None, "user_version", SCHEMA)?;
-    Ok(())
-}
-
 fn connect(path: &Path) -> Result<Connection, StoreError> {
     let files::Checked { path, metadata } =
         files::check(path, Want::PrivateFile).map_err(|untrusted| match untrusted.fault {
@@ -193,13 +172,6 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
     let connection = Connection::open_with_flags(&path, settings::open_flags())?;
     settings::prepare(&connection)?;
     Ok(connection)
-}
-
-fn version(connection: &Connection, path: &Path) -> Result<i64, StoreError> {
-    match connection.query_row("PRAGMA user_version", [], |row| row.get(0))? {
-        0 => Err(StoreError::Empty(path.to_owned())),
-        version => Ok(version),
-    }
 }
 
 fn meta(connection: &Connection) -> Result<Meta, StoreError> {

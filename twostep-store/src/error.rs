@@ -1,6 +1,7 @@
 //! What can be wrong with the store, its key and their files: each as a fact with a remedy.
 
 use crate::files::Untrusted;
+use crate::schema::Version;
 use std::fmt;
 use std::io;
 use std::path::PathBuf;
@@ -17,8 +18,8 @@ pub enum StoreError {
     NoKey(PathBuf),
     BadKey(PathBuf),
     Empty(PathBuf),
-    Newer { found: i64, known: i64 },
-    Older { found: i64, known: i64 },
+    Newer { found: Version, known: Version },
+    Older { found: Version, known: Version },
     WrongKey { store: KeyId, file: KeyId },
     Sealed { authenticator: i64 },
     Damaged(&'static str),

@@ -15,8 +15,10 @@ mod database;
 pub mod error;
 pub mod key_file;
 mod login_store;
+pub mod origin;
 pub mod roster;
 mod rows;
+pub mod schema;
 pub mod settings;
 #[cfg(test)]
 mod testing;

@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::roster;
+use crate::schema;
 use crate::settings::{self, Journal};
 use crate::vault::Session;
 use rusqlite::Row;
@@ -206,7 +207,8 @@ fn exclusively_with<T>(
     settings::prepare_to_write(connection, journal)?;
     session.roster.begin();
     connection.execute_batch("BEGIN IMMEDIATE")?;
-    let done = work().and_then(|result| {
+    // Between the reading and this the store may have been brought to a schema that is written otherwise.
+    let done = schema::still_fits(connection).and_then(|()| work()).and_then(|result| {
         let published = roster::publish(session)?;
         connection.execute_batch("COMMIT")?;
         published.finish();

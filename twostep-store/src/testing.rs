@@ -2,6 +2,7 @@
 
 use crate::admin::{self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment};
 use crate::host::testing::test_folder;
+use crate::schema::{SCHEMA, Version};
 use crate::vault::{Files, Session};
 use twostep_core::account::{EnrollmentId, State};
 use twostep_core::app_password::{AppPassword, AppPasswordId, Label};
@@ -46,6 +47,25 @@ pub(crate) fn host(name: &str) -> Files {
     let files = files(name);
     admin::init(&files, BesideKey::Refuse).unwrap();
     files
+}
+
+/// The schema that a later version may bring without this one having to know it.
+pub(crate) const NEXT_MINOR: Version = Version { minor: SCHEMA.minor + 1, ..SCHEMA };
+/// One that this version cannot work with.
+pub(crate) const NEXT_MAJOR: Version = Version { major: SCHEMA.major + 1, minor: 0 };
+
+/// Says that a store has this schema.
+pub(crate) fn set_schema(files: &Files, version: Version) {
+    let store = rusqlite::Connection::open(&files.paths.store).unwrap();
+    store.pragma_update(None, "user_version", version.number()).unwrap();
+}
+
+/// Does what an `init` of the next minor version would.
+pub(crate) fn step_to_next_minor(files: &Files) {
+    let store = rusqlite::Connection::open(&files.paths.store).unwrap();
+    store.execute_batch(include_str!("../sql/tests/next_minor.sql")).unwrap();
+    drop(store);
+    set_schema(files, NEXT_MINOR);
 }
 
 pub(crate) fn alice() -> UserName {

@@ -3,6 +3,7 @@
 use crate::database::{self, StoreId};
 use crate::host::Kernel;
 use crate::roster::Keeping;
+use crate::schema::{SCHEMA, Version};
 use crate::{StoreError, key_file, turn};
 use rusqlite::Connection;
 use std::path::PathBuf;
@@ -37,6 +38,7 @@ pub struct Session {
     pub(crate) connection: Connection,
     pub(crate) keys: Keys,
     pub(crate) store_id: StoreId,
+    schema: Version,
     pub(crate) runtime: PathBuf,
     pub(crate) hooks: Hooks,
     pub(crate) most: u32,
@@ -54,6 +56,7 @@ pub(crate) struct Keys {
     pub(crate) app_passwords: Subkey,
     pub(crate) backup_codes: Subkey,
     pub(crate) login_secrets: Subkey,
+    pub(crate) host: Subkey,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -72,12 +75,12 @@ impl Files {
     ///
     /// # Errors
     /// When a file is missing or cannot be trusted, when the key is another store's, when the store is damaged, of another
-    /// schema, or locked for too long.
+    /// major schema or an older minor one, or locked for too long.
     pub fn session(&self) -> Result<Session, StoreError> {
         // Whoever panicked while it was its turn has dropped its connection on the way out.
         let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
         let key = key_file::read(&self.paths.key)?;
-        let (connection, meta) = database::open(&self.paths.store)?;
+        let (connection, schema, meta) = database::open(&self.paths.store)?;
         if meta.key_id != key.id() {
             return Err(StoreError::WrongKey { store: meta.key_id, file: key.id() });
         }
@@ -86,13 +89,34 @@ impl Files {
             app_passwords: key.subkey(Purpose::AppPasswordTags),
             backup_codes: key.subkey(Purpose::BackupCodeTags),
             login_secrets: key.subkey(Purpose::LoginSecrets),
+            host: key.subkey(Purpose::Host),
         };
         let runtime = self.paths.runtime.clone();
         let hooks = self.hooks.clone();
         let (most, cost, store_id) = (self.most, self.argon2id.cost, meta.store_id);
         let naming = self.naming.clone();
         let roster = Keeping::of(self.paths.roster.clone(), self.roster.clone());
-        Ok(Session { connection, keys, store_id, runtime, hooks, most, cost, naming, roster, _turn: turn })
+        Ok(Session {
+            connection,
+            keys,
+            store_id,
+            schema,
+            runtime,
+            hooks,
+            most,
+            cost,
+            naming,
+            roster,
+            _turn: turn,
+        })
+    }
+}
+
+impl Session {
+    /// The store's schema, where a newer version has brought it to a newer minor than [`SCHEMA`].
+    #[must_use]
+    pub fn newer_schema(&self) -> Option<Version> {
+        self.schema.is_newer_minor_of(SCHEMA).then_some(self.schema)
     }
 }
 

@@ -4,7 +4,9 @@ use super::*;
 use crate::admin::{self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment, Refusal, Whose};
 use crate::files::Fault;
 use crate::host::{self, Kernel};
-use crate::testing::{SECRET, add_app_password, alice, author, enroll, files, home, host};
+use crate::testing::{
+    NEXT_MAJOR, SECRET, add_app_password, alice, author, enroll, files, home, host, set_schema,
+};
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
@@ -97,11 +99,8 @@ fn every_fault_of_the_files_is_named() {
     assert!(matches!(open(), StoreError::NoKey(_)));
     put(key, &whole_key, 0o600);
 
-    rusqlite::Connection::open(store)
-        .unwrap()
-        .pragma_update(None, "user_version", database::SCHEMA + 1)
-        .unwrap();
-    let newer = StoreError::Newer { found: database::SCHEMA + 1, known: database::SCHEMA };
+    set_schema(&files, NEXT_MAJOR);
+    let newer = StoreError::Newer { found: NEXT_MAJOR, known: SCHEMA };
     assert_eq!(open().to_string(), newer.to_string());
 }
 
@@ -741,6 +740,8 @@ fn a_clock_that_ran_ahead_is_told_by_name_and_taken_back_for_what_goes_by_time_o
     assert_eq!(session.authenticators(id).unwrap()[1].counter, Some((1 << 40) + 1));
 }
 
+const FIRST: Version = Version { major: 1, minor: 0 };
+
 #[test]
 fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     let files = host("upgrade");
@@ -754,15 +755,13 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
          ALTER TABLE backup_code DROP COLUMN given_since_boot; ALTER TABLE backup_code DROP COLUMN given_boot; \
          ALTER TABLE app_password DROP COLUMN services; ALTER TABLE app_password DROP COLUMN networks; \
          ALTER TABLE app_password DROP COLUMN lifetime; ALTER TABLE app_password DROP COLUMN given_since_boot; \
-         ALTER TABLE app_password DROP COLUMN given_boot; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 1",
+         ALTER TABLE app_password DROP COLUMN given_boot; ALTER TABLE meta DROP COLUMN host; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(old);
     let now = host::now();
-    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
-    let copy = |end: &str| {
-        files.paths.store.with_file_name(format!("store.db.before-schema-{}{end}", database::SCHEMA))
-    };
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: FIRST, .. })));
+    let copy = |end: &str| files.paths.store.with_file_name(format!("store.db.before-schema-{SCHEMA}{end}"));
     // Without a copy nothing is changed, and where nothing can be changed no copy stays.
     let draft = copy(&format!(".new.{}", std::process::id()));
     fs::create_dir(&draft).unwrap();
@@ -774,17 +773,17 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     assert!(!copy("").exists());
     old.execute_batch("DROP TABLE trusted_device").unwrap();
     drop(old);
-    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: FIRST, .. })));
 
     let upgraded = admin::init(&files, BesideKey::Refuse).unwrap().upgraded.unwrap();
-    assert_eq!((upgraded.from, &upgraded.kept), (1, &copy("")));
+    assert_eq!((upgraded.from, &upgraded.kept), (FIRST, &copy("")));
     assert_eq!(fs::metadata(copy("")).unwrap().permissions().mode() & 0o7777, 0o600);
     let again = Answer::BackupCode(BackupCode::parse(code.expose()).unwrap());
     assert_eq!(enter(&files, id, &again, &now).unwrap(), Reason::BackupCode { left: 0 });
 
     // The way back: the copy is the store again, whole, and what was used since is not. One that is there is never written over.
     fs::copy(copy(""), &files.paths.store).unwrap();
-    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: 1, .. })));
+    assert!(matches!(files.session().map(drop), Err(StoreError::Older { found: FIRST, .. })));
     let before = fs::read(copy("")).unwrap();
     assert_eq!(admin::init(&files, BesideKey::Refuse).unwrap().upgraded.unwrap().kept, copy(".2"));
     assert_eq!(fs::read(copy("")).unwrap(), before);
@@ -794,6 +793,38 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
     assert_eq!(left.count(), 0);
     assert_eq!(enter(&files, id, &Answer::BackupCode(code), &now).unwrap(), Reason::BackupCode { left: 0 });
     assert!(files.session().unwrap().damage().unwrap().is_empty());
+}
+
+/// A minor step leaves a copy, as any does, and an older minor is refused until it is made.
+#[test]
+fn a_minor_step_is_made_with_a_copy() {
+    let files = host("minor-step");
+    let id = enroll(&files, &[]);
+    let old = rusqlite::Connection::open(&files.paths.store).unwrap();
+    old.execute_batch("ALTER TABLE meta DROP COLUMN host; PRAGMA user_version = 5").unwrap();
+    drop(old);
+    let before = Version { major: 5, minor: 0 };
+    let refused = files.session().map(drop).unwrap_err();
+    assert!(matches!(refused, StoreError::Older { found, known: SCHEMA } if found == before));
+    assert!(refused.remedy().contains("twostep-admin init"));
+    let made = admin::init(&files, BesideKey::Refuse).unwrap();
+    let upgraded = made.upgraded.unwrap();
+    assert_eq!((upgraded.from, made.newer), (before, None));
+    assert!(
+        upgraded.kept.ends_with(format!("store.db.before-schema-{SCHEMA}")),
+        "{}",
+        upgraded.kept.display()
+    );
+    let copy = rusqlite::Connection::open(&upgraded.kept).unwrap();
+    let number = |store: &rusqlite::Connection| -> i64 {
+        store.query_row("PRAGMA user_version", [], |row| row.get(0)).unwrap()
+    };
+    let session = files.session().unwrap();
+    assert_eq!((number(&copy), number(&session.connection)), (5, SCHEMA.number()));
+    assert_eq!(session.enrollment(&alice()).unwrap().unwrap().id, id);
+    drop(session);
+    let made = admin::init(&files, BesideKey::Refuse).unwrap();
+    assert!(made.upgraded.is_none() && made.newer.is_none());
 }
 
 /// Wrong backup codes count towards no cap: a guesser from everywhere must not fill the store.

@@ -245,6 +245,12 @@ impl<P: Person> Pam<P> {
         result(unsafe { pam_set_item(self.handle, item, value.as_ptr().cast()) })
     }
 
+    /// Sets a variable of the PAM environment: `NAME=VALUE`.
+    pub(crate) fn put_variable(&mut self, assignment: &CStr) -> Result<(), PamCode> {
+        // SAFETY: a live handle and a NUL-terminated string, which libpam copies.
+        result(unsafe { pam_putenv(self.handle, assignment.as_ptr()) })
+    }
+
     /// PAM_USER, which modules can change.
     pub(crate) fn user(&self) -> Option<String> {
         let mut value = ptr::null();
@@ -313,6 +319,7 @@ unsafe extern "C" {
     fn pam_authenticate(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_acct_mgmt(handle: *mut Handle, flags: c_int) -> c_int;
     fn pam_set_item(handle: *mut Handle, item: c_int, value: *const c_void) -> c_int;
+    fn pam_putenv(handle: *mut Handle, assignment: *const c_char) -> c_int;
     fn pam_get_item(handle: *const Handle, item: c_int, value: *mut *const c_void) -> c_int;
 }
 

@@ -130,3 +130,53 @@ pub(crate) fn find(name: &str) -> Result<Option<Person>, Declined> {
     }
     Ok(Nss.find(name)?)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use twostep_core::account::State;
+    use twostep_core::change::{Action, Author, By};
+    use twostep_core::name::UserName;
+    use twostep_core::time::UnixTime;
+    use twostep_host::testing::test_folder;
+    use twostep_store::admin::{self, BesideKey, NewEnrollment};
+    use twostep_store::schema::{SCHEMA, Version};
+
+    /// The broker runs on with the version of before, until somebody starts it anew.
+    #[test]
+    fn a_store_of_a_newer_minor_schema_is_opened_and_changed_and_others_are_refused() {
+        let folder = test_folder("broker-schema");
+        let mut policy = Policy::defaults();
+        policy.paths.store = folder.join("store.db");
+        policy.paths.key = folder.join("master.key");
+        policy.paths.roster = folder.join("public");
+        let user = UserName::parse("alice").unwrap();
+        let subject = Subject { person: Person { name: user.clone(), uid: 1000 }, policy };
+        admin::init(&Files::of(&subject.policy), BesideKey::Refuse).unwrap();
+        let store = rusqlite::Connection::open(folder.join("store.db")).unwrap();
+        store.execute_batch(include_str!("../../twostep-store/sql/tests/next_minor.sql")).unwrap();
+        let set = |version: Version| store.pragma_update(None, "user_version", version.number()).unwrap();
+
+        set(Version { minor: SCHEMA.minor + 1, ..SCHEMA });
+        let session = subject.session().unwrap();
+        let author = Author { by: By::User, why: None };
+        let new = NewEnrollment {
+            user: &user,
+            uid: 1000,
+            state: State::Active,
+            authenticator: None,
+            backup_codes: &[],
+            at: UnixTime(5),
+        };
+        let (id, _) = session.enroll(&new, &author).unwrap();
+        assert!(matches!(subject.standing(&session).unwrap(), Standing::Active(found) if found.id == id));
+        session.unenroll(id, Action::Unenroll, &author, UnixTime(6)).unwrap();
+        drop(session);
+        for other in
+            [Version { major: SCHEMA.major + 1, minor: 0 }, Version { major: SCHEMA.major - 1, minor: 0 }]
+        {
+            set(other);
+            assert!(subject.session().is_err(), "{other}");
+        }
+    }
+}

@@ -31,7 +31,7 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
         _ if policy.app.services.value.contains(&wanted.service) => Wiring::App,
         _ => Wiring::Interactive,
     };
-    let host = Stacks::of(&wanted.places.pam_dir);
+    let host = Stacks::of(&wanted.places.pam_dir, Some(&policy));
     let path = host.path(service);
     if let Some(by) = host.included_files().remove(service).filter(|_| !ASKED_FOR.contains(&service)) {
         return Err(PamFailure::Included(path, by).into());
@@ -41,23 +41,31 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
         Some(text) => text.clone(),
         None => new_file(&host, service, wiring).ok_or_else(|| PamFailure::NoFile(path.clone()))?,
     };
-    let new = Edit { host: &host, service, path: &path }.wire(&base, wiring)?;
-    let also = included_by(&host, service, &path, &new)?;
-    output.say(&diff::unified(&path.display().to_string(), old.as_deref().unwrap_or(""), &new))?;
     let of_sshd = if service == "sshd" { sshd::look(&wanted.places.ssh_dir) } else { Sshd::Nothing };
+    let (new, changes) = match (Edit { host: &host, service, path: &path }.wire(&base, wiring), &of_sshd) {
+        // By pam-auth-update's profile or by hand: what is missing is sshd's own file.
+        (Err(PamFailure::Wired { .. }), Sshd::Write(_)) => (base, false),
+        (wired, _) => (wired?, true),
+    };
+    let also = if changes { included_by(&host, service, &path, &new)? } else { Vec::new() };
+    if changes {
+        output.say(&diff::unified(&path.display().to_string(), old.as_deref().unwrap_or(""), &new))?;
+    }
     output.say(&proposed(&of_sshd))?;
     consent::obtain(wanted.consent, "These lines are put in.")?;
     let backup = Backup::of(&wanted.places.backups, service);
     unchanged(&path, old.as_deref())?;
-    backup.keep(old.as_deref(), &new)?;
-    files::replace(&path, &new)?;
+    if changes {
+        backup.keep(old.as_deref(), &new)?;
+        files::replace(&path, &new)?;
+    }
     let mut done = Changed { also, ..Changed::new(&host, service, Some(&policy)) };
     if service == "sshd" && wiring == Wiring::Interactive {
         done.keys = Some(
             "who is enrolled and comes with a key alone is refused from now on; README.md has the lines for key and code",
         );
     }
-    done.kept = old.is_some().then(|| backup.before().display().to_string());
+    done.kept = (changes && old.is_some()).then(|| backup.before().display().to_string());
     match of_sshd {
         Sshd::Write(file) => {
             sshd::write(&file)?;
@@ -125,7 +133,7 @@ pub(crate) fn disable(arguments: &Arguments, wanted: &Disable) -> Result<(), Fai
     let policy = context::policy(arguments).ok();
     let output = Output::of(arguments);
     let service = wanted.service.as_str();
-    let host = Stacks::of(&wanted.places.pam_dir);
+    let host = Stacks::of(&wanted.places.pam_dir, policy.as_ref());
     let path = host.path(service);
     let now = files::read(&path)?.ok_or_else(|| PamFailure::NoFile(path.clone()))?;
     let backup = Backup::of(&wanted.places.backups, service);

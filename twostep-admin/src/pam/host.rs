@@ -1,9 +1,13 @@
 //! Where this host has its stacks, and their texts.
 
+use crate::stack::APP_SERVICES;
+use crate::stacks::MODULE;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use twostep_core::name::ServiceName;
+use twostep_core::policy::Policy;
 use twostep_stacks::{Entry, Folders, Include, Read, parse, read};
 
 /// Where stacks are that the administrator makes.
@@ -18,29 +22,48 @@ const DEBIAN: &str = "/etc/debian_version";
 pub(crate) struct Stacks {
     pub(crate) folder: PathBuf,
     folders: Folders,
+    /// What `[app] services` lists, as far as it could be read.
+    app: Vec<ServiceName>,
 }
 
 impl Stacks {
     /// The folder itself where it is this host's, or a copy of one.
-    pub(crate) fn of(folder: &Path) -> Self {
+    pub(crate) fn of(folder: &Path, policy: Option<&Policy>) -> Self {
         let folders = match folder.to_str() {
             Some(PAM_D) if Path::new(DEBIAN).exists() => Folders::debian(),
             Some(PAM_D) => Folders::upstream(),
             _ => Folders::only(&folder.to_string_lossy()),
         };
-        Self { folder: folder.to_owned(), folders }
+        let app = policy.map_or_else(Vec::new, |policy| policy.app.services.value.clone());
+        Self { folder: folder.to_owned(), folders, app }
     }
 
-    /// A service as libpam reads it.
+    /// A service as libpam reads it, and with what our lines are to it: an [`APP_SERVICES`] line is an `app` line where the service is
+    /// listed. Where it keeps its word it does nothing.
     pub(crate) fn read(&self, service: &str) -> Read {
-        read(service, &text, &self.folders)
+        self.meant(service, read(service, &text, &self.folders))
+    }
+
+    fn meant(&self, service: &str, read: Read) -> Read {
+        let is_listed = self.app.iter().any(|listed| listed.as_str() == service);
+        let app = |word: &mut String| {
+            if word == APP_SERVICES {
+                "app".clone_into(word);
+            }
+        };
+        read.map(|mut read| {
+            if is_listed {
+                read.change_words(MODULE, &|words| words.iter_mut().for_each(app));
+            }
+            read
+        })
     }
 
     /// The same, were the file at `path` another.
     pub(crate) fn read_with(&self, service: &str, path: &Path, changed: &str) -> Read {
         let changing =
             |asked: &str| if Path::new(asked) == path { Some(changed.to_owned()) } else { text(asked) };
-        read(service, &changing, &self.folders)
+        self.meant(service, read(service, &changing, &self.folders))
     }
 
     /// The text of a file that another one names.

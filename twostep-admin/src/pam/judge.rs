@@ -1,6 +1,7 @@
 //! A service's stacks, played through: whether somebody can be let in past our line, by what, and what to do about it.
 
 use crate::check::Id;
+use crate::stack::APP_SERVICES;
 use crate::stacks::MODULE;
 use twostep_stacks::{
     Action, Asked, Code, Handler, Part, Phase, Place, Role, Service, TooMany, Way, results, takes_password,
@@ -57,9 +58,9 @@ fn locked_out(service: &Service, chain: &[Handler], way: &Way) -> Option<Skip> {
     Some(skip)
 }
 
-/// Whether a handler is a line of ours.
+/// Whether a handler is a line of ours that does something for this service.
 pub(crate) fn is_ours(handler: &Handler) -> bool {
-    handler.module_name() == Some(MODULE)
+    handler.module_name() == Some(MODULE) && !says(handler, APP_SERVICES)
 }
 
 /// Whether a word stands on a handler's line.
@@ -100,7 +101,7 @@ const OURS: [Code; 10] = [
 pub(crate) fn possible(handler: &Handler, phase: Phase) -> Option<&'static [Code]> {
     match handler.module_name()? {
         "pam_rootok.so" => Some(&[Code::AUTH_ERR]),
-        MODULE if says(handler, "one-prompt") => OURS.get(1..),
+        MODULE if says(handler, "one-prompt") || says(handler, APP_SERVICES) => OURS.get(1..),
         MODULE => Some(&OURS),
         module => results(module, phase),
     }

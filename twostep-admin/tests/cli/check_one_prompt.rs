@@ -74,7 +74,10 @@ fn words_that_say_how_a_line_works_stand_alone() {
     let place = healthy("check-one-mode");
     let text = format!("auth required pam_twostep.so one-prompt after-key\n@include common-auth\n{REST}");
     let found = of_service(&place, "vpn", &text).join("\n");
-    assert!(found.contains("1 error one line is app, after-key or one-prompt, and says so once"), "{found}");
+    assert!(
+        found.contains("1 error one line is app, app-services, after-key or one-prompt, and says so once"),
+        "{found}"
+    );
     let text = format!("@include common-auth\nauth required pam_twostep.so echo\n{REST}");
     assert_eq!(of_service(&place, "login", &text), Vec::<String>::new());
     let text = text.replace("echo", "Echo");

@@ -3,6 +3,7 @@
 pub use crate::database::Upgraded;
 use crate::host::Kernel;
 use crate::roster::{Others, Wrong};
+use crate::schema::Version;
 use crate::vault::Files;
 use crate::{StoreError, database, files, key_file};
 use std::path::Path;
@@ -17,6 +18,8 @@ pub struct Made {
     pub store: bool,
     /// The older schema that the store had, and where it is kept as it was.
     pub upgraded: Option<Upgraded>,
+    /// The store's schema, where that is a newer minor than this version's: it is left as it is.
+    pub newer: Option<Version>,
     /// What was wrong with the roster, which was made anew then; or why it could not be.
     pub roster: Result<Option<Wrong>, StoreError>,
 }
@@ -31,7 +34,8 @@ pub enum BesideKey {
     NewStore,
 }
 
-/// Makes the key and the store where they are missing, and brings an older store up to date, of which a copy is kept. Never overwrites.
+/// Makes the key and the store where they are missing, and brings an older store up to date, of which a copy is kept. Never overwrites,
+/// and takes no step back: a store of a newer minor schema stays as it is.
 ///
 /// # Errors
 /// When a file cannot be trusted or made; when there is a store but no key for it, or a key but no store.
@@ -47,7 +51,7 @@ pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
         }
         read => (read?, false),
     };
-    let mut made = Made { key: new_key, store: false, upgraded: None, roster: Ok(None) };
+    let mut made = Made { key: new_key, store: false, upgraded: None, newer: None, roster: Ok(None) };
     match database::upgrade(&files.paths.store, key.id()) {
         Ok(upgraded) => made.upgraded = upgraded,
         Err(StoreError::NoStore(path)) if new_key || beside_key == BesideKey::NewStore => {
@@ -61,7 +65,9 @@ pub fn init(files: &Files, beside_key: BesideKey) -> Result<Made, StoreError> {
     // A second store beside the host's own must not take its roster; one that is to replace it may.
     let replaces = made.store && beside_key == BesideKey::NewStore;
     let others = if replaces { Others::TakeOver } else { Others::Leave };
-    made.roster = files.session()?.mend_roster(others);
+    let session = files.session()?;
+    made.newer = session.newer_schema();
+    made.roster = session.mend_roster(others);
     Ok(made)
 }
 

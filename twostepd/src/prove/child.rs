@@ -5,7 +5,7 @@ use crate::limits::ANSWER;
 use crate::log;
 use std::ffi::CString;
 use std::process::ExitCode;
-use twostep_core::policy::SELF_SERVICE;
+use twostep_core::policy::{SELF_SERVICE, SELF_SERVICE_VARIABLE};
 use twostep_core::protocol::{Answer, Ask, FromBroker, ToBroker, Verdict, bounded};
 use twostep_core::secret::Secret;
 use twostep_host::link::Link;
@@ -43,7 +43,10 @@ fn verdict(user: &str, link: &std::rc::Rc<Link>) -> Verdict {
             return Verdict::Unavailable;
         }
     };
-    let begun = pam.set(PAM_TTY, c"twostep").and_then(|()| pam.set(PAM_RUSER, &name));
+    let begun = pam
+        .set(PAM_TTY, c"twostep")
+        .and_then(|()| pam.set(PAM_RUSER, &name))
+        .and_then(|()| pam.put_variable(&asks_itself()));
     let done = begun.and_then(|()| pam.authenticate()).and_then(|()| pam.account());
     match done {
         // A module can have made somebody else of her on the way.
@@ -56,6 +59,12 @@ fn verdict(user: &str, link: &std::rc::Rc<Link>) -> Verdict {
         }
         Err(code) => judged(code),
     }
+}
+
+/// Says to our own module, should a stack that many services include have it, that the broker asks for the code.
+fn asks_itself() -> CString {
+    let assignment = [SELF_SERVICE_VARIABLE.to_bytes(), b"=1"].concat();
+    CString::new(assignment).unwrap_or_default()
 }
 
 /// Whether PAM has judged and refused, or could not judge.

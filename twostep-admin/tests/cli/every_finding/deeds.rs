@@ -7,6 +7,7 @@ use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
 use std::time::{Duration, UNIX_EPOCH};
 use twostep_store::host;
+use twostep_store::schema::{SCHEMA, Version};
 
 pub(super) const DEEDS: &[Deed] = &[
     Deed {
@@ -51,6 +52,35 @@ pub(super) const DEEDS: &[Deed] = &[
             change_the_secret(place);
         },
         well: change_the_secret,
+    },
+    Deed {
+        kind: ("store-newer", "note"),
+        ill: |place| set_schema(place, Version { minor: SCHEMA.minor + 1, ..SCHEMA }),
+        well: |place| set_schema(place, SCHEMA),
+    },
+    Deed {
+        kind: ("key-of-another-host", "warning"),
+        ill: |place| {
+            place.write("machine-id", HERE, 0o444);
+            adopt_host(place);
+            place.write("machine-id", OTHER, 0o444);
+        },
+        well: |place| adopt_host(place),
+    },
+    Deed {
+        kind: ("host-not-recorded", "note"),
+        ill: |place| {
+            place.write("machine-id", HERE, 0o444);
+            place.sql("UPDATE meta SET host = NULL");
+        },
+        well: |place| adopt_host(place),
+    },
+    Deed {
+        kind: ("machine-id-missing", "note"),
+        ill: |_| {},
+        well: |place| {
+            place.write("machine-id", HERE, 0o444);
+        },
     },
     Deed {
         kind: ("store-folder-open", "warning"),
@@ -167,11 +197,22 @@ pub(super) const DEEDS: &[Deed] = &[
     Deed { kind: ("stack-too-big", "warning"), ill: |place| jumps(place, 60), well: |place| jumps(place, 1) },
 ];
 
+const HERE: &str = "0123456789abcdef0123456789abcdef\n";
+const OTHER: &str = "fedcba9876543210fedcba9876543210\n";
 const VIRTUAL_USERS: &str = "[app]\nvirtual_users = true\n";
 
 fn enroll_carol(place: &Place) {
     place.configure(VIRTUAL_USERS);
     place.run(&["enroll", "carol", "--app-only"]).is(0);
+}
+
+/// Has key and store be those of the host whose `/etc` is the folder.
+fn adopt_host(place: &Place) {
+    place.run(&["init", "--adopt-host", "--etc", place.folder.to_str().unwrap()]).is(0);
+}
+
+fn set_schema(place: &Place, version: Version) {
+    place.sql(&format!("PRAGMA user_version = {}", version.number()));
 }
 
 fn mend_roster(place: &Place) {

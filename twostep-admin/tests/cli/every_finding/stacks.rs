@@ -1,4 +1,4 @@
-//! The folder of stacks, what a service's lines come to together, and the stacks that twostepd has to do with.
+//! The folder of stacks, and what a service's lines come to together.
 
 use super::{Kind, Row};
 
@@ -10,12 +10,8 @@ const EXPIRED: &str = "account [success=1 new_authtok_reqd=done default=ignore] 
                        account required pam_permit.so\n";
 const ACCOUNT_LINE_LAST: &str = "@include common-auth\nauth required pam_twostep.so\n@include common-account\naccount required pam_twostep.so\n";
 
-const fn of(file: &'static str, kind: Kind, ill: &'static str, well: &'static str) -> Row {
-    Row { kind, given: &[], file, ill, well }
-}
-
 const fn login(kind: Kind, ill: &'static str) -> Row {
-    of("pam.d/login", kind, ill, CODE)
+    Row { kind, given: &[], file: "pam.d/login", ill, well: CODE }
 }
 
 pub(super) const ROWS: &[Row] = &[
@@ -59,5 +55,9 @@ pub(super) const ROWS: &[Row] = &[
         ill: ACCOUNT_LINE_LAST,
         well: CODE,
     },
-    of("pam.d/twostep", ("self-service-asks-twice", "warning"), CODE, PLAIN),
+    login(
+        ("code-asked-twice", "error"),
+        "@include common-auth\nauth required pam_twostep.so\nauth required pam_twostep.so\n\
+         account required pam_twostep.so\n@include common-account\n",
+    ),
 ];
