@@ -1,21 +1,19 @@
 //! The rules of the configuration, as `check` looks at them: whom they let in without a second step, which are dead weight, whose names
 //! NSS does not know, and which demand what a service's stack cannot ask for.
 
+mod odds;
+
 use crate::check::{Finding, Id};
 use crate::stacks::Seen;
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
-use twostep_core::attempt::ServiceClass;
-use twostep_core::decide::Terms;
 use twostep_core::device::DeviceKind;
 use twostep_core::name::ServiceName;
-use twostep_core::policy::{Origin, Policy, SELF_SERVICE, Setting};
+use twostep_core::policy::{Origin, Policy, Setting};
 use twostep_core::ports::{Directory, DirectoryFailed};
-use twostep_core::protocol::Mode;
-use twostep_core::rule::{Demanded, Rule};
+use twostep_core::rule::Rule;
 use twostep_core::time::UnixTime;
-use twostep_stacks::Place;
 use twostep_store::host::Nss;
 
 /// How long before its end an exemption is told of.
@@ -204,57 +202,6 @@ impl Look<'_> {
         Ok(())
     }
 
-    /// Rules that demand of a service what its line cannot ask for, as far as the service alone tells.
-    fn at_odds(&mut self, stacks: &Seen) {
-        for (service, lines) in &stacks.lines {
-            let Ok(name) = ServiceName::parse(service) else { continue };
-            if service == SELF_SERVICE {
-                continue;
-            }
-            for rule in reached(self.policy, &name, self.at).into_iter().flatten() {
-                let Some(demand) = &rule.demand else { continue };
-                // Where an app password has opened by itself, whatever comes after it finds the same one again.
-                let opened = lines.iter().any(|line| line.mode == Mode::App && line.ends);
-                for line in lines {
-                    let (id, trouble) =
-                        match (Terms::of(self.policy, Some(rule), line.mode, &name), line.mode) {
-                            (Err(_), mode) => {
-                                let word = word(mode);
-                                let trouble = format!(
-                                    "cannot ask for ({word}): everybody whom the rule matches is refused"
-                                );
-                                (Id::RuleRefusesEverybody, trouble)
-                            }
-                            // What such a line is for goes by the configuration's list, until a rule says otherwise.
-                            (Ok(terms), Mode::ByService) => match (terms.class, demand.value, line.ends) {
-                                (ServiceClass::Interactive, Demanded::Code, true) => {
-                                    let trouble =
-                                        "asks for in the place of the password: its success is enough";
-                                    (Id::RuleCodeAloneOpens, trouble.to_owned())
-                                }
-                                (ServiceClass::App, Demanded::AppPassword, false) if !opened => {
-                                    let trouble =
-                                        "takes, but the password modules refuse: its success is not enough";
-                                    (Id::RuleAppPasswordRefused, trouble.to_owned())
-                                }
-                                _ => continue,
-                            },
-                            (Ok(_), _) => continue,
-                        };
-                    let message = format!(
-                        "demands {}, which {} {trouble}",
-                        demanded(demand.value),
-                        of_stack(&line.place, service)
-                    );
-                    let remedy = format!(
-                        "add `service` to the rule so that it leaves {service} out, or write that line for what is demanded"
-                    );
-                    self.findings.push(Finding::error(id, self.place(demand.origin), message, remedy));
-                }
-            }
-        }
-    }
-
     fn warning(
         &mut self,
         id: Id,
@@ -270,34 +217,6 @@ impl Look<'_> {
             Origin::Line(line) => format!("{}:{line}", self.file.display()),
             Origin::Default | Origin::Always => self.file.display().to_string(),
         }
-    }
-}
-
-/// A line of a service's stack, in words.
-fn of_stack(place: &Place, service: &str) -> String {
-    match place.file.rsplit('/').next() {
-        Some(file) if file != service => {
-            format!("line {} of {file}, in the stack {service},", place.line)
-        }
-        _ => format!("line {} of the stack {service}", place.line),
-    }
-}
-
-fn word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::App => "app",
-        Mode::AfterKey => "after-key",
-        Mode::OnePrompt => "one-prompt",
-        Mode::ByService => "no word",
-    }
-}
-
-fn demanded(what: Demanded) -> &'static str {
-    match what {
-        Demanded::Code => "a code",
-        Demanded::AppPassword => "an app password",
-        Demanded::Nothing => "nothing",
-        Demanded::Deny => "what nobody has",
     }
 }
 
