@@ -1,12 +1,13 @@
 //! The broker, as `check` looks at it: whether it is there for those who need it, and whether NSS knows whom the configuration names.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::stacks::Seen;
 use std::collections::BTreeSet;
+use std::path::Path;
 use twostep_core::policy::{Origin, Policy, SELF_SERVICE};
 use twostep_core::ports::{Directory, DirectoryFailed};
 use twostep_store::host::Nss;
-use twostep_store::host::link::{Link, SOCKET};
+use twostep_store::host::link::{Link, LinkError, SOCKET};
 
 /// Services that set-uid programs, or programs of the user's own, ask PAM for. Others are known by `[broker] callers`.
 const BROKERED: [&str; 14] = [
@@ -27,18 +28,14 @@ const BROKERED: [&str; 14] = [
 ];
 
 /// All findings about it.
-pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
+pub(crate) fn check(policy: &Policy, stacks: &Seen, directory: &dyn Directory) -> Vec<Finding> {
     let mut findings = Vec::new();
-    presence(policy, &stacks.wired, &mut findings);
-    if std::fs::read_to_string(MOUNTS).is_ok_and(|mounts| hides_processes(&mounts)) {
-        findings.push(Finding::warning(
-            "/proc",
-            "hidepid= with a gid= hides from twostepd by whom su and sudo are run: to its limits they are all one user",
-            "give it that group: systemctl edit twostepd.service, [Service] SupplementaryGroups=",
-        ));
-    }
+    let socket = policy.paths.runtime.join(SOCKET);
+    findings.extend(absence(policy, &stacks.wired, &socket, Link::connect(&socket, 0).err()));
+    findings.extend(std::fs::read_to_string(MOUNTS).ok().and_then(|mounts| hidden_callers(&mounts)));
     if !stacks.services.contains(SELF_SERVICE) {
         findings.push(Finding::note(
+            Id::SelfServiceStackMissing,
             SELF_SERVICE,
             "there is no stack of this name: users cannot change anything themselves",
             format!("put the shipped file at /etc/pam.d/{SELF_SERVICE}"),
@@ -46,13 +43,15 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     }
     if policy.app.services.value.iter().any(|service| service.as_str() == SELF_SERVICE) {
         findings.push(Finding::warning(
+            Id::SelfServiceIsAppService,
             SELF_SERVICE,
             "is in [app] services: it is the service by which users prove who they are, and no app service",
             "take it out",
         ));
     }
-    if let Err(DirectoryFailed(cause)) = names(policy, &mut findings) {
+    if let Err(DirectoryFailed(cause)) = names(policy, directory, &mut findings) {
         findings.push(Finding::error(
+            Id::NameServiceFails,
             "[broker]",
             cause,
             "getent must work: is the directory service running?",
@@ -62,6 +61,17 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
 }
 
 const MOUNTS: &str = "/proc/self/mounts";
+
+fn hidden_callers(mounts: &str) -> Option<Finding> {
+    hides_processes(mounts).then(|| {
+        Finding::warning(
+            Id::ProcHidesCallers,
+            "/proc",
+            "hidepid= with a gid= hides from twostepd by whom su and sudo are run: to its limits they are all one user",
+            "give it that group: systemctl edit twostepd.service, [Service] SupplementaryGroups=",
+        )
+    })
+}
 
 /// Whether /proc shows processes of others to the members of a group only, and root's is not the one (proc(5)).
 fn hides_processes(mounts: &str) -> bool {
@@ -77,31 +87,45 @@ fn hides_processes(mounts: &str) -> bool {
     hidden && !matches!(value("gid="), None | Some("0"))
 }
 
-/// Whether it can be asked.
-fn presence(policy: &Policy, wired: &BTreeSet<String>, findings: &mut Vec<Finding>) {
-    let socket = policy.paths.runtime.join(SOCKET);
-    let Err(error) = Link::connect(&socket, 0) else { return };
+/// Whom it costs what that it cannot be asked.
+fn absence(
+    policy: &Policy,
+    wired: &BTreeSet<String>,
+    socket: &Path,
+    error: Option<LinkError>,
+) -> Option<Finding> {
+    let error = error?;
     let granted = policy.broker.callers.iter().flat_map(|caller| &caller.services);
     let brokered: BTreeSet<&str> =
         BROKERED.into_iter().chain(granted.map(|service| service.as_str())).collect();
     let refused: Vec<&str> =
         wired.iter().map(String::as_str).filter(|name| brokered.contains(name)).collect();
-    findings.push(if refused.is_empty() {
-        Finding::note(socket.display(), format!("{error}: users cannot use twostep(1)"), error.remedy())
+    Some(if refused.is_empty() {
+        let message = format!("{error}: users cannot use twostep(1)");
+        Finding::note(Id::SelfServiceUnreachable, socket.display(), message, error.remedy())
     } else {
         let message = format!("{error}: nobody gets in by {}", refused.join(", "));
-        Finding::error(socket.display(), message, error.remedy())
-    });
+        Finding::error(Id::BrokerMissing, socket.display(), message, error.remedy())
+    })
 }
 
 /// Users and groups that the configuration names.
-fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFailed> {
+fn names(
+    policy: &Policy,
+    directory: &dyn Directory,
+    findings: &mut Vec<Finding>,
+) -> Result<(), DirectoryFailed> {
     let broker = &policy.broker;
     for caller in &broker.callers {
-        if Nss.find(caller.user.as_str())?.is_none() {
+        if directory.find(caller.user.as_str())?.is_none() {
             let (user, message) =
                 (&caller.user, "[broker] callers names this user, and NSS does not know it");
-            findings.push(Finding::warning(user, message, "mend the name, or leave it out"));
+            findings.push(Finding::warning(
+                Id::CallerUnknown,
+                user,
+                message,
+                "mend the name, or leave it out",
+            ));
         }
     }
     let Some(help_desk) = &broker.help_desk else { return Ok(()) };
@@ -109,6 +133,7 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
         let message =
             "[broker] help_desk names this group, and NSS does not know it: nobody is of the help desk";
         findings.push(Finding::warning(
+            Id::HelpDeskUnknown,
             help_desk,
             message,
             format!("groupadd {help_desk}, or mend the name"),
@@ -121,7 +146,12 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
         if !Nss.has_group(group)? {
             let message =
                 "[broker] protected names this group, and NSS does not know it: the help desk can do nothing";
-            findings.push(Finding::error(group, message, "mend the name, or leave it out"));
+            findings.push(Finding::error(
+                Id::ProtectedGroupUnknown,
+                group,
+                message,
+                "mend the name, or leave it out",
+            ));
         }
     }
     Ok(())
@@ -130,6 +160,46 @@ fn names(policy: &Policy, findings: &mut Vec<Finding>) -> Result<(), DirectoryFa
 #[cfg(test)]
 mod tests {
     use super::*;
+    use twostep_core::name::UserName;
+    use twostep_core::ports::Person;
+
+    /// A name service that answers, or fails.
+    struct Answers(Result<Option<Person>, DirectoryFailed>);
+
+    impl Directory for Answers {
+        fn find(&self, _: &str) -> Result<Option<Person>, DirectoryFailed> {
+            self.0.clone()
+        }
+
+        fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
+            panic!("nobody asks for members")
+        }
+    }
+
+    #[test]
+    fn a_name_service_that_fails_is_told_of_callers_too() {
+        let policy =
+            twostep_core::config::parse("[broker]\ncallers = { mail = [\"exim\"] }").expect("a policy");
+        let fails = |answer| {
+            let found = check(&policy, &Seen::default(), &Answers(answer));
+            found.iter().any(|found| found.documented() == Id::NameServiceFails)
+        };
+        let mail = Person { name: UserName::parse("mail").expect("a name"), uid: 8 };
+        assert!(!fails(Ok(Some(mail))));
+        assert!(fails(Err(DirectoryFailed("sssd is stopped".to_owned()))));
+    }
+
+    #[test]
+    fn a_broker_that_is_not_there_is_told_by_whom_it_costs_what() {
+        let told = |wired: &[&str], error| {
+            let wired = wired.iter().map(ToString::to_string).collect();
+            absence(&Policy::defaults(), &wired, Path::new("/run/twostep/socket"), error)
+                .map(|found| found.documented())
+        };
+        assert_eq!(told(&["sshd"], Some(LinkError::NobodyThere)), Some(Id::SelfServiceUnreachable));
+        assert_eq!(told(&["sshd", "su"], Some(LinkError::NobodyThere)), Some(Id::BrokerMissing));
+        assert_eq!(told(&["sshd", "su"], None), None);
+    }
 
     #[test]
     fn a_proc_that_hides_processes_from_root_is_seen() {
@@ -138,7 +208,10 @@ mod tests {
         assert!(hides_processes(&proc("hidepid=2,gid=113")));
         for fine in ["nosuid", "hidepid=2", "hidepid=invisible,gid=0", "hidepid=1,gid=113", "gid=113"] {
             assert!(!hides_processes(&proc(fine)), "{fine}");
+            assert_eq!(hidden_callers(&proc(fine)), None);
         }
         assert!(!hides_processes(""));
+        let told = hidden_callers(&proc("hidepid=2,gid=113")).expect("a finding");
+        assert_eq!(told.documented(), Id::ProcHidesCallers);
     }
 }

@@ -1,16 +1,19 @@
 //! `check`: looks for mistakes, and says of each what it is, where, and what to do.
 
+mod id;
+
 use crate::cli::{Arguments, Check};
 use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::{broker, deadlines, health, name_service, neighbours, origin, rules, sshd_config, stacks};
+pub(crate) use id::Id;
 use serde::Serialize;
 use std::fmt::Display;
 use std::process::ExitCode;
 use twostep_core::policy::Policy;
 use twostep_store::configuration::ConfigError;
-use twostep_store::host;
+use twostep_store::host::{self, Nss};
 use twostep_terminal::put_line;
 
 /// Carries it out. Exit status 1 where there is an error; warnings and notes leave it 0.
@@ -24,6 +27,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
             findings.extend(name_service::check(policy));
         }
         None => findings.push(Finding::note(
+            Id::HostNotLookedAt,
             "key, store, clock",
             "not looked at: where they lie stands in the configuration",
             "mend that first",
@@ -35,7 +39,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref(), at);
     findings.append(&mut stacks.findings);
     if let Some(policy) = &policy {
-        findings.extend(broker::check(policy, &stacks));
+        findings.extend(broker::check(policy, &stacks, &Nss));
         findings.extend(deadlines::check(policy, &configuration_path(arguments), now));
         // A folder of stacks that is not this host's has nothing to do with its programs.
         if wanted.pam_dir.starts_with(&wanted.etc) {
@@ -50,7 +54,12 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
                 "no PAM stack has pam_twostep.so in a password line: a changed password revokes nothing";
             let remedy = "in /etc/pam.d/passwd and wherever else passwords are changed, after the password modules: \
                           password required pam_twostep.so";
-            findings.push(Finding::warning("[app] revoke_on_password_change", message, remedy));
+            findings.push(Finding::warning(
+                Id::PasswordLineMissing,
+                "[app] revoke_on_password_change",
+                message,
+                remedy,
+            ));
         }
     }
     findings.sort_by_key(|finding| finding.severity);
@@ -74,6 +83,7 @@ pub(crate) enum Severity {
 /// One thing found.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct Finding {
+    pub(crate) id: Id,
     pub(crate) severity: Severity,
     /// A file, with its line where there is one; or a user.
     pub(crate) subject: String,
@@ -83,32 +93,40 @@ pub(crate) struct Finding {
 
 impl Finding {
     pub(crate) fn error(
+        id: Id,
         subject: impl Display,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self::new(Severity::Error, subject, message, remedy)
+        Self::new(id, Severity::Error, subject, message, remedy)
     }
 
     pub(crate) fn warning(
+        id: Id,
         subject: impl Display,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self::new(Severity::Warning, subject, message, remedy)
+        Self::new(id, Severity::Warning, subject, message, remedy)
     }
 
-    pub(crate) fn note(subject: impl Display, message: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::new(Severity::Note, subject, message, remedy)
+    pub(crate) fn note(
+        id: Id,
+        subject: impl Display,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) -> Self {
+        Self::new(id, Severity::Note, subject, message, remedy)
     }
 
     fn new(
+        id: Id,
         severity: Severity,
         subject: impl Display,
         message: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self { severity, subject: subject.to_string(), message: message.into(), remedy: remedy.into() }
+        Self { id, severity, subject: subject.to_string(), message: message.into(), remedy: remedy.into() }
     }
 }
 
@@ -121,12 +139,22 @@ fn configuration(arguments: &Arguments, findings: &mut Vec<Finding>) -> Option<P
         Err(ConfigError::Mistakes(_, mistakes)) => findings.extend(mistakes.into_iter().map(|mistake| {
             let subject = format!("{file}:{}:{}", mistake.line, mistake.column);
             let remedy = mistake.hint.unwrap_or_else(|| "man twostep-admin; every login is refused".into());
-            Finding::error(subject, mistake.message, remedy)
+            Finding::error(Id::ConfigurationMistake, subject, mistake.message, remedy)
         })),
         Err(ConfigError::Untrusted(untrusted)) => {
-            findings.push(Finding::error(file, untrusted.to_string(), untrusted.remedy()));
+            findings.push(Finding::error(
+                Id::ConfigurationUntrusted,
+                file,
+                untrusted.to_string(),
+                untrusted.remedy(),
+            ));
         }
-        Err(other) => findings.push(Finding::error(file, other.to_string(), "write the file anew")),
+        Err(other) => findings.push(Finding::error(
+            Id::ConfigurationUnreadable,
+            file,
+            other.to_string(),
+            "write the file anew",
+        )),
     }
     None
 }
@@ -145,8 +173,8 @@ impl Report for Checked {
                 Severity::Warning => "warning",
                 Severity::Note => "note",
             };
-            let Finding { subject, message, remedy, .. } = finding;
-            put_line!(to, "{severity}: {subject}: {message}\n  hint: {remedy}");
+            let Finding { id, subject, message, remedy, .. } = finding;
+            put_line!(to, "{severity}: {subject}: {message} [{id}]\n  hint: {remedy}");
         }
         let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         match errors {

@@ -1,6 +1,6 @@
 //! What changes by itself in the days to come, as `check` tells it.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use std::path::Path;
 use std::time::Duration;
 use twostep_core::policy::{Origin, Policy, Setting};
@@ -39,6 +39,7 @@ fn soon(section: &str, setting: &Setting<Schedule>, file: &Path, at: UnixTime) -
     };
     let message = format!("from {} on: {what} ({section} unenrolled)", crate::output::time(when));
     Some(Finding::note(
+        Id::UnenrolledChangesSoon,
         subject,
         message,
         "tell them now; twostep-admin list --state none shows who is not enrolled",
@@ -61,6 +62,11 @@ pub(crate) fn expired(session: &Session) -> Result<Option<Finding>, StoreError> 
     };
     Ok((!over.is_empty()).then(|| {
         let message = format!("expired and of no use any more: {named}{more}");
-        Finding::note("app passwords", message, "twostep-admin app-password revoke USER NAME")
+        Finding::note(
+            Id::AppPasswordsExpired,
+            "app passwords",
+            message,
+            "twostep-admin app-password revoke USER NAME",
+        )
     }))
 }

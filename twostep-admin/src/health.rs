@@ -1,8 +1,9 @@
 //! Key, store, clock and accounts, as `check` looks at them.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::{deadlines, ffi, name_service};
 use nix::unistd::{Uid, User, geteuid};
+use std::path::Path;
 use twostep_core::account::Enrollment;
 use twostep_core::name::{Naming, UserName};
 use twostep_core::policy::{Paths, Policy};
@@ -25,44 +26,58 @@ const NAMED: u32 = 5;
 pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     let mut findings = Vec::new();
     let paths = &policy.paths;
-    if !geteuid().is_root() {
-        let message = "not run as root: what root alone can read is told as an error";
-        findings.push(Finding::note("twostep-admin check", message, "run it as root"));
-    }
+    findings.extend(powerless(geteuid()));
+    let store = |error| wrong(Id::StoreUnusable, &paths.store.display().to_string(), &error);
     match key_file::read(&paths.key) {
-        Err(error) => findings.push(wrong(&paths.key.display().to_string(), &error)),
+        Err(error) => findings.push(wrong(Id::KeyUnusable, &paths.key.display().to_string(), &error)),
         Ok(_) => match Files::of(policy).session() {
-            Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
+            Err(error) => findings.push(store(error)),
             Ok(session) => {
                 inside(&session, paths, &mut findings);
                 name_service::roster(&session, &mut findings);
                 match deadlines::expired(&session) {
                     Ok(finding) => findings.extend(finding),
-                    Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
+                    Err(error) => findings.push(store(error)),
                 }
                 let enrolled = session.summaries(None);
                 // Logins that write wait for readers: NSS, which can be slow, is asked without the store.
                 drop(session);
                 match enrolled {
-                    Ok(enrolled) => accounts(&enrolled, &policy.app.naming, &mut findings),
-                    Err(error) => findings.push(wrong(&paths.store.display().to_string(), &error)),
+                    Ok(enrolled) => accounts(&enrolled, &policy.app.naming, &Nss, &mut findings),
+                    Err(error) => findings.push(store(error)),
                 }
             }
         },
     }
     folders(paths, &mut findings);
-    let now = host::now().wall;
-    if now < EPOCH {
-        let message = "this host's clock stands before 2024: no code can be right";
-        findings.push(Finding::error("clock", message, "set it; let NTP keep it (timedatectl set-ntp true)"));
-    }
+    findings.extend(boot_key(&paths.runtime, boot_key::check(&paths.runtime)));
+    findings.extend(unset_clock(host::now().wall));
     findings.extend(unkept_clock(ffi::clock_is_synchronised()));
     findings
 }
 
+fn powerless(who: Uid) -> Option<Finding> {
+    let message = "not run as root: what root alone can read is told as an error";
+    (!who.is_root())
+        .then(|| Finding::note(Id::NotRunAsRoot, "twostep-admin check", message, "run it as root"))
+}
+
+fn unset_clock(now: UnixTime) -> Option<Finding> {
+    let message = "this host's clock stands before 2024: no code can be right";
+    let remedy = "set it; let NTP keep it (timedatectl set-ntp true)";
+    (now < EPOCH).then(|| Finding::error(Id::ClockUnset, "clock", message, remedy))
+}
+
 fn unkept_clock(synchronised: bool) -> Option<Finding> {
     let message = "the kernel does not know this host's clock to be synchronised: when it strays by more than half a minute, codes are refused";
-    (!synchronised).then(|| Finding::warning("clock", message, "let NTP keep it (timedatectl set-ntp true)"))
+    (!synchronised).then(|| {
+        Finding::warning(
+            Id::ClockNotSynchronised,
+            "clock",
+            message,
+            "let NTP keep it (timedatectl set-ntp true)",
+        )
+    })
 }
 
 fn folders(paths: &Paths, findings: &mut Vec<Finding>) {
@@ -71,30 +86,38 @@ fn folders(paths: &Paths, findings: &mut Vec<Finding>) {
         // A folder that is missing or that others can write has been told with the store.
         && matches!(untrusted.fault, files::Fault::Readable(_))
     {
-        findings.push(Finding::warning(folder.display(), untrusted.to_string(), untrusted.remedy()));
-    }
-    if let Err(error) = boot_key::check(&paths.runtime) {
         findings.push(Finding::warning(
-            paths.runtime.display(),
-            format!("{error}: every app login pays for an Argon2id run"),
-            "systemd-tmpfiles --create twostep.conf; the folder private must be root's, mode 0700, on a tmpfs",
+            Id::StoreFolderOpen,
+            folder.display(),
+            untrusted.to_string(),
+            untrusted.remedy(),
         ));
     }
+}
+
+fn boot_key(runtime: &Path, found: Result<(), StoreError>) -> Option<Finding> {
+    let message = format!("{}: every app login pays for an Argon2id run", found.err()?);
+    let remedy =
+        "systemd-tmpfiles --create twostep.conf; the folder private must be root's, mode 0700, on a tmpfs";
+    Some(Finding::warning(Id::BootKeyMissing, runtime.display(), message, remedy))
 }
 
 /// What is in the store.
 fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
     let store = paths.store.display().to_string();
     match session.damage() {
-        Ok(damage) => findings.extend(
-            damage.into_iter().map(|what| Finding::error(&store, what, "put the store back from a backup")),
-        ),
-        Err(error) => findings.push(wrong(&store, &error)),
+        Ok(damage) => {
+            findings.extend(damage.into_iter().map(|what| {
+                Finding::error(Id::StoreDamaged, &store, what, "put the store back from a backup")
+            }))
+        }
+        Err(error) => findings.push(wrong(Id::StoreUnusable, &store, &error)),
     }
     let now = host::now().wall;
     match session.latest_time() {
         Ok(latest) if now.0.saturating_add(SLACK) < latest.0 => {
             findings.push(Finding::error(
+                Id::ClockBehindLatestCode,
                 "clock",
                 format!(
                     "this host's clock is behind {}, when a right code came",
@@ -104,11 +127,12 @@ fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
             ));
         }
         Ok(_) => {}
-        Err(error) => findings.push(wrong(&store, &error)),
+        Err(error) => findings.push(wrong(Id::StoreUnusable, &store, &error)),
     }
     match session.ahead_of(now, NAMED) {
         Ok((0, _)) => {}
         Ok((count, named)) => findings.push(Finding::error(
+            Id::CodesAheadOfClock,
             "clock",
             format!(
                 "used codes of {} lie ahead of this host's clock: theirs of now are refused",
@@ -116,7 +140,7 @@ fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
             ),
             "set it, if it is behind; if it is right and once ran ahead: twostep-admin unlock USER for each",
         )),
-        Err(error) => findings.push(wrong(&store, &error)),
+        Err(error) => findings.push(wrong(Id::StoreUnusable, &store, &error)),
     }
 }
 
@@ -129,13 +153,14 @@ fn some(count: u32, named: &[UserName]) -> String {
 }
 
 /// Enrollments whose account has changed.
-fn accounts(enrolled: &[Summary], naming: &Naming, findings: &mut Vec<Finding>) {
+fn accounts(enrolled: &[Summary], naming: &Naming, directory: &dyn Directory, findings: &mut Vec<Finding>) {
     let mut virtual_users: u32 = 0;
     for Summary { enrollment, .. } in enrolled {
         let user = &enrollment.user;
-        match Nss.find(user.as_str()) {
+        match directory.find(user.as_str()) {
             Err(failed) => {
                 findings.push(Finding::error(
+                    Id::NameServiceFails,
                     user,
                     failed.0,
                     "getent passwd USER must work: is the directory service running?",
@@ -156,7 +181,12 @@ fn accounts(enrolled: &[Summary], naming: &Naming, findings: &mut Vec<Finding>) 
         let message = format!(
             "{virtual_users} enrolled virtual users (no account on this host) cannot sign in anywhere"
         );
-        findings.push(Finding::warning("[app] virtual_users", message, "set it to true, or unenroll them"));
+        findings.push(Finding::warning(
+            Id::VirtualUsersOff,
+            "[app] virtual_users",
+            message,
+            "set it to true, or unenroll them",
+        ));
     }
 }
 
@@ -168,12 +198,13 @@ fn out_of_reach(user: &UserName, naming: &Naming) -> Option<Finding> {
     );
     let remedy =
         format!("twostep-admin enroll {meant} --app-only, then unenroll {user}; or put [app] domains back");
-    Some(Finding::error(user, message, remedy))
+    Some(Finding::error(Id::VirtualUserOutOfReach, user, message, remedy))
 }
 
 /// A virtual user whose name an account has now.
 fn collision(user: &UserName, uid: u32) -> Finding {
     Finding::warning(
+        Id::VirtualUserHasAccount,
         user,
         format!(
             "was enrolled as a virtual user, and there is an account of that name now (uid {uid}): every login is refused"
@@ -188,15 +219,19 @@ fn changed(enrollment: &Enrollment, is: Option<u32>, enrolled: &[Summary]) -> Fi
     // Who has its uid today; it can go to her where she has none of her own.
     let heir = User::from_uid(Uid::from_raw(*uid)).ok().flatten().map(|heir| heir.name);
     let taken = enrolled.iter().any(|one| heir.as_deref() == Some(one.enrollment.user.as_str()));
-    let (message, remedy) = match (is, heir, taken) {
-        (None, None, _) => {
-            ("is enrolled, but has no account any more".to_owned(), format!("twostep-admin unenroll {user}"))
-        }
+    let (id, message, remedy) = match (is, heir, taken) {
+        (None, None, _) => (
+            Id::AccountGone,
+            "is enrolled, but has no account any more".to_owned(),
+            format!("twostep-admin unenroll {user}"),
+        ),
         (None, Some(heir), true) => (
+            Id::AccountGone,
             format!("has no account any more; {heir}, who has its uid, is enrolled as well"),
             format!("twostep-admin unenroll {user}"),
         ),
         (None, Some(heir), false) => (
+            Id::AccountRenamed,
             format!(
                 "has no account any more, but {heir} has its uid: if that is a new name, {heir} gives no code"
             ),
@@ -205,6 +240,7 @@ fn changed(enrollment: &Enrollment, is: Option<u32>, enrolled: &[Summary]) -> Fi
             ),
         ),
         (Some(is), heir, taken) => (
+            Id::AccountUidChanged,
             format!("was enrolled as uid {uid} and has uid {is} now: every login is refused"),
             match heir.filter(|_| !taken) {
                 Some(heir) => format!(
@@ -214,21 +250,13 @@ fn changed(enrollment: &Enrollment, is: Option<u32>, enrolled: &[Summary]) -> Fi
             },
         ),
     };
-    Finding::warning(user, message, remedy)
+    Finding::warning(id, user, message, remedy)
 }
 
-fn wrong(subject: &str, error: &StoreError) -> Finding {
-    Finding::error(subject, error.to_string(), error.remedy())
+fn wrong(id: Id, subject: &str, error: &StoreError) -> Finding {
+    Finding::error(id, subject, error.to_string(), error.remedy())
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_clock_that_nothing_keeps_is_told_and_one_that_is_kept_is_not() {
-        assert!(unkept_clock(true).is_none());
-        let told = unkept_clock(false).expect("a finding");
-        assert!(format!("{told:?}").contains("synchronised"), "{told:?}");
-    }
-}
+#[path = "health_tests.rs"]
+mod tests;

@@ -1,10 +1,11 @@
 //! The roster and the NSS module, as `check` looks at them.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use nix::unistd::{Gid, Group};
 use std::fs;
 use std::path::Path;
 use twostep_core::policy::{Policy, Readers, Roster};
+use twostep_store::StoreError;
 use twostep_store::roster::{self as kept, Wrong};
 use twostep_store::vault::Session;
 
@@ -18,24 +19,29 @@ const MEND: &str = "twostep-admin roster mend";
 
 /// What is wrong with the roster.
 pub(crate) fn roster(session: &Session, findings: &mut Vec<Finding>) {
-    let path = session.roster_path();
-    match session.roster_fault() {
-        Ok(None) => {}
+    findings.extend(kept_right(&session.roster_path(), session.roster_fault()));
+}
+
+fn kept_right(path: &Path, fault: Result<Option<Wrong>, StoreError>) -> Option<Finding> {
+    Some(match fault {
+        Ok(None) => return None,
         Ok(Some(wrong)) if wrong.loosens() => {
             let message =
                 format!("{wrong}: whoever goes by its groups may let the enrolled in without a code");
-            findings.push(Finding::error(path.display(), message, MEND));
+            Finding::error(Id::RosterLetsIn, path.display(), message, MEND)
         }
         Ok(Some(Wrong::Settings)) => {
-            findings.push(Finding::warning(path.display(), Wrong::Settings.to_string(), MEND))
+            Finding::warning(Id::RosterSettings, path.display(), Wrong::Settings.to_string(), MEND)
         }
         Ok(Some(wrong)) => {
             let message =
                 format!("{wrong}: whoever goes by its groups asks more people for a code than need be");
-            findings.push(Finding::warning(path.display(), message, MEND));
+            Finding::warning(Id::RosterAsksMore, path.display(), message, MEND)
         }
-        Err(error) => findings.push(Finding::error(path.display(), error.to_string(), error.remedy())),
-    }
+        Err(error) => {
+            Finding::error(Id::RosterNotLookedAt, path.display(), error.to_string(), error.remedy())
+        }
+    })
 }
 
 /// How the host's name service goes about it, where it is told to ask our module at all.
@@ -45,68 +51,80 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     if !names(&text, "group", SERVICE) && !names(&text, "initgroups", SERVICE) {
         return findings;
     }
-    let read = policy.paths.roster.join(twostep_roster::FILE);
-    let kept = policy.roster.keep && read == Path::new(twostep_roster::PATH);
-    if !kept && Path::new(twostep_roster::PATH).exists() {
-        let message = "the NSS module reads it, and nobody keeps it up to date: whoever is enrolled from now on passes for unenrolled";
-        findings.push(Finding::error(
-            twostep_roster::PATH,
-            message,
-            "remove it; or leave [paths] roster and [roster] keep at their defaults",
-        ));
-    } else if !policy.roster.keep {
-        let message = "the name service asks for twostep's groups, and no roster is kept: nobody is in them";
-        findings.push(Finding::warning(
-            "[roster] keep",
-            message,
-            format!("set it to true, or take twostep out of {SWITCH}"),
-        ));
-    } else if read != Path::new(twostep_roster::PATH) {
-        let message = format!("the NSS module reads {} alone: nobody is in its groups", twostep_roster::PATH);
-        findings.push(Finding::warning("[paths] roster", message, "leave it at its default"));
-    } else if kept::read(&policy.paths.roster).is_ok() {
+    let misread = misread(policy, Path::new(twostep_roster::PATH).exists());
+    if misread.is_none() && kept::read(&policy.paths.roster).is_ok() {
         findings.extend(groups(&policy.roster));
         findings.extend(listed(&fs::read_to_string(GROUP).unwrap_or_default(), &policy.roster));
     }
+    findings.extend(misread);
     findings.extend(nscd(&policy.roster.readers));
     findings
 }
 
+/// Why the NSS module does not read what is kept. `there` is whether there is a roster where it looks.
+fn misread(policy: &Policy, there: bool) -> Option<Finding> {
+    let read = policy.paths.roster.join(twostep_roster::FILE);
+    let in_place = read == Path::new(twostep_roster::PATH);
+    if policy.roster.keep && in_place {
+        return None;
+    }
+    Some(if there {
+        let message = "the NSS module reads it, and nobody keeps it up to date: whoever is enrolled from now on passes for unenrolled";
+        let remedy = "remove it; or leave [paths] roster and [roster] keep at their defaults";
+        Finding::error(Id::RosterLeftBehind, twostep_roster::PATH, message, remedy)
+    } else if !policy.roster.keep {
+        let message = "the name service asks for twostep's groups, and no roster is kept: nobody is in them";
+        let remedy = format!("set it to true, or take twostep out of {SWITCH}");
+        Finding::warning(Id::RosterNotKept, "[roster] keep", message, remedy)
+    } else {
+        let message = format!("the NSS module reads {} alone: nobody is in its groups", twostep_roster::PATH);
+        Finding::warning(Id::RosterElsewhere, "[paths] roster", message, "leave it at its default")
+    })
+}
+
 /// The groups, as the host's programs see them.
 fn groups(roster: &Roster) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for (name, gid) in roster.named().into_iter().filter(|(name, _)| !name.is_empty()) {
-        match Group::from_gid(Gid::from_raw(gid)) {
-            Ok(Some(other)) if other.name != name => findings.push(Finding::error(
-                format!("group {name}"),
-                format!("its gid {gid} is that of {}: its members pass for members of {name}", other.name),
-                "set [roster] first_gid to the first of four that are free, then twostep-admin roster mend",
-            )),
-            _ => {}
+    let ours = roster.named().into_iter().filter(|(name, _)| !name.is_empty());
+    let look = |(name, gid)| {
+        let gid = Gid::from_raw(gid);
+        [of_gid(name, gid, Group::from_gid(gid)), of_name(name, gid, Group::from_name(name))]
+    };
+    ours.flat_map(look).flatten().collect()
+}
+
+/// Whose the gid of one of our groups is.
+fn of_gid(name: &str, gid: Gid, found: nix::Result<Option<Group>>) -> Option<Finding> {
+    let other = found.ok().flatten().filter(|other| other.name != name)?.name;
+    let message = format!("its gid {gid} is that of {other}: its members pass for members of {name}");
+    let remedy = "set [roster] first_gid to the first of four that are free, then twostep-admin roster mend";
+    Some(Finding::error(Id::GroupGidTaken, format!("group {name}"), message, remedy))
+}
+
+/// Which group the name of one of ours means.
+fn of_name(name: &str, gid: Gid, found: nix::Result<Option<Group>>) -> Option<Finding> {
+    let subject = format!("group {name}");
+    match found {
+        Ok(Some(other)) if other.gid == gid => None,
+        Ok(Some(other)) => {
+            let message = format!(
+                "there is another group of this name, gid {}: its members pass for twostep's",
+                other.gid
+            );
+            let remedy = "remove that one, or name ours otherwise in [roster]";
+            Some(Finding::error(Id::GroupNameTaken, subject, message, remedy))
         }
-        match Group::from_name(name) {
-            Ok(Some(other)) if other.gid.as_raw() != gid => findings.push(Finding::error(
-                format!("group {name}"),
-                format!(
-                    "there is another group of this name, gid {}: its members pass for twostep's",
-                    other.gid
-                ),
-                "remove that one, or name ours otherwise in [roster]",
-            )),
-            Ok(Some(_)) => {}
-            Ok(None) => findings.push(Finding::warning(
-                format!("group {name}"),
-                "the name service does not know it, though it is told to ask twostep",
-                "libnss_twostep.so.2 must lie where the C library looks for it (make install, ldconfig)",
-            )),
-            Err(error) => findings.push(Finding::warning(
-                format!("group {name}"),
-                format!("the name service fails: {error}"),
-                format!("getent group {name} must work"),
-            )),
+        Ok(None) => {
+            let message = "the name service does not know it, though it is told to ask twostep";
+            let remedy =
+                "libnss_twostep.so.2 must lie where the C library looks for it (make install, ldconfig)";
+            Some(Finding::warning(Id::GroupUnknown, subject, message, remedy))
+        }
+        Err(error) => {
+            let message = format!("the name service fails: {error}");
+            let remedy = format!("getent group {name} must work");
+            Some(Finding::warning(Id::GroupLookUpFails, subject, message, remedy))
         }
     }
-    findings
 }
 
 /// Members that the host's own file gives one of our groups: they are in it whatever the roster says of them.
@@ -119,7 +137,7 @@ fn listed(file: &str, roster: &Roster) -> Vec<Finding> {
         (!members.is_empty()).then(|| {
             let message = format!("{members} are in it by {GROUP}, whether they are enrolled or not");
             let remedy = format!("take them out: gpasswd --members '' {name}");
-            Finding::error(format!("group {group}"), message, remedy)
+            Finding::error(Id::GroupMembersByFile, format!("group {group}"), message, remedy)
         })
     };
     file.lines().filter_map(in_ours).collect()
@@ -139,10 +157,10 @@ fn remembering(conf: &str, readers: &Readers) -> Vec<Finding> {
         "nscd remembers who is in which group for {seconds} s: so long an enrollment may not be seen"
     );
     let remedy = "enable-cache group no; or nscd -i group in [app] on_create and after enrolling";
-    let mut findings = vec![Finding::warning(NSCD_CONF, message, remedy)];
+    let mut findings = vec![Finding::warning(Id::NscdRemembersGroups, NSCD_CONF, message, remedy)];
     if *readers != Readers::Everyone {
         let message = "nscd looks groups up as root and tells everybody: [roster] readers keeps nobody from seeing who is enrolled";
-        findings.push(Finding::warning(NSCD_CONF, message, "enable-cache group no"));
+        findings.push(Finding::warning(Id::NscdUndoesReaders, NSCD_CONF, message, "enable-cache group no"));
     }
     findings
 }
@@ -171,6 +189,7 @@ fn switch(text: &str) -> Vec<Finding> {
             let message =
                 "its initgroups line does not name twostep: sshd, sudo and id see nobody in its groups";
             findings.push(Finding::warning(
+                Id::InitgroupsWithoutTwostep,
                 SWITCH,
                 message,
                 "take the initgroups line out, or put [SUCCESS=continue] twostep at its end",
@@ -184,6 +203,7 @@ fn switch(text: &str) -> Vec<Finding> {
     if !passed {
         let message = "its initgroups line ends at the first source that has groups for the user, which may come before twostep";
         findings.push(Finding::warning(
+            Id::InitgroupsEndsEarly,
             SWITCH,
             message,
             "take the initgroups line out, or write [SUCCESS=continue] after each source before twostep",
@@ -225,75 +245,5 @@ fn words(text: &str, database: &str) -> Option<Vec<String>> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn told(text: &str) -> String {
-        switch(text).into_iter().map(|finding| finding.message).collect()
-    }
-
-    #[test]
-    fn a_line_for_groups_is_all_it_takes() {
-        assert_eq!(told("passwd: files\ngroup: files twostep\n"), "");
-        assert!(names("group:\tfiles [NOTFOUND=continue] twostep # ours", "group", SERVICE));
-        assert!(!names("group: files # twostep", "group", SERVICE));
-    }
-
-    #[test]
-    fn an_initgroups_line_must_name_it_too() {
-        assert!(told("group: files twostep\ninitgroups: files\n").contains("does not name twostep"));
-        assert_eq!(told("group: files\ninitgroups: files\n"), "");
-    }
-
-    #[test]
-    fn an_initgroups_line_must_not_end_before_it() {
-        assert!(told("initgroups: files twostep").contains("ends at the first source"));
-        assert!(
-            told("initgroups: files [SUCCESS=continue] sss twostep").contains("ends at the first source")
-        );
-        assert_eq!(told("initgroups: files [SUCCESS = continue] twostep"), "");
-        assert_eq!(told("initgroups: twostep [success=continue] files"), "");
-    }
-
-    #[test]
-    fn members_by_the_hosts_own_file_are_told() {
-        let roster = Policy::defaults().roster;
-        let (name, gid) = roster.named().into_iter().next().expect("there are four");
-        let told = |file: &str| -> Vec<String> {
-            listed(file, &roster).into_iter().map(|finding| finding.message).collect()
-        };
-        for line in [
-            format!("{name}:x:{gid}:alice,bob"),
-            format!("{name}:x:5:alice,bob"),
-            format!("other:x:{gid}:alice,bob"),
-        ] {
-            let found = told(&format!("root:x:0:\n{line}\n"));
-            assert!(found.len() == 1 && found[0].starts_with("alice,bob are in it"), "{line}: {found:?}");
-        }
-        for silent in
-            [format!("{name}:x:{gid}:\n"), format!("staff:x:50:alice,{name}\n"), format!("{name}\n::\n")]
-        {
-            assert_eq!(told(&silent), Vec::<String>::new(), "{silent}");
-        }
-    }
-
-    #[test]
-    fn nscd_undoes_that_only_some_may_read() {
-        let conf = "enable-cache group yes\npositive-time-to-live group 60\n";
-        let told = |conf, readers: &Readers| {
-            remembering(conf, readers).into_iter().map(|finding| finding.message).collect::<Vec<_>>()
-        };
-        let some = Readers::Group("staff".to_owned());
-        assert_eq!(told(conf, &Readers::Everyone).len(), 1);
-        assert!(told(conf, &some).iter().any(|message| message.contains("[roster] readers")));
-        assert_eq!(told("enable-cache group no\n", &some), Vec::<String>::new());
-    }
-
-    #[test]
-    fn nscd_remembers_what_it_is_told_to() {
-        assert_eq!(remembered("enable-cache group yes\npositive-time-to-live group 60\n"), Some(60));
-        assert_eq!(remembered("\tenable-cache\t\tgroup\t\tyes\n"), Some(3_600));
-        assert_eq!(remembered("enable-cache group no\n#enable-cache group yes\n"), None);
-        assert_eq!(remembered("enable-cache passwd yes\n"), None);
-    }
-}
+#[path = "name_service_tests.rs"]
+mod tests;

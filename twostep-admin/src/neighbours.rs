@@ -1,6 +1,6 @@
 //! Programs that stand beside our module, as `check` looks at them: Dovecot, saslauthd, pam_faillock.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::included::{self, Line};
 use crate::pam::Stacks;
 use crate::stacks::Seen;
@@ -36,7 +36,12 @@ fn dovecot(etc: &Path, wired: &[&str]) -> Vec<Finding> {
     {
         let message =
             "Dovecot remembers passwords (auth_cache_size): revoked ones get in until auth_cache_ttl is over";
-        findings.push(Finding::warning(&line.place, message, "auth_cache_size = 0"));
+        findings.push(Finding::warning(
+            Id::DovecotRemembersPasswords,
+            &line.place,
+            message,
+            "auth_cache_size = 0",
+        ));
     }
     findings.extend(pam_passdbs(&lines).filter_map(|passdb| service_of(&passdb, wired)));
     findings
@@ -88,7 +93,12 @@ fn service_of(passdb: &[Line], wired: &[&str]) -> Option<Finding> {
     let message = format!(
         "Dovecot asks PAM for the service {service} whatever the protocol, and that has no line of ours"
     );
-    Some(Finding::error(&first.place, message, "args = %s, and a file for each protocol (docs/mail.md)"))
+    Some(Finding::error(
+        Id::DovecotServiceNotWired,
+        &first.place,
+        message,
+        "args = %s, and a file for each protocol (docs/mail.md)",
+    ))
 }
 
 /// The value of `key = value`.
@@ -112,7 +122,12 @@ fn saslauthd(etc: &Path) -> Option<Finding> {
         line.trim_matches(['"', '\'', ' ']).split_whitespace().any(caches).then(|| {
             let message =
                 "saslauthd remembers passwords (-c): it lets in a revoked app password, and a code once more";
-            Finding::warning(path.display(), message, format!("take -c out of {key}"))
+            Finding::warning(
+                Id::SaslauthdRemembersPasswords,
+                path.display(),
+                message,
+                format!("take -c out of {key}"),
+            )
         })
     })
 }
@@ -126,5 +141,5 @@ fn faillock(pam_dir: &Path, service: &str) -> Option<Finding> {
     let message =
         format!("every login at {service} has pam_faillock forget the wrong passwords tried elsewhere");
     let remedy = "leave pam_faillock out of the account stack of services that take app passwords";
-    Some(Finding::warning(line.own_place(), message, remedy))
+    Some(Finding::warning(Id::FaillockReset, line.own_place(), message, remedy))
 }

@@ -1,6 +1,6 @@
 //! Where key and store come from, as `check` looks at it: which version has written them, and on which host.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use std::path::Path;
 use twostep_core::policy::Policy;
 use twostep_store::origin::{MACHINE_ID, MachineId, Origin};
@@ -21,7 +21,9 @@ pub(crate) fn check(policy: &Policy, etc: &Path) -> Vec<Finding> {
     let path = etc.join(MACHINE_ID);
     match session.origin(MachineId::read(&path).as_ref()) {
         Ok(origin) => findings.extend(cloned(origin, policy, &path)),
-        Err(error) => findings.push(Finding::error(store, error.to_string(), error.remedy())),
+        Err(error) => {
+            findings.push(Finding::error(Id::StoreUnusable, store, error.to_string(), error.remedy()))
+        }
     }
     findings
 }
@@ -30,7 +32,12 @@ fn newer(store: &str, found: Version) -> Finding {
     let message = format!(
         "a newer version has brought it to schema {found}, and this one is of {SCHEMA}: it works with it, and knows nothing of what that version added"
     );
-    Finding::note(store, message, "install that version again when it suits; until then nothing need be done")
+    Finding::note(
+        Id::StoreNewer,
+        store,
+        message,
+        "install that version again when it suits; until then nothing need be done",
+    )
 }
 
 /// A key that another host has, too.
@@ -38,16 +45,16 @@ fn cloned(origin: Origin, policy: &Policy, machine_id: &Path) -> Option<Finding>
     let key = policy.paths.key.display();
     match origin {
         Origin::Here => None,
-        Origin::Elsewhere => Some(Finding::warning(key, ELSEWHERE, ADOPT)),
+        Origin::Elsewhere => Some(Finding::warning(Id::KeyOfAnotherHost, key, ELSEWHERE, ADOPT)),
         Origin::Unrecorded => {
             let message =
                 "it is not recorded which host key and store belong to: a clone of them would not be noticed";
-            Some(Finding::note(key, message, "twostep-admin init records it"))
+            Some(Finding::note(Id::HostNotRecorded, key, message, "twostep-admin init records it"))
         }
         Origin::Nameless => {
             let message = "missing, empty or no machine-id: a key that was cloned is not noticed";
             let remedy = "systemd-machine-id-setup, then twostep-admin init";
-            Some(Finding::note(machine_id.display(), message, remedy))
+            Some(Finding::note(Id::MachineIdMissing, machine_id.display(), message, remedy))
         }
     }
 }

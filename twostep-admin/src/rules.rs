@@ -1,20 +1,19 @@
 //! The rules of the configuration, as `check` looks at them: whom they let in without a second step, which are dead weight, whose names
 //! NSS does not know, and which demand what a service's stack cannot ask for.
 
-use crate::check::Finding;
+mod odds;
+
+use crate::check::{Finding, Id};
 use crate::stacks::Seen;
+use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
-use twostep_core::attempt::ServiceClass;
-use twostep_core::decide::Terms;
 use twostep_core::device::DeviceKind;
 use twostep_core::name::ServiceName;
-use twostep_core::policy::{Origin, Policy, SELF_SERVICE, Setting};
+use twostep_core::policy::{Origin, Policy, Setting};
 use twostep_core::ports::{Directory, DirectoryFailed};
-use twostep_core::protocol::Mode;
-use twostep_core::rule::{Demanded, Rule};
+use twostep_core::rule::Rule;
 use twostep_core::time::UnixTime;
-use twostep_stacks::Place;
 use twostep_store::host::Nss;
 
 /// How long before its end an exemption is told of.
@@ -22,7 +21,7 @@ const SOON: Duration = Duration::from_secs(14 * 24 * 60 * 60);
 
 /// All findings about them. `now` is what the clock says.
 pub(crate) fn check(policy: &Policy, file: &Path, now: UnixTime, stacks: &Seen) -> Vec<Finding> {
-    let mut look = Look { policy, file, at: now.max(policy.written), findings: Vec::new() };
+    let mut look = Look { policy, file, at: now.max(policy.written), directory: &Nss, findings: Vec::new() };
     look.clock(now);
     look.trust(&policy.interactive.trust);
     for rule in &policy.rules {
@@ -60,6 +59,7 @@ struct Look<'a> {
     file: &'a Path,
     /// The time by which the policy goes.
     at: UnixTime,
+    directory: &'a dyn Directory,
     findings: Vec<Finding>,
 }
 
@@ -73,14 +73,14 @@ impl Look<'_> {
                 crate::output::time(written)
             );
             let remedy = format!("set the clock if it is behind; else touch {}", self.file.display());
-            self.findings.push(Finding::warning(self.file.display(), message, remedy));
+            self.warning(Id::ConfigurationAhead, self.file.display(), message, remedy);
         }
     }
 
     fn over(&mut self, rule: &Rule) {
         let day = rule.last_day().unwrap_or_default();
         let message = format!("this rule's last day was {day}: it does nothing any more");
-        self.findings.push(Finding::warning(self.place(rule.origin), message, "take it out"));
+        self.warning(Id::RuleOver, self.place(rule.origin), message, "take it out");
     }
 
     fn exemption(&mut self, rule: &Rule) {
@@ -104,22 +104,27 @@ impl Look<'_> {
             [] => "see whether it is needed still".to_owned(),
             _ => format!("see whether it is needed still, and add: {}", missing.join(", ")),
         };
-        self.findings.push(Finding::note(&place, message, remedy));
+        self.findings.push(Finding::note(Id::Exemption, &place, message, remedy));
         if let (Some(until), Some(day)) = (rule.until, last_day)
             && until <= self.at.plus(SOON)
         {
             let message =
                 format!("this exemption's last day is {day}: from then on a second step is demanded");
             let remedy = "have them enrolled who need it until then, or set a later `until`";
-            self.findings.push(Finding::warning(&place, message, remedy));
+            self.warning(Id::ExemptionEndsSoon, &place, message, remedy);
         }
         if rule.is_for_everybody() {
             let message = "this exemption has no condition: everybody is exempt, everywhere";
-            self.findings.push(Finding::warning(&place, message, "say for whom or for which service it is"));
+            self.warning(
+                Id::ExemptionForEverybody,
+                &place,
+                message,
+                "say for whom or for which service it is",
+            );
         } else if rule.is_from_anywhere() {
             let message = "`from` of this exemption holds every address of IPv4 or IPv6: whoever comes over the network is exempt, as far as \
                            its other conditions go";
-            self.findings.push(Finding::warning(&place, message, "name the networks that are meant"));
+            self.warning(Id::ExemptionFromAnywhere, &place, message, "name the networks that are meant");
         }
     }
 
@@ -131,7 +136,12 @@ impl Look<'_> {
                  code of hers for {days} days"
             );
             let remedy = "trust = [\"key\"] trusts what one person has";
-            self.findings.push(Finding::note(self.place(trust.origin), message, remedy));
+            self.findings.push(Finding::note(
+                Id::AddressesTrusted,
+                self.place(trust.origin),
+                message,
+                remedy,
+            ));
         }
     }
 
@@ -141,7 +151,12 @@ impl Look<'_> {
         for rule in policy.rules.iter().filter(|rule| !rule.is_over(at)) {
             if let Err(DirectoryFailed(cause)) = self.names_of(rule) {
                 let remedy = "getent must work: is the directory service running?";
-                self.findings.push(Finding::error(self.place(rule.origin), cause, remedy));
+                self.findings.push(Finding::error(
+                    Id::NameServiceFails,
+                    self.place(rule.origin),
+                    cause,
+                    remedy,
+                ));
                 // They would all say the same.
                 return;
             }
@@ -154,77 +169,47 @@ impl Look<'_> {
             if rule.is_exemption() { "; whoever gets it is exempt" } else { "; the rule passes over it" };
         let naming = &self.policy.app.naming;
         for user in rule.users.iter().flatten() {
-            let message = match Nss.find(user.as_str())? {
+            let (id, message) = match self.directory.find(user.as_str())? {
                 None if naming.virtual_users => match naming.user(user.as_str()) {
                     Some(meant) if meant != *user => {
                         let message = format!(
                             "names the user {user}, whom NSS does not know; the virtual user of that name is {meant}"
                         );
-                        self.findings.push(Finding::warning(&place, message, format!("write {meant}")));
+                        self.warning(Id::RuleUserMisnamed, &place, message, format!("write {meant}"));
                         continue;
                     }
                     _ => continue,
                 },
-                None => format!("names the user {user}, whom NSS does not know{whoever}"),
+                None => {
+                    (Id::RuleUserUnknown, format!("names the user {user}, whom NSS does not know{whoever}"))
+                }
                 Some(person) if person.name != *user && rule.is_exemption() => {
-                    format!("names the user {user}, whose name is {} by NSS: it matches nobody", person.name)
+                    let name = person.name;
+                    let message =
+                        format!("names the user {user}, whose name is {name} by NSS: it matches nobody");
+                    (Id::RuleUserMisnamed, message)
                 }
                 Some(_) => continue,
             };
-            self.findings.push(Finding::warning(&place, message, "mend the name, or leave it out"));
+            self.warning(id, &place, message, "mend the name, or leave it out");
         }
         for group in rule.groups.iter().flatten() {
             if !Nss.has_group(group)? {
                 let message = format!("names the group {group}, which NSS does not know{whoever}");
-                self.findings.push(Finding::warning(&place, message, "mend the name, or leave it out"));
+                self.warning(Id::RuleGroupUnknown, &place, message, "mend the name, or leave it out");
             }
         }
         Ok(())
     }
 
-    /// Rules that demand of a service what its line cannot ask for, as far as the service alone tells.
-    fn at_odds(&mut self, stacks: &Seen) {
-        for (service, lines) in &stacks.lines {
-            let Ok(name) = ServiceName::parse(service) else { continue };
-            if service == SELF_SERVICE {
-                continue;
-            }
-            for rule in reached(self.policy, &name, self.at).into_iter().flatten() {
-                let Some(demand) = &rule.demand else { continue };
-                // Where an app password has opened by itself, whatever comes after it finds the same one again.
-                let opened = lines.iter().any(|line| line.mode == Mode::App && line.ends);
-                for line in lines {
-                    let trouble = match (Terms::of(self.policy, Some(rule), line.mode, &name), line.mode) {
-                        (Err(_), mode) => {
-                            format!(
-                                "cannot ask for ({}): everybody whom the rule matches is refused",
-                                word(mode)
-                            )
-                        }
-                        // What such a line is for goes by the configuration's list, until a rule says otherwise.
-                        (Ok(terms), Mode::ByService) => match (terms.class, demand.value, line.ends) {
-                            (ServiceClass::Interactive, Demanded::Code, true) => {
-                                "asks for in the place of the password: its success is enough".to_owned()
-                            }
-                            (ServiceClass::App, Demanded::AppPassword, false) if !opened => {
-                                "takes, but the password modules refuse: its success is not enough".to_owned()
-                            }
-                            _ => continue,
-                        },
-                        (Ok(_), _) => continue,
-                    };
-                    let message = format!(
-                        "demands {}, which {} {trouble}",
-                        demanded(demand.value),
-                        of_stack(&line.place, service)
-                    );
-                    let remedy = format!(
-                        "add `service` to the rule so that it leaves {service} out, or write that line for what is demanded"
-                    );
-                    self.findings.push(Finding::error(self.place(demand.origin), message, remedy));
-                }
-            }
-        }
+    fn warning(
+        &mut self,
+        id: Id,
+        place: impl Display,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(Finding::warning(id, place, message, remedy));
     }
 
     fn place(&self, origin: Origin) -> String {
@@ -235,30 +220,6 @@ impl Look<'_> {
     }
 }
 
-/// A line of a service's stack, in words.
-fn of_stack(place: &Place, service: &str) -> String {
-    match place.file.rsplit('/').next() {
-        Some(file) if file != service => {
-            format!("line {} of {file}, in the stack {service},", place.line)
-        }
-        _ => format!("line {} of the stack {service}", place.line),
-    }
-}
-
-fn word(mode: Mode) -> &'static str {
-    match mode {
-        Mode::App => "app",
-        Mode::AfterKey => "after-key",
-        Mode::OnePrompt => "one-prompt",
-        Mode::ByService => "no word",
-    }
-}
-
-fn demanded(what: Demanded) -> &'static str {
-    match what {
-        Demanded::Code => "a code",
-        Demanded::AppPassword => "an app password",
-        Demanded::Nothing => "nothing",
-        Demanded::Deny => "what nobody has",
-    }
-}
+#[cfg(test)]
+#[path = "rules_tests.rs"]
+mod tests;

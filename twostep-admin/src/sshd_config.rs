@@ -1,6 +1,6 @@
 //! sshd's configuration, as `check` looks at it: whether it asks PAM, and by a method that can ask for a code.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::included::{self, Line};
 use crate::stack::AuthLine;
 use std::path::Path;
@@ -56,6 +56,7 @@ impl Global<'_> {
         let place = found.map_or_else(|| self.main.clone(), |(place, _)| place);
         let message = "sshd does not ask PAM (UsePAM): nobody is asked for a code, and key logins pass";
         findings.push(Finding::error(
+            Id::SshdWithoutPam,
             place,
             message,
             "UsePAM yes; twostep-admin pam enable sshd proposes the file",
@@ -69,7 +70,7 @@ impl Global<'_> {
         {
             let message = "sshd has no way to ask for a code (KbdInteractiveAuthentication): who is enrolled cannot sign in";
             let remedy = "KbdInteractiveAuthentication yes, before this line; twostep-admin pam enable sshd proposes the file";
-            findings.push(Finding::error(place, message, remedy));
+            findings.push(Finding::error(Id::SshdCannotAsk, place, message, remedy));
         }
     }
 
@@ -92,13 +93,13 @@ impl Global<'_> {
                 let place = methods.map_or_else(|| self.main.clone(), |(place, _)| place);
                 let message = "the stack has an after-key line, but sshd never asks PAM after a key: who is enrolled and has a key is refused";
                 let remedy = "AuthenticationMethods publickey,keyboard-interactive:pam";
-                findings.push(Finding::warning(place, message, remedy));
+                findings.push(Finding::warning(Id::SshdNeverAsksAfterKey, place, message, remedy));
             }
             (false, None) => {
                 let place = methods.map_or_else(|| self.main.clone(), |(place, _)| place);
                 let message = "who is enrolled and comes with a key alone is refused in the account phase; she must leave the key out";
                 let remedy = "for key and code: AuthenticationMethods publickey,keyboard-interactive:pam and an after-key line (README.md)";
-                findings.push(Finding::note(place, message, remedy));
+                findings.push(Finding::note(Id::SshdRefusesKeyAlone, place, message, remedy));
             }
             (true, _) => {}
         }
@@ -113,7 +114,12 @@ fn loosens(line: &Line, enrolled: &str) -> Option<Finding> {
     let names = words.iter().flat_map(|word| word.split(',')).any(|name| name == negated);
     (is_match && !enrolled.is_empty() && names).then(|| {
         let message = format!("goes by who is not in {enrolled}: everybody is, when the roster is missing");
-        Finding::warning(&line.place, message, "Match Group twostep-unenrolled, which has nobody then")
+        Finding::warning(
+            Id::SshdMatchByAbsence,
+            &line.place,
+            message,
+            "Match Group twostep-unenrolled, which has nobody then",
+        )
     })
 }
 

@@ -2,7 +2,7 @@
 //! mistakes that open a door or lock one. What they come to together is played through by
 //! [`crate::pam::judge`].
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::stacks::{Files, MODULE};
 use std::path::{Path, PathBuf};
 use twostep_core::name::ServiceName;
@@ -85,15 +85,25 @@ impl Stack<'_> {
     fn line(&mut self, line: &Line) -> Mode {
         if line.dash {
             let message = "the dash keeps it out of the log that the module is not there, where the line refuses everybody";
-            self.warning(line.number, message, "write the line without the dash");
+            self.warning(Id::LineWithDash, line.number, message, "write the line without the dash");
         }
         if let Some(fault) = line.control.fault() {
             let message = format!("libpam cannot read its control ({fault}): everybody is refused");
-            self.error(line.number, message, "pam.conf(5) has the words; pam-auth-update alone knows `end`");
+            self.error(
+                Id::LineControlUnreadable,
+                line.number,
+                message,
+                "pam.conf(5) has the words; pam-auth-update alone knows `end`",
+            );
         }
         if line.module.starts_with('/') && !Path::new(&line.module).exists() {
             let message = format!("there is no {}", line.module);
-            self.error(line.number, message, "install the module, or name it pam_twostep.so alone");
+            self.error(
+                Id::LineModuleMissing,
+                line.number,
+                message,
+                "install the module, or name it pam_twostep.so alone",
+            );
         }
         let (mut mode, mut said) = (Mode::ByService, 0);
         for word in &line.words {
@@ -104,6 +114,7 @@ impl Stack<'_> {
                 ("debug" | "echo", _) | (_, Some(("prompt", _))) => {}
                 (_, Some(("config", path))) => self.configuration(line.number, path),
                 (unknown, _) => self.error(
+                    Id::LineWordUnknown,
                     line.number,
                     format!("the module does not know the word {unknown:?} and refuses everybody"),
                     "known: app, app-services, after-key, one-prompt, prompt=TEXT, echo, config=PATH, debug; in [ ] where there are blanks",
@@ -112,6 +123,7 @@ impl Stack<'_> {
         }
         if said > 1 {
             self.error(
+                Id::LineModeTwice,
                 line.number,
                 "one line is app, app-services, after-key or one-prompt, and says so once: everybody is refused",
                 "write two lines",
@@ -123,7 +135,12 @@ impl Stack<'_> {
                 (_, Mode::OnePrompt) => ONE_PROMPT_LINE.to_owned(),
                 _ => format!("{INTERACTIVE_LINE}, or for app services auth {SKIPPING} {MODULE} app"),
             };
-            self.error(line.number, "with this control a refusal does not refuse", remedy);
+            self.error(
+                Id::LineRefusesNobody,
+                line.number,
+                "with this control a refusal does not refuse",
+                remedy,
+            );
         }
         mode
     }
@@ -131,12 +148,14 @@ impl Stack<'_> {
     fn configuration(&mut self, number: usize, path: &str) {
         if !path.starts_with('/') {
             self.error(
+                Id::LineConfigRelative,
                 number,
                 format!("{path:?} is no absolute path: everybody is refused"),
                 "begin it with /",
             );
         } else if !Path::new(path).exists() {
             self.error(
+                Id::LineConfigMissing,
                 number,
                 format!("there is no {path}: everybody is refused"),
                 "make it, or drop config=",
@@ -150,11 +169,13 @@ impl Stack<'_> {
         if !password {
             match line.control.of(Code::SUCCESS) {
                 Action::Done | Action::Jump(_) => self.error(
+                    Id::CodeAloneOpens,
                     line.number,
                     "no password module stands before it: a right code is enough",
                     "put the line after the password modules",
                 ),
                 _ => self.warning(
+                    Id::CodeBeforePassword,
                     line.number,
                     "no password module stands before it: the code is asked for first",
                     "put the line after the password modules",
@@ -188,16 +209,28 @@ impl Stack<'_> {
     pub(crate) fn ignored(&mut self, line: &Line, message: &str) {
         let bad = matches!(line.control.of(Code::IGNORE), Action::Bad | Action::Die);
         if bad && line.control.refuses() && line.control.fault().is_none() {
-            self.warning(line.number, message, "add ignore=ignore");
+            self.warning(Id::LineRefusesUnenrolled, line.number, message, "add ignore=ignore");
         }
     }
 
-    pub(crate) fn error(&mut self, number: usize, message: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding::error(self.at(number), message, remedy));
+    pub(crate) fn error(
+        &mut self,
+        id: Id,
+        number: usize,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(Finding::error(id, self.at(number), message, remedy));
     }
 
-    pub(crate) fn warning(&mut self, number: usize, message: impl Into<String>, remedy: impl Into<String>) {
-        self.findings.push(Finding::warning(self.at(number), message, remedy));
+    pub(crate) fn warning(
+        &mut self,
+        id: Id,
+        number: usize,
+        message: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.findings.push(Finding::warning(id, self.at(number), message, remedy));
     }
 
     fn at(&self, number: usize) -> String {

@@ -1,6 +1,6 @@
 //! The line of the account phase: whether it is there, and where it stands.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::rules;
 use crate::stack::{ACCOUNT_LINE, AuthLine, Stack, ends};
 use twostep_core::attempt::ServiceClass;
@@ -19,11 +19,16 @@ impl Stack<'_> {
         if let Some(number) = before.map(Entry::number) {
             let message =
                 format!("line {number} stands before it; for an expired password the stack ends there");
-            self.warning(line.number, message, format!("put it before that one: {ACCOUNT_LINE}"));
+            self.warning(
+                Id::AccountLineLate,
+                line.number,
+                message,
+                format!("put it before that one: {ACCOUNT_LINE}"),
+            );
         }
         if line.control.refuses() && ends(&line.control) {
             let message = "it ends the account phase: nobody looks whether the account has expired";
-            self.error(line.number, message, ACCOUNT_LINE);
+            self.error(Id::AccountLineEnds, line.number, message, ACCOUNT_LINE);
         }
     }
 
@@ -45,14 +50,19 @@ impl Stack<'_> {
             let message = format!(
                 "no account line, where users set two-step up when it is demanded of them ({origin}): they get in by password alone"
             );
-            self.findings.push(Finding::error(place, message, remedy.clone()));
+            self.findings.push(Finding::error(
+                Id::AccountLineMissingToEnroll,
+                place,
+                message,
+                remedy.clone(),
+            ));
         }
         if self.name == "sshd" {
             let message = "no account line: an ssh key alone opens, without a code";
-            self.findings.push(Finding::error(place, message, remedy));
+            self.findings.push(Finding::error(Id::AccountLineMissingForKeys, place, message, remedy));
         } else if enroll.is_none() {
             let message = "no account line: a first code turns no pending enrollment on";
-            self.findings.push(Finding::warning(place, message, remedy));
+            self.findings.push(Finding::warning(Id::AccountLineMissing, place, message, remedy));
         }
     }
 
@@ -66,7 +76,7 @@ impl Stack<'_> {
         let [first, second, ..] = asked else { return };
         let message = format!("who has given a code to {first} is asked for another one here");
         let remedy = "take one of the two out: pam-auth-update --disable twostep-code, or twostep-admin pam disable SERVICE";
-        self.findings.push(Finding::error(second, message, remedy));
+        self.findings.push(Finding::error(Id::CodeAskedTwice, second, message, remedy));
     }
 }
 

@@ -1,6 +1,6 @@
 //! The lines that stand before the password modules: `app`, `after-key` and `one-prompt`.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::stack::{APP_SERVICES, INTERACTIVE_LINE, ONE_PROMPT_LINE, SKIPPING, Stack, base, ends};
 use crate::stacks::MODULE;
 use twostep_core::protocol::Mode;
@@ -26,17 +26,25 @@ impl Stack<'_> {
         if let Some(number) = before.map(Entry::number) {
             let message =
                 format!("the password modules (line {number}) stand before it and have judged already");
-            self.error(line.number, message, format!("put before them: {remedy}"));
+            self.error(Id::PasswordJudgedBefore, line.number, message, format!("put before them: {remedy}"));
         }
         if !ends(&line.control) {
-            let message = match mode {
-                Mode::App => "an app password is not enough: the password modules after it refuse it",
-                _ => "the password is asked for besides the code",
+            let (id, message) = match mode {
+                Mode::App => (
+                    Id::AppPasswordNotEnough,
+                    "an app password is not enough: the password modules after it refuse it",
+                ),
+                _ => (Id::AfterKeyAsksPassword, "the password is asked for besides the code"),
             };
-            self.error(line.number, message, remedy.clone());
+            self.error(id, line.number, message, remedy.clone());
         }
         if matches!(line.control.of(Code::IGNORE), Action::Ok | Action::Done | Action::Jump(_)) {
-            self.error(line.number, "users who are not enrolled get in without a password", remedy);
+            self.error(
+                Id::UnenrolledGetIn,
+                line.number,
+                "users who are not enrolled get in without a password",
+                remedy,
+            );
         }
         self.ignored(line, "whomever the line does not concern is refused");
     }
@@ -50,19 +58,30 @@ impl Stack<'_> {
             let message = format!(
                 "the password modules (line {number}) stand before it and take the code for a part of the password"
             );
-            self.error(line.number, message, format!("put before them: {ONE_PROMPT_LINE}"));
+            self.error(
+                Id::OnePromptAfterPassword,
+                line.number,
+                message,
+                format!("put before them: {ONE_PROMPT_LINE}"),
+            );
             return;
         }
         let after = self.entries.iter().enumerate().skip(at).find(|(_, entry)| takes(self, entry));
         let Some((password, entry)) = after else {
             let message = "no password module stands after it: nobody looks at the password";
-            self.error(line.number, message, "put the password modules after the line");
+            self.error(
+                Id::OnePromptWithoutPassword,
+                line.number,
+                message,
+                "put the password modules after the line",
+            );
             return;
         };
         if let Some((place, module)) = self.asks_anew(entry) {
             let message =
                 format!("{module} asks for the password again: line {} has it already", line.number);
             self.findings.push(Finding::warning(
+                Id::OnePromptAsksAgain,
                 place,
                 message,
                 "add try_first_pass or use_first_pass to that line",
@@ -71,15 +90,26 @@ impl Stack<'_> {
         if !self.entries.iter().skip(password).any(asks_for_code) {
             let message =
                 "no line after the password modules judges the code that it cuts off: the password is enough";
-            self.error(line.number, message, format!("put after them: {INTERACTIVE_LINE}"));
+            self.error(
+                Id::OnePromptCodeNotJudged,
+                line.number,
+                message,
+                format!("put after them: {INTERACTIVE_LINE}"),
+            );
         }
         match line.control.of(Code::IGNORE) {
             Action::Ignore | Action::Reset => {}
             Action::Bad | Action::Die => {
-                self.error(line.number, "everybody is refused: it is always PAM_IGNORE", ONE_PROMPT_LINE);
+                self.error(
+                    Id::OnePromptRefusesEverybody,
+                    line.number,
+                    "everybody is refused: it is always PAM_IGNORE",
+                    ONE_PROMPT_LINE,
+                );
             }
             Action::Ok | Action::Done | Action::Jump(_) => {
                 self.error(
+                    Id::OnePromptSkipsPassword,
                     line.number,
                     "nobody looks at the password, or whoever does is passed over",
                     ONE_PROMPT_LINE,

@@ -1,6 +1,6 @@
 //! What a service's lines come to together: its stacks are read and played through, with those of the files that it includes.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::pam::host::Stacks;
 use crate::pam::judge::{self, Skip};
 use crate::stack::{AuthLine, Stack, ends};
@@ -37,6 +37,7 @@ impl Stack<'_> {
         let subject = self.path.display();
         let message = format!("libpam cannot read it, and refuses everybody: {fault}");
         self.findings.push(Finding::error(
+            Id::StackUnreadable,
             subject,
             message,
             "mend that line, or put the file that it names in its place",
@@ -46,7 +47,12 @@ impl Stack<'_> {
     fn skips(&mut self, service: &Service, phase: Phase) {
         let Ok(skips) = judge::skips(service, phase) else {
             let message = "there are too many ways through it to look at all of them";
-            self.findings.push(Finding::warning(self.path.display(), message, "make it shorter"));
+            self.findings.push(Finding::warning(
+                Id::StackTooBig,
+                self.path.display(),
+                message,
+                "make it shorter",
+            ));
             return;
         };
         for skip in skips {
@@ -92,8 +98,8 @@ fn asked_for_codes(service: &Service) -> Vec<Place> {
 fn finding(skip: &Skip, grave: bool) -> Finding {
     let (message, remedy) = (skip.message.clone(), skip.remedy.clone());
     if grave {
-        Finding::error(&skip.place, message, remedy)
+        Finding::error(skip.id, &skip.place, message, remedy)
     } else {
-        Finding::warning(&skip.place, message, remedy)
+        Finding::warning(skip.id, &skip.place, message, remedy)
     }
 }

@@ -1,6 +1,6 @@
 //! The folder of PAM stacks.
 
-use crate::check::Finding;
+use crate::check::{Finding, Id};
 use crate::pam::host::{Stacks, is_left_behind};
 use crate::pam::judge;
 use crate::stack::{AuthLine, Stack, base};
@@ -34,7 +34,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
         Ok(files) => files,
         Err(error) => {
             let message = format!("cannot be read: {error}");
-            let finding = Finding::error(folder.display(), message, "run it as root");
+            let finding = Finding::error(Id::StacksUnreadable, folder.display(), message, "run it as root");
             return Seen { findings: vec![finding], ..Seen::default() };
         }
     };
@@ -81,6 +81,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
     if seen.wired.is_empty() {
         let remedy = "README.md has the lines for sshd, su, sudo and Dovecot";
         seen.findings.push(Finding::note(
+            Id::NothingWired,
             folder.display(),
             format!("no service's file names {MODULE}: nothing asks for a code"),
             remedy,
@@ -107,6 +108,7 @@ fn left_to_other(policy: &Policy, host: &Stacks, seen: &Seen) -> Option<Finding>
     let opens = can_return(chain, &possible, &[Code::SUCCESS]).unwrap_or(true);
     (opens && !chain.iter().any(judge::is_ours)).then(|| {
         Finding::warning(
+            Id::LeftToOther,
             host.path("other").display(),
             format!(
                 "app services without a file of their own are judged by this one, where the account password is enough: {}",

@@ -1,5 +1,6 @@
 //! A service's stacks, played through: whether somebody can be let in past our line, by what, and what to do about it.
 
+use crate::check::Id;
 use crate::stack::APP_SERVICES;
 use crate::stacks::MODULE;
 use twostep_stacks::{
@@ -10,6 +11,7 @@ use twostep_stacks::{
 /// A way past our line, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Skip {
+    pub(crate) id: Id,
     /// The line that is to blame, or the one that brings it in.
     pub(crate) place: Place,
     /// Ours, which is not asked or not obeyed.
@@ -51,6 +53,7 @@ fn locked_out(service: &Service, chain: &[Handler], way: &Way) -> Option<Skip> {
     let jumps = way.code == Code::SUCCESS && matches!(culprit.control.of(way.code), Action::Jump(_));
     let password = takes_password(culprit.module_name()?) && matches!(way.asked, Asked::Never(_));
     let mut skip = skip(service, chain, way, Phase::Auth).filter(|_| jumps && password)?;
+    skip.id = Id::CodeJumpedOver;
     skip.message.push_str(", and is refused: nothing behind it succeeds");
     Some(skip)
 }
@@ -150,6 +153,7 @@ fn skip(service: &Service, chain: &[Handler], way: &Way, phase: Phase) -> Option
     let unread = culprit.module_name().is_none();
     let by_password = expired || takes_password(module) || unread || certain;
     Some(Skip {
+        id: if phase == Phase::Account { Id::AccountLinePassedOver } else { Id::CodePassedOver },
         place: place.clone(),
         line: line.place.clone(),
         message,
@@ -167,6 +171,7 @@ fn in_vain(chain: &[Handler], way: &Way, at: usize, line: &Handler) -> Skip {
         .map(|(handler, _)| handler);
     let place = culprit.map_or(&line.place, |handler| &handler.place);
     Skip {
+        id: Id::RefusalUndone,
         place: place.clone(),
         line: line.place.clone(),
         message: format!("it undoes what line {} refuses: a wrong code lets in", line.place.line),

@@ -330,7 +330,7 @@ fn an_account_that_was_renamed_is_a_warning_with_the_remedy() {
 }
 
 /// A phone of each of these users whose latest code is of so many seconds from now.
-fn enroll_ahead(place: &Place, users: u32, seconds: i64) {
+pub(crate) fn enroll_ahead(place: &Place, users: u32, seconds: i64) {
     let period = 30;
     let now = twostep_store::host::now().wall;
     let step = u64::try_from((now.0 + seconds) / period).unwrap();

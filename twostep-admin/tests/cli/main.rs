@@ -9,6 +9,7 @@ mod check_played;
 mod check_rules;
 mod codes;
 mod enroll;
+mod every_finding;
 mod explain;
 mod host_wide;
 mod hotp;
