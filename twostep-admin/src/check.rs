@@ -36,7 +36,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     let now = host::now().wall;
     // The time by which the policy goes, as in a login.
     let at = policy.as_ref().map_or(now, |policy| now.max(policy.written));
-    let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref(), at);
+    let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref(), &configuration_path(arguments), at);
     findings.append(&mut stacks.findings);
     if let Some(policy) = &policy {
         findings.extend(broker::check(policy, &stacks, &Nss));

@@ -134,7 +134,7 @@ fn saslauthd(etc: &Path) -> Option<Finding> {
 
 /// Mail programs sign in all day long: each time pam_faillock forgets the wrong passwords that a guesser has tried at ssh.
 fn faillock(pam_dir: &Path, service: &str) -> Option<Finding> {
-    let stacks = Stacks::of(pam_dir, None);
+    let stacks = Stacks::of(pam_dir);
     let read = stacks.read(service).ok()?;
     let line =
         read.chain(Phase::Account).iter().find(|handler| handler.module_name() == Some("pam_faillock.so"))?;

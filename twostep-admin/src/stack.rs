@@ -24,6 +24,8 @@ pub(crate) struct Stack<'a> {
     pub(crate) entries: &'a [Entry],
     pub(crate) files: &'a Files,
     pub(crate) policy: Option<&'a Policy>,
+    /// The file that the policy is from, or should be.
+    pub(crate) config: &'a Path,
     pub(crate) now: UnixTime,
     pub(crate) findings: Vec<Finding>,
     /// The lines of ours in its auth phase, wherever they stand.
@@ -49,7 +51,10 @@ impl Stack<'_> {
         for (at, entry) in entries.iter().enumerate().filter(|(_, entry)| ours(entry)) {
             let Entry::Module(line) = entry else { continue };
             let said = self.line(line);
-            let Some(mode) = self.meant(line, said) else { continue };
+            let Some(mode) = self.meant(line, said) else {
+                self.idle(line, included);
+                continue;
+            };
             match (line.phase, mode) {
                 _ if included => {}
                 (Phase::Auth, Mode::ByService) => self.interactive(at, line),
@@ -71,6 +76,20 @@ impl Stack<'_> {
             Mode::App if !self.is_listed() && line.words.iter().any(|word| word == APP_SERVICES) => None,
             Mode::ByService if self.is_listed() => Some(Mode::App),
             said => Some(said),
+        }
+    }
+
+    /// An [`APP_SERVICES`] line in the file of a service that is not listed.
+    fn idle(&mut self, line: &Line, included: bool) {
+        if !included && line.phase == Phase::Auth {
+            let message = format!("{APP_SERVICES} does nothing here: {} is not in [app] services", self.name);
+            let remedy = "list it there, or write app instead, if it is to take app passwords";
+            self.findings.push(Finding::note(
+                Id::AppServicesNotListed,
+                self.at(line.number),
+                message,
+                remedy,
+            ));
         }
     }
 
@@ -105,6 +124,7 @@ impl Stack<'_> {
                 "install the module, or name it pam_twostep.so alone",
             );
         }
+        self.listing(line);
         let (mut mode, mut said) = (Mode::ByService, 0);
         for word in &line.words {
             match (word.as_str(), word.split_once('=')) {
@@ -143,6 +163,32 @@ impl Stack<'_> {
             );
         }
         mode
+    }
+
+    /// Where a line has its list of app services from.
+    fn listing(&mut self, line: &Line) {
+        if !line.words.iter().any(|word| word == APP_SERVICES) {
+            return;
+        }
+        let config = line.words.iter().find_map(|word| word.strip_prefix("config=").map(Path::new));
+        match config {
+            Some(config) if config != self.config => self.warning(
+                Id::LineConfigOther,
+                line.number,
+                format!("goes by the list in {}, which was not looked at", config.display()),
+                format!("twostep-admin --config {} check", config.display()),
+            ),
+            None if !self.config.exists() => self.error(
+                Id::AppServicesUnlisted,
+                line.number,
+                format!(
+                    "{APP_SERVICES} refuses everybody without a {} that lists them",
+                    self.config.display()
+                ),
+                "make that file; an empty one stands for the defaults",
+            ),
+            _ => {}
+        }
     }
 
     fn configuration(&mut self, number: usize, path: &str) {
@@ -245,4 +291,34 @@ pub(crate) fn base(file: &str) -> &str {
 
 pub(crate) fn ends(control: &Control) -> bool {
     matches!(control.of(Code::SUCCESS), Action::Done | Action::Jump(_))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_for_app_services_wants_a_configuration_that_lists_them() {
+        let ids = |words: &str, config: &str| {
+            let entries = twostep_stacks::parse(&format!("auth required pam_twostep.so {words}\n"));
+            let (files, policy) = (Files::new(), Policy::defaults());
+            let mut stack = Stack {
+                name: "common-auth",
+                path: PathBuf::from("common-auth"),
+                entries: &entries,
+                files: &files,
+                policy: Some(&policy),
+                config: Path::new(config),
+                now: UnixTime(0),
+                findings: Vec::new(),
+                lines: Vec::new(),
+            };
+            stack.check(true);
+            stack.findings.iter().map(Finding::documented).collect::<Vec<_>>()
+        };
+        assert_eq!(ids("app-services", "/nowhere"), [Id::AppServicesUnlisted]);
+        assert_eq!(ids("app-services", "/etc/passwd"), []);
+        assert_eq!(ids("app", "/nowhere"), []);
+        assert_eq!(ids("", "/nowhere"), []);
+    }
 }

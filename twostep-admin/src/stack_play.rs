@@ -6,17 +6,18 @@ use crate::pam::judge::{self, Skip};
 use crate::stack::{AuthLine, Stack, ends};
 use crate::stacks::MODULE;
 use twostep_core::protocol::Mode;
-use twostep_stacks::{Code, Fault, Handler, Phase, Place, Service, play};
+use twostep_stacks::{Action, Code, Fault, Handler, Phase, Place, Service, play};
 
 impl Stack<'_> {
-    /// Plays the service's auth and account stacks. Whether they come to a line of ours.
-    pub(crate) fn play(&mut self, host: &Stacks) -> bool {
+    /// Plays the service's auth and account stacks. Whether they come to a line of ours; none where they cannot be read.
+    pub(crate) fn play(&mut self, host: &Stacks) -> Option<bool> {
         match host.read(self.name) {
             Ok(service) => {
                 let auth = service.chain(Phase::Auth).iter().filter(|handler| judge::is_ours(handler));
                 self.lines = auth.map(line).collect();
                 let account = service.chain(Phase::Account).iter().any(judge::is_ours);
                 self.pair(account);
+                self.leads_nowhere(&service);
                 // The file of `other` is read twice for itself, which nobody asks for.
                 if !self.is_listed() && self.name != "other" {
                     self.twice(&asked_for_codes(&service));
@@ -24,12 +25,28 @@ impl Stack<'_> {
                 for phase in [Phase::Auth, Phase::Account] {
                     self.skips(&service, phase);
                 }
-                account || !self.lines.is_empty()
+                Some(account || !self.lines.is_empty())
             }
             Err(fault) => {
                 self.nobody(&fault);
-                false
+                None
             }
+        }
+    }
+
+    /// An app password that is right, and jumps to where everybody is refused.
+    fn leads_nowhere(&mut self, service: &Service) {
+        let chain = service.chain(Phase::Auth);
+        let is_app = |handler: &Handler| judge::is_ours(handler) && line(handler).mode == Mode::App;
+        let Some(ours) = chain.iter().find(|handler| is_app(handler) && jumps(handler)) else { return };
+        let played =
+            play(chain, |_, handler| if is_app(handler) { Code::SUCCESS } else { likeliest(handler) });
+        let refusing = played.called.iter().filter_map(|(at, code)| Some((chain.get(*at)?, *code)));
+        let refused = refusing.into_iter().find(|(_, code)| *code != Code::SUCCESS && *code != Code::IGNORE);
+        if let (false, Some((by, _))) = (played.result == Code::SUCCESS, refused) {
+            let message = format!("a right app password is refused: its jump leads to {}", by.place);
+            let remedy = "mend the number: it leads over the password modules and their pam_deny.so";
+            self.findings.push(Finding::error(Id::AppPasswordLeadsNowhere, &ours.place, message, remedy));
         }
     }
 
@@ -85,14 +102,22 @@ fn line(handler: &Handler) -> AuthLine {
 fn asked_for_codes(service: &Service) -> Vec<Place> {
     let chain = service.chain(Phase::Auth);
     let asks = |handler: &Handler| judge::is_ours(handler) && line(handler).mode == Mode::ByService;
-    let returns = |_, handler: &Handler| match judge::possible(handler, Phase::Auth) {
-        _ if asks(handler) => Code::SUCCESS,
-        _ if handler.module_name() == Some(MODULE) => Code::IGNORE,
-        possible => possible.and_then(|codes| codes.first().copied()).unwrap_or(Code::SUCCESS),
-    };
-    let called = play(chain, returns).called;
+    let called =
+        play(chain, |_, handler| if asks(handler) { Code::SUCCESS } else { likeliest(handler) }).called;
     let asked = called.iter().filter_map(|(at, _)| chain.get(*at)).filter(|handler| asks(handler));
     asked.map(|handler| handler.place.clone()).collect()
+}
+
+/// What a module returns for somebody whom all that can let on does; ours, asked by the way, that it is none of its business.
+fn likeliest(handler: &Handler) -> Code {
+    match judge::possible(handler, Phase::Auth) {
+        _ if handler.module_name() == Some(MODULE) => Code::IGNORE,
+        possible => possible.and_then(|codes| codes.first().copied()).unwrap_or(Code::SUCCESS),
+    }
+}
+
+fn jumps(handler: &Handler) -> bool {
+    matches!(handler.control.of(Code::SUCCESS), Action::Jump(_))
 }
 
 fn finding(skip: &Skip, grave: bool) -> Finding {

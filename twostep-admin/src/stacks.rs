@@ -28,8 +28,8 @@ pub(crate) struct Seen {
 }
 
 /// Looks at a folder of stacks.
-pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Seen {
-    let host = Stacks::of(folder, policy);
+pub(crate) fn check(folder: &Path, policy: Option<&Policy>, config: &Path, now: UnixTime) -> Seen {
+    let host = Stacks::of(folder).listing(policy, config);
     let files = match read(folder) {
         Ok(files) => files,
         Err(error) => {
@@ -56,6 +56,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
             entries,
             files: &files,
             policy,
+            config,
             name,
             now,
             findings: Vec::new(),
@@ -64,7 +65,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, now: UnixTime) -> Se
         let included = included.contains(name.as_str());
         let names = stack.check(included);
         let is_service = !included || ASKED_FOR.contains(&name.as_str());
-        if is_service && (stack.play(&host) || names) {
+        if is_service && stack.play(&host).unwrap_or(names) {
             seen.wired.insert(name.clone());
         }
         for finding in stack.findings {

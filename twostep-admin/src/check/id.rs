@@ -105,6 +105,9 @@ ids! {
     LineModeTwice,
     LineConfigRelative,
     LineConfigMissing,
+    LineConfigOther,
+    AppServicesUnlisted,
+    AppServicesNotListed,
     LineRefusesNobody,
     LineRefusesUnenrolled,
     // A line of ours and those around it.
@@ -131,6 +134,7 @@ ids! {
     CodePassedOver,
     CodeJumpedOver,
     CodeAskedTwice,
+    AppPasswordLeadsNowhere,
     RefusalUndone,
     AccountLinePassedOver,
     // sshd.

@@ -28,7 +28,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     eprintln!(
         "This goes through {service}'s real stack, without a session: a right code is used up, and a wrong one counts, as at a login."
     );
-    if Stacks::of(Path::new(PAM_D), None).read(service).is_ok_and(|service| service.file.is_none()) {
+    if Stacks::of(Path::new(PAM_D)).read(service).is_ok_and(|service| service.file.is_none()) {
         eprintln!("There is no {PAM_D}/{service}: libpam takes \"other\" for it.");
     }
     let started = Handle::start(service, &wanted.user, Box::new(Terminal));

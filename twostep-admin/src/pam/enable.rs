@@ -31,7 +31,8 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
         _ if policy.app.services.value.contains(&wanted.service) => Wiring::App,
         _ => Wiring::Interactive,
     };
-    let host = Stacks::of(&wanted.places.pam_dir, Some(&policy));
+    let host =
+        Stacks::of(&wanted.places.pam_dir).listing(Some(&policy), &context::configuration_path(arguments));
     let path = host.path(service);
     if let Some(by) = host.included_files().remove(service).filter(|_| !ASKED_FOR.contains(&service)) {
         return Err(PamFailure::Included(path, by).into());
@@ -133,7 +134,8 @@ pub(crate) fn disable(arguments: &Arguments, wanted: &Disable) -> Result<(), Fai
     let policy = context::policy(arguments).ok();
     let output = Output::of(arguments);
     let service = wanted.service.as_str();
-    let host = Stacks::of(&wanted.places.pam_dir, policy.as_ref());
+    let host =
+        Stacks::of(&wanted.places.pam_dir).listing(policy.as_ref(), &context::configuration_path(arguments));
     let path = host.path(service);
     let now = files::read(&path)?.ok_or_else(|| PamFailure::NoFile(path.clone()))?;
     let backup = Backup::of(&wanted.places.backups, service);

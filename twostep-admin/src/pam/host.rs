@@ -24,36 +24,47 @@ pub(crate) struct Stacks {
     folders: Folders,
     /// What `[app] services` lists, as far as it could be read.
     app: Vec<ServiceName>,
+    /// The configuration that lists it.
+    config: PathBuf,
 }
 
 impl Stacks {
     /// The folder itself where it is this host's, or a copy of one.
-    pub(crate) fn of(folder: &Path, policy: Option<&Policy>) -> Self {
+    pub(crate) fn of(folder: &Path) -> Self {
         let folders = match folder.to_str() {
             Some(PAM_D) if Path::new(DEBIAN).exists() => Folders::debian(),
             Some(PAM_D) => Folders::upstream(),
             _ => Folders::only(&folder.to_string_lossy()),
         };
-        let app = policy.map_or_else(Vec::new, |policy| policy.app.services.value.clone());
-        Self { folder: folder.to_owned(), folders, app }
+        Self { folder: folder.to_owned(), folders, app: Vec::new(), config: PathBuf::new() }
+    }
+
+    /// With what the configuration at `config` lists as app services.
+    pub(crate) fn listing(mut self, policy: Option<&Policy>, config: &Path) -> Self {
+        self.app = policy.map_or_else(Vec::new, |policy| policy.app.services.value.clone());
+        config.clone_into(&mut self.config);
+        self
     }
 
     /// A service as libpam reads it, and with what our lines are to it: an [`APP_SERVICES`] line is an `app` line where the service is
-    /// listed. Where it keeps its word it does nothing.
+    /// listed. Where it keeps its word it does nothing, or goes by a configuration that nobody has looked at.
     pub(crate) fn read(&self, service: &str) -> Read {
         self.meant(service, read(service, &text, &self.folders))
     }
 
     fn meant(&self, service: &str, read: Read) -> Read {
         let is_listed = self.app.iter().any(|listed| listed.as_str() == service);
-        let app = |word: &mut String| {
-            if word == APP_SERVICES {
-                "app".clone_into(word);
+        let is_other = |word: &String| {
+            word.strip_prefix("config=").is_some_and(|config| Path::new(config) != self.config)
+        };
+        let app = |words: &mut Vec<String>| {
+            if !words.iter().any(is_other) {
+                words.iter_mut().filter(|word| *word == APP_SERVICES).for_each(|word| "app".clone_into(word));
             }
         };
         read.map(|mut read| {
             if is_listed {
-                read.change_words(MODULE, &|words| words.iter_mut().for_each(app));
+                read.change_words(MODULE, &app);
             }
             read
         })
@@ -122,7 +133,7 @@ impl Stacks {
 pub(crate) fn is_left_behind(name: &str) -> bool {
     name.starts_with('.')
         || name.contains('~')
-        || [".dpkg-", ".rpm", ".ucf-", ".bak"].iter().any(|part| name.contains(part))
+        || [".dpkg-", ".rpm", ".ucf-", ".bak", ".pam-old", ".pam-new"].iter().any(|part| name.contains(part))
 }
 
 fn text(path: &str) -> Option<String> {

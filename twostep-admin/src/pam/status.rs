@@ -18,7 +18,8 @@ use twostep_terminal::put_line;
 /// Carries it out. Needs no configuration, and says less without one.
 pub(crate) fn run(arguments: &Arguments, wanted: &Status) -> Result<(), Failure> {
     let policy = context::policy(arguments).ok();
-    let host = Stacks::of(&wanted.places.pam_dir, policy.as_ref());
+    let host =
+        Stacks::of(&wanted.places.pam_dir).listing(policy.as_ref(), &context::configuration_path(arguments));
     let output = Output::of(arguments);
     if let Some(service) = &wanted.service {
         return output.report(&One::of(&host, service.as_str(), policy.as_ref()));

@@ -28,6 +28,9 @@ const APP: &str = "auth [success=done ignore=ignore default=die] pam_twostep.so 
 const AFTER_KEY: &str =
     before_password!("auth [success=done ignore=ignore default=die] pam_twostep.so after-key");
 const ONE_PROMPT: &str = before_password!("auth required pam_twostep.so one-prompt");
+const APP_SERVICES: &str =
+    "auth [success=done ignore=ignore default=die] pam_twostep.so app-services\n@include common-auth\n";
+const OTHER_LIST: &str = "auth [success=done ignore=ignore default=die] pam_twostep.so app-services config=/etc/passwd\n@include common-auth\n";
 const ENROLLS: &str = "[interactive]\nunenrolled = \"enroll\"";
 const NO_ACCOUNT_LINE: &str = "@include common-auth\nauth required pam_twostep.so\n@include common-account\n";
 
@@ -55,6 +58,8 @@ pub(super) const ROWS: &[Row] = &[
     vpn(("line-mode-twice", "error"), before_password!("auth required pam_twostep.so one-prompt after-key")),
     login(("line-config-relative", "error"), after_password!("auth required pam_twostep.so config=x")),
     login(("line-config-missing", "error"), after_password!("auth required pam_twostep.so config=/nowhere")),
+    imap(("line-config-other", "warning"), OTHER_LIST),
+    of("pam.d/ftp", ("app-services-not-listed", "note"), APP_SERVICES, APP),
     login(("line-refuses-nobody", "error"), after_password!("auth optional pam_twostep.so")),
     login(("line-refuses-unenrolled", "warning"), after_password!("auth [success=ok] pam_twostep.so")),
     login(

@@ -5,6 +5,10 @@ use super::{Kind, Row};
 const CODE: &str = "@include common-auth\nauth required pam_twostep.so\naccount required pam_twostep.so\n@include common-account\n";
 const PLAIN: &str = "@include common-auth\n@include common-account\n";
 const APP: &str = "auth [success=done ignore=ignore default=die] pam_twostep.so app\n@include common-auth\n@include common-account\n";
+const JUMP: &str = "auth [success=2 ignore=ignore default=die] pam_twostep.so app-services\n\
+                    auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
+const JUMP_TOO_SHORT: &str = "auth [success=1 ignore=ignore default=die] pam_twostep.so app-services\n\
+                              auth [success=1 default=ignore] pam_unix.so\nauth requisite pam_deny.so\nauth required pam_permit.so\n";
 /// An expired password ends it.
 const EXPIRED: &str = "account [success=1 new_authtok_reqd=done default=ignore] pam_unix.so\naccount requisite pam_deny.so\n\
                        account required pam_permit.so\n";
@@ -54,6 +58,13 @@ pub(super) const ROWS: &[Row] = &[
         file: "pam.d/sshd",
         ill: ACCOUNT_LINE_LAST,
         well: CODE,
+    },
+    Row {
+        kind: ("app-password-leads-nowhere", "error"),
+        given: &[],
+        file: "pam.d/imap",
+        ill: JUMP_TOO_SHORT,
+        well: JUMP,
     },
     login(
         ("code-asked-twice", "error"),

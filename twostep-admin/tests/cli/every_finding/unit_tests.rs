@@ -5,6 +5,7 @@ use super::{Kind, UnitTest};
 const HEALTH: &str = include_str!("../../../src/health_tests.rs");
 const NAME_SERVICE: &str = include_str!("../../../src/name_service_tests.rs");
 const RULES: &str = include_str!("../../../src/rules_tests.rs");
+const STACK: &str = include_str!("../../../src/stack.rs");
 const BROKER: &str = include_str!("../../../src/broker.rs");
 
 const fn by(source: &'static str, name: &'static str, kind: Kind) -> UnitTest {
@@ -12,6 +13,11 @@ const fn by(source: &'static str, name: &'static str, kind: Kind) -> UnitTest {
 }
 
 pub(super) const ALL: &[UnitTest] = &[
+    by(
+        STACK,
+        "a_line_for_app_services_wants_a_configuration_that_lists_them",
+        ("app-services-unlisted", "error"),
+    ),
     by(HEALTH, "who_is_not_root_is_told_that_he_sees_less", ("not-run-as-root", "note")),
     by(HEALTH, "a_clock_that_was_never_set_is_an_error", ("clock-unset", "error")),
     by(
