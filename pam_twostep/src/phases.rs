@@ -61,6 +61,7 @@ pub(crate) enum Left<'r> {
 /// Whether a line has anything to do with a login. Where it has not, it leaves the handle as it is.
 pub(crate) fn concerns(handle: &PamHandle, arguments: &Arguments, phase: Phase) -> Result<bool, Reason> {
     if ffi::environment(handle, SELF_SERVICE_VARIABLE).is_some()
+        && service::tty(handle).as_deref() == Some(SELF_SERVICE)
         && service::name(handle).is_ok_and(|service| service.as_str() == SELF_SERVICE)
     {
         return Ok(false);

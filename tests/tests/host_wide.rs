@@ -204,15 +204,21 @@ fn only_twostepd_has_the_module_do_nothing_for_its_own_service() {
         let phone = host.enroll("alice");
         let ours = "auth required pam_twostep.so\nauth optional pam_permit.so\naccount required pam_twostep.so\naccount optional pam_permit.so";
         let stacks = Stacks::new().file("twostep", ours).file("sshd", ours);
-        for (service, variable) in [("twostep", "TWOSTEP=1"), ("sshd", "TWOSTEPD=1")] {
+        for (service, variable, tty) in [
+            ("twostep", "TWOSTEP=1", "twostep"),
+            ("twostep", "TWOSTEPD=1", "pts/1"),
+            ("sshd", "TWOSTEPD=1", "twostep"),
+        ] {
             let mut pam =
                 stacks.start(service, "alice", [hidden("Verification code: ", &phone.wrong_code())]);
             pam.put_env(variable);
+            pam.set_item(Item::Tty, tty);
             assert_ne!(pam.authenticate(0), Code::SUCCESS, "{service}");
             drop(pam);
         }
         let mut pam = stacks.start("twostep", "alice", []);
         pam.put_env("TWOSTEPD=1");
+        pam.set_item(Item::Tty, "twostep");
         assert_eq!((pam.authenticate(0), pam.acct_mgmt(0)), (Code::SUCCESS, Code::SUCCESS));
         pam.end();
     });

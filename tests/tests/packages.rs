@@ -259,6 +259,52 @@ fn a_removal_is_forced_only_by_a_word_for_it_and_an_image_gets_no_key() {
     });
 }
 
+/// Nothing that asks for a code is taken away by a removal that is then refused.
+#[test]
+fn a_removal_that_is_refused_leaves_every_line_of_pam_auth_updates_and_of_pam_enables() {
+    product::built();
+    in_bare_box(|host| {
+        let deb = package(host, "1.0", "/tmp/deb");
+        host.start_sshd("Include /etc/ssh/sshd_config.d/*.conf");
+        dpkg(host, &[], &["-i", &deb]).expect_success();
+        host.admin(&["pam", "enable", "sshd", "--yes"]).expect_success();
+        let update = |arguments: &[&str]| {
+            let command = [&["DEBIAN_FRONTEND=noninteractive", "pam-auth-update"], arguments].concat();
+            host.command("env", &command).expect_success();
+        };
+        update(&["--enable", "twostep-app-passwords"]);
+        let (auth, account) = ("/etc/pam.d/common-auth", "/etc/pam.d/common-account");
+        // A line of the administrator's among those that pam-auth-update keeps: it leaves all files alone, and says nothing.
+        let fallback = "# here's the fallback";
+        let own = format!("auth optional pam_warn.so\n{fallback}");
+        host.write(auth, &host.read(auth).replace(fallback, &own));
+        let stacks =
+            || [auth, account, SSHD, "/etc/ssh/sshd_config.d/00-twostep.conf"].map(|file| host.read(file));
+        let before = stacks();
+        let refused = dpkg(host, &[], &["--remove", "twostep"]);
+        assert!(!refused.success() && refused.stderr.contains(&format!("  {auth}\n")), "{refused}");
+        assert_eq!(stacks(), before);
+        assert!(host.module_path().exists());
+
+        // pam-auth-update breaks off half-way, with the first file done: what was on is put back, or it is said what is not.
+        host.write(auth, &host.read(auth).replace("auth optional pam_warn.so\n", ""));
+        let before = stacks();
+        host.command("mkdir", &["/etc/pam.d/common-account.pam-new"]).expect_success();
+        let refused = dpkg(host, &[], &["--remove", "twostep"]);
+        assert!(!refused.success() && refused.stderr.contains(&format!("  {account}\n")), "{refused}");
+        let [_, _, sshd, sshd_config] = stacks();
+        assert_eq!([sshd, sshd_config], [before[2].clone(), before[3].clone()]);
+        host.command("rmdir", &["/etc/pam.d/common-account.pam-new"]).expect_success();
+
+        update(&["--enable", "twostep-app-passwords"]);
+        assert_eq!(stacks(), before);
+        dpkg(host, &[], &["--remove", "twostep"]).expect_success();
+        for file in [auth, account, SSHD] {
+            assert!(!host.read(file).contains("pam_twostep"), "{file}");
+        }
+    });
+}
+
 #[test]
 fn the_package_holds_what_make_install_puts_in_place_and_is_the_same_each_time() {
     product::built();

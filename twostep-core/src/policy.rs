@@ -208,7 +208,7 @@ const GROUPS: [&str; 4] = ["twostep-enrolled", "twostep-pending", "twostep-app",
 /// The PAM service through which the broker has users prove who they are before it changes something for them.
 pub const SELF_SERVICE: &str = "twostep";
 /// The variable of the PAM environment by which the broker says, on a handle of [`SELF_SERVICE`], that it asks for the code itself: the
-/// module's lines then do nothing. The name of the service alone does not say so: some servers take that from whoever asks them.
+/// module's lines then do nothing, PAM_TTY being that name as well. The name of the service alone does not say so: some servers take that from whoever asks them.
 pub const SELF_SERVICE_VARIABLE: &std::ffi::CStr = c"TWOSTEPD";
 
 /// A value and where it comes from.
