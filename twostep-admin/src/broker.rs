@@ -160,21 +160,9 @@ fn names(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::Answers;
     use twostep_core::name::UserName;
     use twostep_core::ports::Person;
-
-    /// A name service that answers, or fails.
-    struct Answers(Result<Option<Person>, DirectoryFailed>);
-
-    impl Directory for Answers {
-        fn find(&self, _: &str) -> Result<Option<Person>, DirectoryFailed> {
-            self.0.clone()
-        }
-
-        fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
-            panic!("nobody asks for members")
-        }
-    }
 
     #[test]
     fn a_name_service_that_fails_is_told_of_callers_too() {

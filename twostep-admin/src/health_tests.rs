@@ -1,6 +1,7 @@
 //! Tests of key, store, clock and accounts as `check` looks at them: what hangs on the host is given as it would be found there.
 
 use super::*;
+use crate::testing::Answers;
 use twostep_core::account::{EnrollmentId, State};
 use twostep_core::ports::{DirectoryFailed, Person};
 
@@ -36,19 +37,6 @@ fn without_a_key_of_this_boot_the_price_is_told() {
     let missing = StoreError::NoKey(runtime.join("private"));
     assert_eq!(id(boot_key(runtime, Err(missing))), Some(Id::BootKeyMissing));
     assert_eq!(id(boot_key(runtime, Ok(()))), None);
-}
-
-/// A name service that answers, or fails.
-struct Answers(Result<Option<Person>, DirectoryFailed>);
-
-impl Directory for Answers {
-    fn find(&self, _: &str) -> Result<Option<Person>, DirectoryFailed> {
-        self.0.clone()
-    }
-
-    fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
-        panic!("nobody asks for members")
-    }
 }
 
 #[test]

@@ -46,6 +46,8 @@ mod stack_account;
 mod stack_before;
 mod stack_play;
 mod stacks;
+#[cfg(test)]
+mod testing;
 mod trusted_devices;
 mod unenroll;
 mod unlock;

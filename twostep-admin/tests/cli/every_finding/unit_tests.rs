@@ -5,7 +5,7 @@ use super::{Kind, UnitTest};
 const HEALTH: &str = include_str!("../../../src/health_tests.rs");
 const NAME_SERVICE: &str = include_str!("../../../src/name_service_tests.rs");
 const RULES: &str = include_str!("../../../src/rules_tests.rs");
-const STACK: &str = include_str!("../../../src/stack.rs");
+const STACK: &str = include_str!("../../../src/stack_tests.rs");
 const BROKER: &str = include_str!("../../../src/broker.rs");
 
 const fn by(source: &'static str, name: &'static str, kind: Kind) -> UnitTest {
