@@ -89,10 +89,19 @@ impl Host {
 
     /// Where the host looks for groups.
     pub fn switch_groups(&self, sources: &str) {
+        self.switch("group", sources);
+    }
+
+    /// Where the host looks for what a database has.
+    pub fn switch(&self, database: &str, sources: &str) {
         self.edit("/etc/nsswitch.conf", |line| {
-            if line.starts_with("group:") { format!("group: {sources}") } else { line.to_owned() }
+            if line.starts_with(&format!("{database}:")) {
+                format!("{database}: {sources}")
+            } else {
+                line.to_owned()
+            }
         });
-        assert!(self.read("/etc/nsswitch.conf").contains(&format!("group: {sources}\n")));
+        assert!(self.read("/etc/nsswitch.conf").contains(&format!("{database}: {sources}\n")));
     }
 
     /// Makes a user with a home folder and a password (sha512crypt with its smallest cost).

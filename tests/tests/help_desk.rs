@@ -136,6 +136,19 @@ fn nobody_is_reached_by_another_name() {
             assert!(status == 1 && shown.contains("to an administrator"), "{user}: {shown}");
         }
         host.wait_for_log(&["twostepd[", "refused uid=", "help for somebody who is protected"]);
+
+        // The directory that has boss is down.
+        host.admin(&["unenroll", "worker", "--yes"]).expect_success();
+        host.enroll("boss");
+        let passwd = host.read("/etc/passwd");
+        let kept: Vec<&str> = passwd.lines().filter(|line| !line.starts_with("boss:")).collect();
+        host.write("/etc/passwd", &format!("{}\n", kept.join("\n")));
+        let aid = ["help-desk", "bypass", "worker", "--reason", "x", "--for", "2h"];
+        let (status, shown) = twostep(host, "carol", &aid, &[]);
+        assert!(status == 1 && shown.contains("to an administrator"), "{shown}");
+        // Whose code is asked for at prompts is not told that two-step is off.
+        let shown = twostep(host, "worker", &["status"], &[]).1;
+        assert!(shown.contains("ask your administrator"), "{shown}");
     });
 }
 

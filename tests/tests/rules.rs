@@ -121,3 +121,44 @@ fn a_rule_at_odds_with_the_line_lets_nobody_in() {
         host.wait_for_log(&["result=unavailable", "reason=rule-at-odds", "service=imap", "rule=3"]);
     });
 }
+
+/// Nobody is refused for how large an entry is, and nobody found in one by another name than the gid's.
+#[test]
+fn groups_and_lists_of_groups_are_of_any_size() {
+    in_box(|host| {
+        people(host);
+        host.add_user("carol", BOBS);
+        let names: Vec<String> = (0..120_000).map(|number| format!("m{number:06}")).collect();
+        let mut text = host.read("/etc/group");
+        text += &format!("crowd:x:70000:{},bob\n", names.join(","));
+        text += &format!("others:x:70001:{}\n", names.join(","));
+        // Who is of the second group of a name is not of the first one.
+        text += "twice:x:70002:\ntwice:x:70003:bob\n";
+        text.extend((0..3_000).map(|number| format!("g{number}:x:{}:bob\n", 100_000 + number)));
+        host.write("/etc/group", &text);
+        let stacks = Stacks::new().file("sshd", "auth required pam_twostep.so\nauth optional pam_permit.so");
+        let authenticate = |user: &str, reply: &str| {
+            let mut pam = stacks.start_answering("sshd", user, reply);
+            let code = pam.authenticate(0);
+            pam.end();
+            code
+        };
+        let deny =
+            |group: &str| host.configure(&format!("[[rule]]\ngroup = \"{group}\"\ndemand = \"deny\"\n"));
+        for (group, bobs) in [
+            ("crowd", Code::AUTH_ERR),
+            ("others", Code::SUCCESS),
+            ("g2999", Code::AUTH_ERR),
+            ("twice", Code::SUCCESS),
+        ] {
+            deny(group);
+            assert_eq!(authenticate("bob", ""), bobs, "{group}");
+            assert_eq!(authenticate("carol", ""), Code::SUCCESS, "{group}");
+        }
+        host.wait_for_log(&["result=refused", "reason=denied-by-rule", "user=bob"]);
+        deny("crwod");
+        assert_eq!(authenticate("bob", ""), Code::AUTH_ERR, "a misspelt group");
+        let check = host.admin(&["check"]).stdout;
+        assert!(check.contains("error: /etc/twostep/config.toml:1: names the group crwod"), "{check}");
+    });
+}

@@ -67,6 +67,8 @@ struct Explained {
     reason: String,
     /// `FILE:LINE`, `default`, or `always` where no setting is involved.
     origin: String,
+    /// The name that the enrollment was made for, where that has gone.
+    orphan: Option<String>,
     /// What becomes of the wrong kind of answer: `refused`, or what is demanded of the unenrolled.
     otherwise: Option<&'static str>,
     /// From this day on it is another demand.
@@ -91,6 +93,7 @@ impl Explained {
             demand: "deny",
             reason: String::new(),
             origin: "always".to_owned(),
+            orphan: None,
             otherwise: None,
             until: None,
             trust: Vec::new(),
@@ -195,6 +198,13 @@ impl Explained {
                 self.sentence = format!("enrollment pending: {what} is taken; {else_} {fate}");
             }
         }
+        if let Some(orphan) = &how.orphan {
+            self.reason = "orphan".to_owned();
+            self.orphan = Some(orphan.to_string());
+            self.sentence.push_str(&format!(
+                "\nThe uid has the enrollment of {orphan}, which has no account any more: it is a code of that. twostep-admin settle {orphan}"
+            ));
+        }
     }
 }
 
@@ -222,6 +232,9 @@ fn denied(reason: &Reason) -> String {
         Reason::VirtualUsersOff => {
             "a virtual user, and there are none here: [app] virtual_users, and services".to_owned()
         }
+        Reason::Orphan { of, .. } => format!(
+            "the uid has the enrollment of {of}, which has no account any more: twostep-admin settle {of}"
+        ),
         Reason::AppOnly => "app-only: no authenticator, so no prompt".to_owned(),
         Reason::DeniedByRule { .. } => "a rule of the configuration refuses".to_owned(),
         other => other.word().to_owned(),

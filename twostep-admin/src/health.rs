@@ -2,7 +2,7 @@
 
 use crate::check::{Finding, Id};
 use crate::{deadlines, ffi, name_service};
-use nix::unistd::{Uid, User, geteuid};
+use nix::unistd::{Uid, geteuid};
 use std::path::Path;
 use twostep_core::account::Enrollment;
 use twostep_core::name::{Naming, UserName};
@@ -217,26 +217,28 @@ fn collision(user: &UserName, uid: u32) -> Finding {
 fn changed(enrollment: &Enrollment, is: Option<u32>, enrolled: &[Summary]) -> Finding {
     let Enrollment { user, uid, .. } = enrollment;
     // Who has its uid today; it can go to her where she has none of her own.
-    let heir = User::from_uid(Uid::from_raw(*uid)).ok().flatten().map(|heir| heir.name);
-    let taken = enrolled.iter().any(|one| heir.as_deref() == Some(one.enrollment.user.as_str()));
+    let heir = Nss.by_uid(*uid).ok().flatten().map(|heir| heir.name);
+    let taken = enrolled.iter().any(|one| heir.as_ref() == Some(&one.enrollment.user));
     let (id, message, remedy) = match (is, heir, taken) {
         (None, None, _) => (
             Id::AccountGone,
-            "is enrolled, but has no account any more".to_owned(),
-            format!("twostep-admin unenroll {user}"),
+            format!(
+                "is enrolled, but has no account any more: whoever is given uid {uid} will be asked for these codes at prompts, and refused by app services"
+            ),
+            format!("twostep-admin settle {user} --drop"),
         ),
         (None, Some(heir), true) => (
             Id::AccountGone,
             format!("has no account any more; {heir}, who has its uid, is enrolled as well"),
-            format!("twostep-admin unenroll {user}"),
+            format!("twostep-admin settle {user} --drop"),
         ),
         (None, Some(heir), false) => (
             Id::AccountRenamed,
             format!(
-                "has no account any more, but {heir} has its uid: if that is a new name, {heir} gives no code"
+                "has no account any more, but {heir} has its uid: {heir} is asked for codes of {user} at prompts, and refused by app services"
             ),
             format!(
-                "if it is, twostep-admin settle {user} --rename {heir}; if not, twostep-admin unenroll {user}"
+                "if that is the new name, twostep-admin settle {user} --rename {heir}; if not, twostep-admin settle {user} --drop"
             ),
         ),
         (Some(is), heir, taken) => (

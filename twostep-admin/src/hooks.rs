@@ -3,13 +3,14 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::orphans;
 use crate::output::Report;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::Serialize;
 use std::fs::{self, File, OpenOptions};
-use std::io;
+use std::io::{self, Write as _};
 use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -35,6 +36,7 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     // Whoever else is at it is waited for: a command is run once.
     let turn = turn(context, FlockArg::LockExclusive)?;
     let done = run_all(context)?;
+    orphans::tell(context)?;
     drop(turn);
     context.output.report(&done)
 }
@@ -129,18 +131,28 @@ fn execute(command: &policy::Command, due: &Due) -> Result<(), String> {
     }
     let words = command.filled(&due.user, &due.name, due.occasion.word());
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
+    carry_out(Command::new(program).args(arguments), b"")
+}
+
+/// Runs a command that is given this to read, and waits for its end.
+pub(crate) fn carry_out(command: &mut Command, input: &[u8]) -> Result<(), String> {
+    let program = command.get_program().to_string_lossy().into_owned();
     let failed = |error: io::Error| format!("{program}: {error}");
-    let mut child = Command::new(program)
-        .args(arguments)
+    let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    let mut child = command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
         .current_dir("/")
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(Stdio::null())
         .stderr(Stdio::null())
         .process_group(0)
         .spawn()
         .map_err(failed)?;
+    if let Some(mut stdin) = child.stdin.take() {
+        // A pipe has room for all of it; whoever does not read it says so by its end.
+        let _ = stdin.write_all(input);
+    }
     let end = monotonic() + PATIENCE;
     loop {
         match child.try_wait().map_err(failed)? {
@@ -158,7 +170,7 @@ fn execute(command: &policy::Command, due: &Due) -> Result<(), String> {
     }
 }
 
-fn log(severity: Severity, text: &str) {
+pub(crate) fn log(severity: Severity, text: &str) {
     Syslog { tag: "twostep-admin" }.note(severity, text);
 }
 

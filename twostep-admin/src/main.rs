@@ -30,6 +30,7 @@ mod name_service;
 mod neighbours;
 mod nss;
 mod origin;
+mod orphans;
 mod output;
 mod pam;
 mod report;

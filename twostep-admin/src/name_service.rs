@@ -48,6 +48,7 @@ fn kept_right(path: &Path, fault: Result<Option<Wrong>, StoreError>) -> Option<F
 pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
     let text = fs::read_to_string(SWITCH).unwrap_or_default();
     let mut findings = switch(&text);
+    findings.extend(["passwd", "group"].iter().filter_map(|database| hidden(&text, database)));
     if !names(&text, "group", SERVICE) && !names(&text, "initgroups", SERVICE) {
         return findings;
     }
@@ -210,6 +211,32 @@ fn switch(text: &str) -> Vec<Finding> {
         ));
     }
     findings
+}
+
+/// Sources that never fail but with the host: what `systemd` and ours do not know they say so, and of `files` see docs/roster.md.
+const OWN: [&str; 4] = ["files", "compat", "systemd", SERVICE];
+
+/// A source whose failure nobody sees: the C library goes on to the next one, and says what that says.
+fn hidden(text: &str, database: &str) -> Option<Finding> {
+    let words = words(text, database)?;
+    let is_source = |word: &&String| !word.starts_with('[');
+    let last = words.iter().rfind(is_source)?;
+    let hides = |source: &&String| {
+        let ends = |action: &String| {
+            let action = action.to_ascii_lowercase();
+            action.contains("!success=return")
+                || (action.contains("unavail=return") && action.contains("tryagain=return"))
+        };
+        let at = words.iter().position(|word| word == *source);
+        let action = at.and_then(|at| words.get(at + 1)).filter(|word| word.starts_with('['));
+        *source != last && !OWN.contains(&source.as_str()) && !action.is_some_and(ends)
+    };
+    let source = words.iter().filter(is_source).find(hides)?;
+    let message = format!(
+        "its {database} line goes on after {source}: while {source} is down, whom it knows passes for unknown, and nobody is told"
+    );
+    let remedy = format!("write [UNAVAIL=return TRYAGAIN=return] after {source}, or put {source} last");
+    Some(Finding::warning(Id::SourceFailureHidden, SWITCH, message, remedy))
 }
 
 /// Whether the word after this source makes the search go on.

@@ -73,6 +73,37 @@ fn a_line_for_groups_is_all_it_takes() {
 }
 
 #[test]
+fn a_source_whose_failure_is_hidden_by_the_next_one_is_told() {
+    let told = |line: &str| {
+        let found = hidden(&format!("group: {line}\n"), "group").into_iter().collect::<Vec<_>>();
+        found.iter().map(Finding::documented).collect::<Vec<Id>>()
+    };
+    for ill in [
+        "files sss systemd",
+        "sss files",
+        "files sss twostep",
+        "files ldap [NOTFOUND=return] twostep",
+        "files sss [UNAVAIL=return] twostep",
+        "files [SUCCESS=merge] sss [SUCCESS=merge] systemd",
+        "files sss [UNAVAIL=return TRYAGAIN=return] ldap systemd",
+    ] {
+        assert_eq!(told(ill), [Id::SourceFailureHidden], "{ill}");
+    }
+    for well in [
+        "files",
+        "files systemd",
+        "files systemd twostep",
+        "files systemd sss",
+        "files twostep sss",
+        "files sss [UNAVAIL=return TRYAGAIN=return] systemd",
+        "sss [ !SUCCESS=return SUCCESS=merge ] files",
+        "files sss [SUCCESS=merge unavail=return tryagain = return] twostep",
+    ] {
+        assert_eq!(told(well), [], "{well}");
+    }
+}
+
+#[test]
 fn an_initgroups_line_must_name_it_too() {
     assert_eq!(told("group: files twostep\ninitgroups: files\n"), [Id::InitgroupsWithoutTwostep]);
     assert_eq!(told("group: files\ninitgroups: files\n"), []);

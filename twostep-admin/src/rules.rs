@@ -195,8 +195,15 @@ impl Look<'_> {
         }
         for group in rule.groups.iter().flatten() {
             if !Nss.has_group(group)? {
-                let message = format!("names the group {group}, which NSS does not know{whoever}");
-                self.warning(Id::RuleGroupUnknown, &place, message, "mend the name, or leave it out");
+                let doubt = if rule.is_exemption() {
+                    "nobody is exempt by that"
+                } else {
+                    "anybody may be of it, and what the rule demands is demanded of all"
+                };
+                let message = format!("names the group {group}, which NSS does not know: {doubt}");
+                let remedy =
+                    format!("correct the name, or groupadd {group}; getent group {group} must find it");
+                self.findings.push(Finding::error(Id::RuleGroupUnknown, &place, message, remedy));
             }
         }
         Ok(())

@@ -5,6 +5,7 @@ use crate::cli::{List, User, WantedState};
 use crate::context::{Context, Subject, find};
 use crate::failure::Failure;
 use crate::nss;
+use crate::orphans;
 use crate::output::{Report, ago, counted, table, time, time_or_none};
 use crate::trusted_devices;
 use serde::Serialize;
@@ -14,6 +15,7 @@ use twostep_core::ports::Person;
 use twostep_core::time::UnixTime;
 use twostep_core::totp::Offset;
 use twostep_store::admin::{AuthenticatorInfo, Summary};
+use twostep_store::host::Nss;
 use twostep_terminal::put_line;
 
 /// Shows one user.
@@ -22,8 +24,13 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
     let session = context.session()?;
     let summary = session.summaries(Some(&name))?.pop();
     let (Some(enrollment), Some(summary)) = (enrollment, summary) else {
-        let uid = person.map(|person| person.uid);
-        return context.output.report(&Shown { line: Line::none(name.to_string(), uid), details: None });
+        let enrolled = session.summaries(None)?;
+        drop(session);
+        let line = match person {
+            Some(person) => Line::none(&person, &enrolled)?,
+            None => return Err(Failure::UserUnknown(name.to_string())),
+        };
+        return context.output.report(&Shown { line, details: None });
     };
     let details = Details {
         authenticators: session
@@ -52,8 +59,10 @@ pub(crate) fn all(context: &Context, wanted: &List) -> Result<(), Failure> {
     if wanted.state == Some(WantedState::None) {
         let names: HashSet<_> = enrolled.iter().map(|summary| &summary.enrollment.user).collect();
         let accounts = nss::accounts_with_a_shell()?;
-        let not_enrolled = accounts.iter().filter(|account| !names.contains(&account.name));
-        lines.extend(not_enrolled.map(|account| Line::none(account.name.to_string(), Some(account.uid))));
+        for account in accounts.into_iter().filter(|account| !names.contains(&account.name)) {
+            let person = Person { name: account.name, uid: account.uid };
+            lines.push(Line::none(&person, &enrolled)?);
+        }
     } else {
         let state = match wanted.state {
             Some(WantedState::Pending) => Some(State::Pending),
@@ -79,6 +88,8 @@ struct Line {
     /// The uid the enrollment was made for; null for a virtual user.
     enrolled_uid: Option<u32>,
     account: Account,
+    /// Of whoever is not enrolled: the enrollment for this uid whose name has gone.
+    orphan: Option<String>,
     created: Option<String>,
     activated: Option<String>,
     backup_codes_left: u32,
@@ -96,20 +107,22 @@ enum Account {
 }
 
 impl Line {
-    fn none(user: String, uid: Option<u32>) -> Self {
-        Self {
-            user,
+    fn none(person: &Person, enrolled: &[Summary]) -> Result<Self, Failure> {
+        let orphan = orphans::with_uid_of(&Nss, person, enrolled).map_err(|failed| Failure::Nss(failed.0))?;
+        Ok(Self {
+            user: person.name.to_string(),
             state: "none",
             app_only: false,
-            uid,
+            uid: Some(person.uid),
             enrolled_uid: None,
             account: Account::Ok,
+            orphan: orphan.map(|orphan| orphan.user.to_string()),
             created: None,
             activated: None,
             backup_codes_left: 0,
             app_password_count: 0,
             wrong_codes: 0,
-        }
+        })
     }
 
     fn of(summary: &Summary, person: Option<&Person>) -> Self {
@@ -126,6 +139,7 @@ impl Line {
                 Some(person) if person.uid != enrollment.uid => Account::UidChanged,
                 Some(_) => Account::Ok,
             },
+            orphan: None,
             created: Some(time(summary.created)),
             activated: time_or_none(summary.activated),
             backup_codes_left: summary.backup_codes,
@@ -144,6 +158,11 @@ impl Line {
 
     /// What an administrator must know of the account; nothing where all is well.
     fn trouble(&self) -> Option<String> {
+        if let Some(orphan) = &self.orphan {
+            return Some(format!(
+                "asked for codes of {orphan}, who has no account any more; twostep-admin settle {orphan}"
+            ));
+        }
         let user = &self.user;
         let was = self.enrolled_uid.map_or("a virtual user".to_owned(), |uid| format!("uid {uid}"));
         match (self.account, self.uid) {

@@ -2,6 +2,7 @@
 
 use twostep_core::name::UserName;
 use twostep_core::ports::{Directory, DirectoryFailed, Person};
+use twostep_core::rule::Match;
 
 /// A name service that answers, or fails.
 pub(crate) struct Answers(pub(crate) Result<Option<Person>, DirectoryFailed>);
@@ -11,7 +12,7 @@ impl Directory for Answers {
         self.0.clone()
     }
 
-    fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
+    fn is_member(&self, _: &UserName, _: &[String]) -> Result<Match, DirectoryFailed> {
         panic!("nobody asks for members")
     }
 }

@@ -52,6 +52,7 @@ mod tests {
     use crate::config;
     use crate::name::UserName;
     use crate::ports::{DirectoryFailed, Person};
+    use crate::rule::Match;
 
     struct Names;
 
@@ -68,7 +69,7 @@ mod tests {
             Ok(Some(Person { name: UserName::parse(&name.to_lowercase()).unwrap(), uid }))
         }
 
-        fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
+        fn is_member(&self, _: &UserName, _: &[String]) -> Result<Match, DirectoryFailed> {
             Err(DirectoryFailed("nobody asks about groups here".to_owned()))
         }
     }

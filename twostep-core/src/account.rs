@@ -73,6 +73,9 @@ pub enum Account {
     NotEnrolled,
     /// This enrollment holds. Its name may be another name of the same uid.
     Enrolled(Enrollment),
+    /// This enrollment was made for the uid, and its own name has gone: NSS does not know it, or knows it with another uid. Either the
+    /// account was renamed, or its uid was given to somebody else, or the directory that has the name is down. Nothing tells which.
+    Orphan(Enrollment),
     /// The name has an enrollment that was made for another uid: the account was deleted and made anew, or renumbered.
     UidChanged {
         /// The enrollment in question.
@@ -98,18 +101,28 @@ pub enum Unlisted {
 }
 
 impl Account {
-    /// Settles which enrollment holds for a name with this uid: its own if that is as strict as any other, else the strictest of
-    /// the `others` that share the uid. The caller has left out orphans: enrollments whose own name no longer has that uid.
+    /// Settles which enrollment holds for a name with this uid: its own if that is as strict as any other, then the strictest of
+    /// the `others` that share the uid, then the strictest of `orphans`, whose own name no longer has that uid. Of equals the newest
+    /// holds, so that it is the same one whenever somebody signs in.
     #[must_use]
-    pub fn settle(own: Option<Enrollment>, uid: u32, others: Vec<Enrollment>) -> Self {
+    pub fn settle(
+        own: Option<Enrollment>,
+        uid: u32,
+        others: Vec<Enrollment>,
+        orphans: Vec<Enrollment>,
+    ) -> Self {
         if let Some(enrollment) = own.as_ref().filter(|own| own.uid != uid) {
             return Self::UidChanged { enrollment: enrollment.clone(), now: uid };
         }
-        // max_by_key returns the last of equals, so that the own one comes last.
-        match others.into_iter().chain(own).max_by_key(Enrollment::strictness) {
-            Some(enrollment) => Self::Enrolled(enrollment),
-            None => Self::NotEnrolled,
-        }
+        let rank = |one: &Enrollment, standing: u8| (one.strictness(), standing, one.id);
+        let orphans = orphans.into_iter().map(|one| (rank(&one, 0), Self::Orphan(one)));
+        let others = others.into_iter().map(|one| (rank(&one, 1), Self::Enrolled(one)));
+        let own = own.map(|one| (rank(&one, 2), Self::Enrolled(one)));
+        orphans
+            .chain(others)
+            .chain(own)
+            .max_by_key(|(rank, _)| *rank)
+            .map_or(Self::NotEnrolled, |(_, account)| account)
     }
 }
 
@@ -131,28 +144,46 @@ mod tests {
     fn an_own_enrollment_holds() {
         let own = enrollment(1, "alice", 1000, State::Active);
         let other = enrollment(2, "al", 1000, State::Active);
-        assert_eq!(Account::settle(Some(own.clone()), 1000, vec![other]), Account::Enrolled(own));
+        assert_eq!(Account::settle(Some(own.clone()), 1000, vec![other], vec![]), Account::Enrolled(own));
     }
 
     #[test]
     fn two_names_with_one_uid_share_the_stricter() {
         let root = enrollment(1, "root", 0, State::Active);
         let toor = enrollment(2, "toor", 0, State::Pending);
-        assert_eq!(Account::settle(None, 0, vec![root.clone()]), Account::Enrolled(root.clone()));
-        assert_eq!(Account::settle(Some(toor), 0, vec![root.clone()]), Account::Enrolled(root));
+        assert_eq!(Account::settle(None, 0, vec![root.clone()], vec![]), Account::Enrolled(root.clone()));
+        assert_eq!(Account::settle(Some(toor), 0, vec![root.clone()], vec![]), Account::Enrolled(root));
+    }
+
+    #[test]
+    fn an_orphan_holds_where_nothing_as_strict_does_and_of_two_the_newest() {
+        let gone = enrollment(1, "alice", 1000, State::Active);
+        let later = enrollment(3, "alicia", 1000, State::Active);
+        let pending = enrollment(4, "al", 1000, State::Pending);
+        let other = enrollment(2, "ally", 1000, State::Active);
+        let settle = |own: Option<&Enrollment>, others: &[&Enrollment], orphans: &[&Enrollment]| {
+            let owned = |all: &[&Enrollment]| all.iter().map(|one| (*one).clone()).collect();
+            Account::settle(own.cloned(), 1000, owned(others), owned(orphans))
+        };
+        assert_eq!(settle(None, &[], &[&gone]), Account::Orphan(gone.clone()));
+        assert_eq!(settle(None, &[], &[&later, &gone, &pending]), Account::Orphan(later.clone()));
+        assert_eq!(settle(None, &[&other], &[&later]), Account::Enrolled(other.clone()));
+        assert_eq!(settle(Some(&other), &[], &[&later]), Account::Enrolled(other));
+        assert_eq!(settle(Some(&pending), &[], &[&gone]), Account::Orphan(gone));
+        assert_eq!(settle(Some(&pending), &[], &[]), Account::Enrolled(pending));
     }
 
     #[test]
     fn a_reused_name_does_not_inherit() {
         let old = enrollment(1, "alice", 1000, State::Active);
         assert_eq!(
-            Account::settle(Some(old.clone()), 1007, vec![]),
+            Account::settle(Some(old.clone()), 1007, vec![], vec![]),
             Account::UidChanged { enrollment: old, now: 1007 }
         );
     }
 
     #[test]
     fn nobody_is_not_enrolled() {
-        assert_eq!(Account::settle(None, 1000, vec![]), Account::NotEnrolled);
+        assert_eq!(Account::settle(None, 1000, vec![], vec![]), Account::NotEnrolled);
     }
 }

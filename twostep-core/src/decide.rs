@@ -4,7 +4,7 @@ use crate::account::{Account, Enrollment, EnrollmentId, State, Unlisted};
 use crate::attempt::{Attempt, ServiceClass};
 use crate::device::DeviceKind;
 use crate::event::Reason;
-use crate::name::ServiceName;
+use crate::name::{ServiceName, UserName};
 use crate::policy::{Origin, Policy, SELF_SERVICE, Setting};
 use crate::protocol::Mode;
 use crate::rule::{Demanded, Rule};
@@ -56,6 +56,8 @@ pub struct Wanted {
     pub otherwise: Otherwise,
     /// What need not give a code, if it was trusted before.
     pub trust: Option<Trust>,
+    /// The name that the enrollment was made for, where that has gone: it was made for the uid of whoever signs in.
+    pub orphan: Option<UserName>,
 }
 
 /// What becomes of the wrong kind of answer.
@@ -237,7 +239,7 @@ impl Terms {
             State::Active => (Otherwise::Refuse, self.trust.clone()),
             State::Pending => (Otherwise::AsUnenrolled(self.unless(at)), None),
         };
-        Wanted { enrollment: enrollment.id, otherwise, trust }
+        Wanted { enrollment: enrollment.id, otherwise, trust, orphan: None }
     }
 }
 
@@ -259,6 +261,15 @@ pub fn decide(terms: &Terms, attempt: &Attempt, account: &Account) -> Demand {
         }
         (Account::UidChanged { enrollment, now }, _) => {
             deny(Reason::UidChanged { was: enrollment.uid, is: *now })
+        }
+        // A code of it tells a renamed user from one who was given the uid. A program has none to give.
+        (Account::Orphan(enrollment), ServiceClass::Interactive) if !enrollment.is_app_only() => {
+            let orphan = Some(enrollment.user.clone());
+            Demand::Code(Wanted { trust: None, orphan, ..terms.wanted(enrollment, attempt.at) })
+        }
+        (Account::Orphan(enrollment), class) => {
+            let cause = if class == ServiceClass::App { "app-service" } else { "app-only" };
+            deny(Reason::Orphan { of: enrollment.user.clone(), cause })
         }
         (Account::Enrolled(enrollment), ServiceClass::Interactive) if enrollment.is_app_only() => {
             deny(Reason::AppOnly)

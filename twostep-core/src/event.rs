@@ -98,6 +98,13 @@ pub enum Reason {
     },
     /// A key, from somebody who is not enrolled or still pending, where the policy allows that.
     Key,
+    /// A right code of an enrollment whose name has gone, from whoever has its uid now: a renamed user.
+    OfOrphan {
+        /// The name that it was made for.
+        of: UserName,
+        /// What was right.
+        by: Box<Reason>,
+    },
     /// A device that was trusted not to need a code.
     TrustedDevice {
         /// The key's fingerprint, or the address.
@@ -164,6 +171,13 @@ pub enum Reason {
         was: u32,
         /// The uid the name has now.
         is: u32,
+    },
+    /// The uid has an enrollment whose name has gone, and no right code of that was given.
+    Orphan {
+        /// The name that it was made for.
+        of: UserName,
+        /// Why this was none.
+        cause: &'static str,
     },
     /// NSS does not know the name.
     UserUnknown,
@@ -316,6 +330,7 @@ impl Reason {
             Self::BypassCode { .. } => (Accepted, "bypass-code"),
             Self::AppPassword { .. } => (Accepted, "app-password"),
             Self::Key => (Accepted, "key"),
+            Self::OfOrphan { by, .. } => by.entry(),
             Self::TrustedDevice { .. } => (Accepted, "trusted-device"),
             Self::NotEnrolled => (Ignored, "not-enrolled"),
             Self::PendingSkipped => (Ignored, "pending-skipped"),
@@ -336,6 +351,7 @@ impl Reason {
             Self::EnrollmentChanged => (Refused, "enrollment-changed"),
             Self::AppOnly => (Refused, "app-only"),
             Self::UidChanged { .. } => (Refused, "uid-changed"),
+            Self::Orphan { .. } => (Refused, "orphan"),
             Self::UserUnknown => (Refused, "user-unknown"),
             Self::NameSpelling => (Refused, "name-spelling"),
             Self::NotAnAppPassword => (Refused, "not-an-app-password"),
@@ -372,6 +388,11 @@ impl Reason {
             Self::Code { authenticator } => vec![("authenticator", authenticator.to_string())],
             Self::BackupCode { left } => vec![("left", left.to_string())],
             Self::BypassCode { left } => vec![("left", left.to_string())],
+            Self::OfOrphan { of, by } => {
+                let mut details = by.details();
+                details.extend([("orphan", of.to_string()), ("remedy", settle(of))]);
+                details
+            }
             Self::AppPassword { name } | Self::AppPasswordRevoked { name } => vec![("name", name.clone())],
             Self::AppPasswordExpired { name, since } => {
                 vec![("name", name.clone()), ("on", since.last_day())]
@@ -408,6 +429,9 @@ impl Reason {
                 ("is", is.to_string()),
                 ("remedy", "twostep-admin settle USER".to_owned()),
             ],
+            Self::Orphan { of, cause } => {
+                vec![("orphan", of.to_string()), ("cause", (*cause).to_owned()), ("remedy", settle(of))]
+            }
             Self::NameSpelling => vec![(
                 "remedy",
                 "make the service pass the plain login name, or enroll the virtual user".to_owned(),
@@ -447,6 +471,11 @@ impl Reason {
 /// The uid that an enrollment was made for.
 fn uid_or_virtual(uid: u32) -> String {
     if uid == NO_UID { "virtual".to_owned() } else { uid.to_string() }
+}
+
+/// What ends that an enrollment is an orphan.
+fn settle(orphan: &UserName) -> String {
+    format!("twostep-admin settle {orphan} --rename NEW, or --drop")
 }
 
 /// Where a rule stands.

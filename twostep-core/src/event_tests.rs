@@ -41,6 +41,7 @@ fn every_reason() -> Vec<Reason> {
 /// The same, with this wherever a reason has a text.
 pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
     let text = || text.to_owned();
+    let orphan = || UserName::parse("alice").unwrap();
     use Reason::*;
     match (Code { authenticator: 1 }) {
         Code { .. } | BackupCode { .. } | AppPassword { .. } | Key | NotEnrolled | PendingSkipped => {}
@@ -59,6 +60,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
         Change { .. } => {}
         BypassCode { .. } | BypassOver => {}
+        OfOrphan { .. } | Orphan { .. } => {}
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
@@ -69,6 +71,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         BackupCode { left: 1 },
         BypassCode { left: 1 },
         BypassOver,
+        Orphan { of: orphan(), cause: "code-wrong" },
         AppPassword { name: text() },
         TrustedDevice { device: text() },
         ToEnroll { by: Some(UnixTime(0)) },
@@ -137,6 +140,20 @@ fn every_reason_and_key_is_documented() {
     }
     documented.retain(|line| line.starts_with("result=") && !line.starts_with("result=changed"));
     assert!(documented.is_empty(), "docs/log.md tells of what there is not: {documented:#?}");
+}
+
+/// It has the row of what was right.
+#[test]
+fn a_code_of_an_orphan_is_told_with_its_name() {
+    let of = UserName::parse("alice").unwrap();
+    let line = event(Reason::OfOrphan { of, by: Box::new(Reason::BackupCode { left: 9 }) }).line();
+    assert_eq!(
+        line,
+        "result=accepted reason=backup-code user=alice service=sshd from=203.0.113.9 left=9 orphan=alice \
+         remedy=\"twostep-admin settle alice --rename NEW, or --drop\""
+    );
+    let document = include_str!("../../docs/log.md");
+    assert!(document.contains("`orphan=`") && document.contains("`remedy=`"));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use crate::event::{Event, Reason};
 use crate::memory_hard::Hash;
 use crate::name::{ServiceName, UserName};
 use crate::protocol::Echo;
+use crate::rule::Match;
 use crate::secret::Secret;
 use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
@@ -26,11 +27,12 @@ pub trait Directory {
     /// When the look-up itself failed, which is something else than finding no such user.
     fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed>;
 
-    /// Whether somebody is a member of one of these groups. A group that does not exist has nobody.
+    /// Whether somebody is a member of one of these groups: in doubt where one of them is not found, since a directory that is down looks
+    /// like one that does not have it.
     ///
     /// # Errors
     /// When a look-up itself failed.
-    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<bool, DirectoryFailed>;
+    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<Match, DirectoryFailed>;
 }
 
 /// Somebody NSS knows.

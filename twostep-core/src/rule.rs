@@ -24,7 +24,7 @@ pub struct Rule {
     pub networks: Option<Vec<IpNet>>,
     /// Users, by their canonical names.
     pub users: Option<Vec<UserName>>,
-    /// Groups, by NSS. A group that does not exist has nobody.
+    /// Groups, by NSS. Of a group that NSS does not know anybody may be.
     pub groups: Option<Vec<String>>,
     /// What is demanded.
     pub demand: Option<Setting<Demanded>>,
@@ -184,8 +184,8 @@ pub enum By {
 pub enum Match {
     /// It is not.
     No,
-    /// It may be: the terminal is the caller's choice, or it is another name of the same uid. Nobody gets in by such a rule who would not
-    /// without it, nor with less ([`crate::decide::Terms::and_at_least`]).
+    /// It may be: the terminal is the caller's choice, or it is another name of the same uid, or NSS does not know the group. Nobody gets
+    /// in by such a rule who would not without it, nor with less ([`crate::decide::Terms::and_at_least`]).
     Doubted,
     /// It is.
     Yes,

@@ -1,6 +1,6 @@
 //! Who somebody is: what NSS says of a name, what the store says that concerns it, and what the two come to.
 
-use crate::account::{Account, Enrollment, NO_UID, Unlisted};
+use crate::account::{Account, Enrollment, NO_UID, State, Unlisted};
 use crate::event::Reason;
 use crate::login::Stop;
 use crate::name::{self, Naming, UserName};
@@ -124,7 +124,7 @@ pub(crate) fn resolve(directory: &dyn Directory, raw: &str, naming: &Naming) -> 
 pub(crate) struct Facts {
     /// The enrollment under the name itself.
     own: Option<Enrollment>,
-    /// Enrollments under other names, for the same uid.
+    /// Enrollments under other names, for the same uid, where they can make a difference.
     sharing: Vec<Enrollment>,
     /// The enrollment under the name of a virtual user.
     meant: Option<Enrollment>,
@@ -170,7 +170,9 @@ impl Facts {
                 remedy: "put the store back from a backup; twostep-admin check".to_owned(),
             }));
         }
-        let sharing = by_uid.into_iter().filter(|enrollment| enrollment.user != person.name).collect();
+        // Whoever has an enrollment as strict as any needs no other: a directory that is down, and has the other names, is not asked.
+        let is_settled = own.as_ref().is_some_and(|own| own.uid != person.uid || own.state == State::Active);
+        let sharing = by_uid.into_iter().filter(|other| !is_settled && other.user != person.name).collect();
         Ok(Self { own, sharing, ..Self::default() })
     }
 
@@ -183,13 +185,17 @@ impl Facts {
     pub(crate) fn account(self, directory: &dyn Directory, resolved: &Resolved) -> Result<Account, Stop> {
         let Self { own, sharing, meant, given, plain } = self;
         let listed = |person: &Person| {
-            let mut others = Vec::new();
+            let (mut others, mut orphans) = (Vec::new(), Vec::new());
             for other in sharing {
-                if still_holds(directory, &other)? {
-                    others.push(other);
+                match still_holds(directory, &other) {
+                    Ok(true) => others.push(other),
+                    // Nor by a directory that fails: names of uid 0 that hold are the host's own, which are found before.
+                    _ if is_root(person) => {}
+                    Ok(false) => orphans.push(other),
+                    Err(stop) => return Err(stop),
                 }
             }
-            Ok::<_, Stop>(Account::settle(own, person.uid, others))
+            Ok::<_, Stop>(Account::settle(own, person.uid, others, orphans))
         };
         let other_spelling = Ok(Account::NotInNss(Unlisted::OtherSpelling));
         let person = match (resolved, &meant, &given, &plain) {
@@ -223,7 +229,12 @@ impl Facts {
     }
 }
 
-/// Whether an enrollment's own name still has its uid. If not it is an orphan and never counts for somebody else.
+/// Uid 0 under its own name, which no orphan locks out.
+fn is_root(person: &Person) -> bool {
+    person.uid == 0 && person.name.as_str() == "root"
+}
+
+/// Whether an enrollment's own name still has its uid. If not it is an orphan.
 fn still_holds(directory: &dyn Directory, enrollment: &Enrollment) -> Result<bool, Stop> {
     match directory.find(enrollment.user.as_str()) {
         Ok(found) => Ok(found.is_some_and(|person| person.uid == enrollment.uid)),

@@ -8,6 +8,7 @@
 
 mod clock;
 pub mod configuration;
+mod ffi;
 pub mod files;
 pub mod link;
 mod nss;

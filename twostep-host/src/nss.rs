@@ -1,28 +1,34 @@
 //! The user database, as NSS has it.
 
+use crate::ffi;
 use nix::errno::Errno;
-use nix::unistd::{Gid, Group, Uid, User, getgrouplist};
 use std::ffi::CString;
 use twostep_core::name::UserName;
 use twostep_core::ports::{Directory, DirectoryFailed, Person};
+use twostep_core::rule::Match;
 
 /// NSS. Any error of getpwnam_r(3) is a failure, ENOENT among them: with sssd stopped that is what it returns, where a real "no such
-/// user" is success without a result.
+/// user" is success without a result. With another source after sssd even that is told as "no such user".
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Nss;
 
 impl Directory for Nss {
     fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed> {
-        User::from_name(name).map_err(failed("getpwnam_r"))?.as_ref().map(person).transpose()
+        let Some(name) = c_string(name) else { return Ok(None) };
+        ffi::user_by_name(&name).map_err(failed("getpwnam_r"))?.as_ref().map(person).transpose()
     }
 
-    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<bool, DirectoryFailed> {
+    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<Match, DirectoryFailed> {
+        let user = Account::of(user)?;
+        let mut found = Match::No;
         for group in groups {
-            if self.membership(user, group)? == Membership::Member {
-                return Ok(true);
-            }
+            found = found.max(match user.membership(group)? {
+                Membership::Member => return Ok(Match::Yes),
+                Membership::Listed | Membership::NoGroup => Match::Doubted,
+                Membership::None => Match::No,
+            });
         }
-        Ok(false)
+        Ok(found)
     }
 }
 
@@ -32,25 +38,15 @@ impl Nss {
     /// # Errors
     /// When the look-up itself failed.
     pub fn by_uid(&self, uid: u32) -> Result<Option<Person>, DirectoryFailed> {
-        User::from_uid(Uid::from_raw(uid)).map_err(failed("getpwuid_r"))?.as_ref().map(person).transpose()
+        ffi::user_by_uid(uid).map_err(failed("getpwuid_r"))?.as_ref().map(person).transpose()
     }
 
-    /// Whether a user is of a group: as his primary group, as one that initgroups gives him, or in the group's own list.
+    /// How a user stands to a group.
     ///
     /// # Errors
     /// When a look-up itself failed.
     pub fn membership(&self, user: &UserName, group: &str) -> Result<Membership, DirectoryFailed> {
-        let Some(group) = Group::from_name(group).map_err(failed("getgrnam_r"))? else {
-            return Ok(Membership::NoGroup);
-        };
-        let Some(found) = User::from_name(user.as_str()).map_err(failed("getpwnam_r"))? else {
-            return Ok(Membership::None);
-        };
-        let listed = group.mem.contains(&found.name);
-        let of = |groups: &[Gid]| groups.contains(&group.gid);
-        let name = CString::new(found.name).map_err(|_| DirectoryFailed("a name with a NUL".to_owned()))?;
-        let groups = getgrouplist(&name, found.gid).map_err(failed("getgrouplist"))?;
-        Ok(if listed || of(&groups) { Membership::Member } else { Membership::None })
+        Account::of(user)?.membership(group)
     }
 
     /// Whether there is such a group.
@@ -58,29 +54,66 @@ impl Nss {
     /// # Errors
     /// When the look-up itself failed.
     pub fn has_group(&self, group: &str) -> Result<bool, DirectoryFailed> {
-        Ok(Group::from_name(group).map_err(failed("getgrnam_r"))?.is_some())
+        let Some(group) = c_string(group) else { return Ok(false) };
+        Ok(ffi::group_by_name(&group, None).map_err(failed("getgrnam_r"))?.is_some())
     }
 }
 
 /// How somebody stands to a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Membership {
-    /// Of it.
+    /// Of it: its gid is the user's own, or one that initgroups gives her.
     Member,
-    /// Not of it.
+    /// In the group's own list, but without its gid: programs that the user runs are not of it.
+    Listed,
+    /// Not of it, as far as the sources have answered.
     None,
-    /// There is no such group.
+    /// It is not found.
     NoGroup,
+}
+
+/// A user's name and gids. Nobody whom NSS does not know has any.
+struct Account {
+    name: CString,
+    gids: Vec<u32>,
+}
+
+impl Account {
+    fn of(user: &UserName) -> Result<Self, DirectoryFailed> {
+        let name = c_string(user.as_str()).ok_or_else(|| DirectoryFailed("a name with a NUL".to_owned()))?;
+        let gids = match ffi::user_by_name(&name).map_err(failed("getpwnam_r"))? {
+            Some(found) => ffi::gids(&name, found.gid).map_err(failed("getgrouplist"))?,
+            None => Vec::new(),
+        };
+        Ok(Self { name, gids })
+    }
+
+    /// By gid: of two groups of one name only the first one's counts.
+    fn membership(&self, group: &str) -> Result<Membership, DirectoryFailed> {
+        let Some(group) = c_string(group) else { return Ok(Membership::NoGroup) };
+        let found = ffi::group_by_name(&group, Some(&self.name)).map_err(failed("getgrnam_r"))?;
+        Ok(match found {
+            None => Membership::NoGroup,
+            Some(group) if self.gids.contains(&group.gid) => Membership::Member,
+            Some(group) if group.lists_member => Membership::Listed,
+            Some(_) => Membership::None,
+        })
+    }
+}
+
+/// No name has a NUL in it.
+fn c_string(text: &str) -> Option<CString> {
+    CString::new(text).ok()
 }
 
 fn failed(call: &'static str) -> impl Fn(Errno) -> DirectoryFailed {
     move |errno| DirectoryFailed(format!("{call}: {errno}"))
 }
 
-fn person(user: &User) -> Result<Person, DirectoryFailed> {
+fn person(user: &ffi::User) -> Result<Person, DirectoryFailed> {
     let name = UserName::parse(&user.name)
         .map_err(|error| DirectoryFailed(format!("the name that NSS gives cannot be used: {error}")))?;
-    Ok(Person { name, uid: user.uid.as_raw() })
+    Ok(Person { name, uid: user.uid })
 }
 
 #[cfg(test)]
@@ -100,6 +133,12 @@ mod tests {
         assert_eq!(Nss.membership(&root, "root"), Ok(Membership::Member));
         assert_eq!(Nss.membership(&root, "nogroup"), Ok(Membership::None));
         assert_eq!(Nss.membership(&root, "no-such-group"), Ok(Membership::NoGroup));
+        let is_member = |groups: &[&str]| {
+            Nss.is_member(&root, &groups.iter().map(ToString::to_string).collect::<Vec<_>>())
+        };
+        assert_eq!(is_member(&["no-such-group", "root"]), Ok(Match::Yes));
+        assert_eq!(is_member(&["no-such-group", "nogroup"]), Ok(Match::Doubted));
+        assert_eq!(is_member(&["nogroup"]), Ok(Match::No));
         assert_eq!(Nss.has_group("root"), Ok(true));
         assert_eq!(Nss.has_group("no-such-group"), Ok(false));
     }

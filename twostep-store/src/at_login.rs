@@ -71,7 +71,7 @@ pub(crate) fn enroll(
         backup_codes: &confirmed.draft.backup_codes,
         at: confirmed.at,
     };
-    // Older ones of her uid were looked at: they are of names that have it no more, and nobody's.
+    // Older ones of that uid were looked at when it was decided to enroll: with any but root's, a code was asked for.
     let unseen = |other: &Enrollment| other.id > confirmed.draft.newest;
     match session.enroll_unless(&new, &Author { by: By::Login, why: None }, unseen) {
         Ok(_) => Ok(true),

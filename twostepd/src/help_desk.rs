@@ -85,29 +85,30 @@ fn is_protected(peer: &Subject, person: &Person) -> Result<bool, Declined> {
     }
     // The store is closed before NSS is asked anything: a directory that hangs must not hold its lock.
     let enrolled = peer.session()?.names_of_uid(person.uid)?;
-    for name in names::of(person, &enrolled)? {
-        if is_of(&peer.policy, &name)? || is_of_a_protected_group(&peer.policy, &name)? {
+    let Some(names) = names::of(person, &enrolled)? else { return Ok(true) };
+    let broker = &peer.policy.broker;
+    for name in names {
+        if let Some(help_desk) = &broker.help_desk
+            && may_be_of(&name, help_desk)?
+        {
             return Ok(true);
+        }
+        for group in &broker.protected.value {
+            // Of the groups that are protected by default a host has some.
+            if broker.protected.origin != Origin::Default && !Nss.has_group(group)? {
+                let cause = format!("[broker] protected names the group {group}, which NSS does not know");
+                return Err(Declined::unavailable(&cause));
+            }
+            if may_be_of(&name, group)? {
+                return Ok(true);
+            }
         }
     }
     Ok(false)
 }
 
-fn is_of_a_protected_group(policy: &Policy, name: &UserName) -> Result<bool, Declined> {
-    let protected = &policy.broker.protected;
-    for group in &protected.value {
-        match Nss.membership(name, group)? {
-            Membership::None => {}
-            Membership::Member => return Ok(true),
-            // Of the groups that are protected by default a host has some.
-            Membership::NoGroup if protected.origin == Origin::Default => {}
-            Membership::NoGroup => {
-                let cause = format!("[broker] protected names the group {group}, which NSS does not know");
-                return Err(Declined::unavailable(&cause));
-            }
-        }
-    }
-    Ok(false)
+fn may_be_of(name: &UserName, group: &str) -> Result<bool, Declined> {
+    Ok(matches!(Nss.membership(name, group)?, Membership::Member | Membership::Listed))
 }
 
 /// Who is helped, and by whom.

@@ -8,9 +8,9 @@ use twostep_host::Nss;
 /// Where the accounts of this host alone stand, second names of a uid among them.
 const LOCAL: &str = "/etc/passwd";
 
-/// Of somebody: the name given, the one that NSS has first for the uid, those in `enrolled` that NSS still has for it, and those of this
-/// host's own file.
-pub(crate) fn of(person: &Person, enrolled: &[UserName]) -> Result<Vec<UserName>, Declined> {
+/// Of somebody: the name given, the one that NSS has first for the uid, those in `enrolled`, and those of this host's own file. None where
+/// NSS does not know one that is enrolled: the directory that has it may be down, and who else has the uid cannot be told.
+pub(crate) fn of(person: &Person, enrolled: &[UserName]) -> Result<Option<Vec<UserName>>, Declined> {
     let mut names = vec![person.name.clone()];
     let mut add = |name: UserName| {
         if !names.contains(&name) {
@@ -21,9 +21,10 @@ pub(crate) fn of(person: &Person, enrolled: &[UserName]) -> Result<Vec<UserName>
         add(first.name);
     }
     for name in enrolled {
-        if Nss.find(name.as_str())?.is_some_and(|found| found.uid == person.uid) {
-            add(name.clone());
+        if Nss.find(name.as_str())?.is_none_or(|found| found.uid != person.uid) {
+            return Ok(None);
         }
+        add(name.clone());
     }
     let local = match std::fs::read(LOCAL) {
         Ok(local) => local,
@@ -31,7 +32,7 @@ pub(crate) fn of(person: &Person, enrolled: &[UserName]) -> Result<Vec<UserName>
         Err(error) => return Err(Declined::unavailable(&format!("{LOCAL}: {error}"))),
     };
     in_file(&String::from_utf8_lossy(&local), person.uid).for_each(add);
-    Ok(names)
+    Ok(Some(names))
 }
 
 /// The names of a uid in a file like passwd(5).
@@ -55,6 +56,7 @@ mod tests {
         let names: Vec<String> = in_file(text, 7).map(|name| name.to_string()).collect();
         assert_eq!(names, ["boss", "bob"]);
         let root = Nss.by_uid(0).unwrap().unwrap();
-        assert!(of(&root, &[]).unwrap().contains(&UserName::parse("root").unwrap()));
+        assert_eq!(of(&root, &[UserName::parse("no-such-user-here").unwrap()]).unwrap(), None);
+        assert!(of(&root, &[]).unwrap().unwrap().contains(&UserName::parse("root").unwrap()));
     }
 }

@@ -90,10 +90,11 @@ pub(crate) fn report(session: &Session, subject: &Subject, standing: &Standing) 
     let mut status = Status {
         user: user.to_string(),
         state: match standing {
-            Standing::NotEnrolled | Standing::OtherName => Enrollment::None,
+            Standing::NotEnrolled => Enrollment::None,
             Standing::Pending => Enrollment::Pending,
             Standing::Active(_) => Enrollment::Active,
-            Standing::Unsettled => Enrollment::Unsettled,
+            // A code of that is asked for at prompts, whether the other name is still there or not.
+            Standing::OtherName | Standing::Unsettled => Enrollment::Unsettled,
         },
         app_only: matches!(standing, Standing::Active(found) if found.is_app_only()),
         created: None,

@@ -67,6 +67,7 @@ ids! {
     GroupUnknown,
     GroupLookUpFails,
     GroupMembersByFile,
+    SourceFailureHidden,
     InitgroupsWithoutTwostep,
     InitgroupsEndsEarly,
     NscdRemembersGroups,

@@ -20,6 +20,10 @@ pub(crate) fn of(line: &LogLine) -> String {
         }
         "not-set-up" => format!("two-step was not set up at the login: {}", cause()),
         "denied-by-rule" => format!("refused to everybody here, by the rule in line {}", rule()),
+        "orphan" => {
+            let orphan = line.detail("orphan").unwrap_or("?");
+            format!("has the uid of {orphan}, who is enrolled and has no account any more")
+        }
         "not-allowed" => format!("a program of uid {} has asked twostepd for what it may not", uid()),
         "busy" => format!("a program of uid {} asks too much of twostepd", uid()),
         "store" => format!("nobody gets in: store ({})", cause()),

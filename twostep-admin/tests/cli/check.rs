@@ -315,7 +315,7 @@ fn an_account_that_was_renamed_is_a_warning_with_the_remedy() {
     assert_eq!(renamed["severity"], "warning");
     assert_eq!(
         renamed["message"],
-        "has no account any more, but root has its uid: if that is a new name, root gives no code"
+        "has no account any more, but root has its uid: root is asked for codes of old-name at prompts, and refused by app services"
     );
     let remedy = renamed["remedy"].as_str().unwrap();
     assert!(remedy.contains("twostep-admin settle old-name --rename root"), "{remedy}");

@@ -87,7 +87,7 @@ fn an_exemption_for_everybody_is_a_warning() {
 }
 
 #[test]
-fn names_in_rules_that_nss_does_not_know_are_warnings() {
+fn names_in_rules_that_nss_does_not_know_are_told() {
     let place = healthy("check-rule-names");
     let text = "[[rule]]\nuser = [\"root\", \"no-such-user\"]\ngroup = [\"root\", \"no-such-group\"]\ndemand = \"nothing\"\n\
                 [[rule]]\nuser = \"nobody-here\"\ndemand = \"deny\"\n";
@@ -97,7 +97,7 @@ fn names_in_rules_that_nss_does_not_know_are_warnings() {
         &[
             ("1 note", ""),
             ("1 warning names the user no-such-user, whom", "whoever gets it is exempt"),
-            ("1 warning names the group no-such-group, which", "whoever gets it is exempt"),
+            ("1 error names the group no-such-group, which", "nobody is exempt by that"),
             ("5 warning names the user nobody-here", "the rule passes over it"),
         ],
     );

@@ -297,6 +297,8 @@ struct Login<'a, 'p, 'r> {
     class: ServiceClass,
     /// Whether whoever is refused is told nothing, since that would tell strangers who is enrolled.
     veiled: bool,
+    /// The name that the enrollment was made for whose code is asked for, where that name has gone.
+    orphan: Option<UserName>,
 }
 
 type Verdict = Result<(Reason, Ending), Stop>;
@@ -317,7 +319,7 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         // Without a rule it cannot be at odds with the line.
         let class = Terms::of(policy, None, request.mode, &request.service)
             .map_or(ServiceClass::Interactive, |terms| terms.class);
-        Self { ports, policy, request, user, class, veiled: false }
+        Self { ports, policy, request, user, class, veiled: false, orphan: None }
     }
 
     fn authenticate(&mut self) -> Result<Told, Stop> {
@@ -401,6 +403,7 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
     }
 
     fn refuse(&mut self, reason: Reason) -> (Reason, Ending) {
+        let reason = self.of_orphan(reason);
         if self.class == ServiceClass::Interactive
             && !self.veiled
             && let Some(text) = texts::refusal(&reason)
@@ -412,6 +415,17 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
             _ => Ending::Refuse,
         };
         (reason, ending)
+    }
+
+    /// A reason, with the name that the enrollment was made for where that has gone. How long is to wait is told as ever.
+    fn of_orphan(&self, reason: Reason) -> Reason {
+        match (&self.orphan, reason) {
+            (None, reason) | (Some(_), reason @ (Reason::Throttled { .. } | Reason::Capped)) => reason,
+            (Some(of), reason) if reason.ending() == Result_::Accepted => {
+                Reason::OfOrphan { of: of.clone(), by: Box::new(reason) }
+            }
+            (Some(of), reason) => Reason::Orphan { of: of.clone(), cause: reason.word() },
+        }
     }
 
     fn stop(&mut self, Stop(reason): Stop) -> Ending {

@@ -43,8 +43,12 @@ impl Login<'_, '_, '_> {
         let account = facts.account(self.ports.directory, resolved)?;
         self.user = Some(user);
         // Those of an account that had the name before are good for nothing until somebody has settled that, and then not either.
-        let (Account::Enrolled(enrollment) | Account::UidChanged { enrollment, .. }, Change::After) =
-            (account, change)
+        let (
+            Account::Enrolled(enrollment)
+            | Account::Orphan(enrollment)
+            | Account::UidChanged { enrollment, .. },
+            Change::After,
+        ) = (account, change)
         else {
             return Ok(());
         };

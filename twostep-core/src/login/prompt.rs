@@ -36,6 +36,10 @@ impl Login<'_, '_, '_> {
         let read = Read { veiled: self.veiled, ..Read::of(terms, self.request, at) };
         let (user, demand) = read.demand(self.ports.directory, self.ports.vault, asked)?;
         self.user = user;
+        self.orphan = match &demand {
+            Demand::Code(wanted) => wanted.orphan.clone(),
+            _ => None,
+        };
         Ok(demand)
     }
 
@@ -110,7 +114,7 @@ impl Login<'_, '_, '_> {
         let mut complete = self.completion(wanted, &outcome);
         complete.completion.activates = pending;
         let todo = (complete != Complete::of(wanted.enrollment)).then_some(Todo::Complete(complete));
-        Ok((outcome.reason, Ending::Accept(self.record(Proof::Code, todo))))
+        Ok((self.of_orphan(outcome.reason), Ending::Accept(self.record(Proof::Code, todo))))
     }
 
     fn completion(&self, wanted: &Wanted, outcome: &CodeOutcome) -> Complete {

@@ -9,6 +9,7 @@ use crate::name::{Domains, Naming, UserName};
 use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Directory, Person, Vault};
 use crate::rule::{self, By, Choice, Inquiry, Match, Rule, Scene, Tty};
+use crate::schedule::Unenrolled;
 use crate::time::UnixTime;
 use crate::who::{Facts, Resolved, resolve};
 
@@ -67,14 +68,32 @@ pub(super) fn choose<'p>(
     let choice = if service.as_str() == SELF_SERVICE {
         none
     } else {
+        asked.at_console = *source == Source::Local;
         rule::choose(&policy.rules, &Scene { service, tty, source, at }, asked)?
     };
     let of = |rule| Terms::of(policy, rule, request.mode, service).map_err(Stop);
     let mut terms = of(choice.rule)?;
+    let spared = asked.is_root_at_console();
     for doubted in choice.doubted {
-        terms = terms.and_at_least(of(Some(doubted))?, at).map_err(Stop)?;
+        let both = of(Some(doubted)).and_then(|other| terms.clone().and_at_least(other, at).map_err(Stop));
+        terms = if spared { without_refusal(terms, both, at) } else { both? };
     }
     Ok((terms, choice.rule))
+}
+
+/// What a rule that matches in doubt adds to `terms`, but for what refuses: nobody could get in any more to put the rule right.
+fn without_refusal(terms: Terms, both: Result<Terms, Stop>, at: UnixTime) -> Terms {
+    match both {
+        Ok(both) if matches!(both.settled(), Some(Demand::Deny(_))) => terms,
+        Ok(mut both) => {
+            if both.unenrolled.value.at(at) == Unenrolled::Deny {
+                both.unenrolled = terms.unenrolled;
+            }
+            both
+        }
+        // The rule is at odds with the module's line.
+        Err(_) => terms,
+    }
 }
 
 /// A name that NSS is asked about no earlier than somebody wants to know, and once.
@@ -84,6 +103,7 @@ pub(super) struct Asked<'d> {
     naming: &'d Naming,
     resolved: Option<Resolved>,
     groups: Groups,
+    at_console: bool,
 }
 
 /// Whether this process asks NSS about groups. In one that some user has started, with limits of her choice, an answer is not to be
@@ -99,7 +119,7 @@ enum Groups {
 
 impl<'d> Asked<'d> {
     pub(super) fn new(directory: &'d dyn Directory, raw: &'d str, naming: &'d Naming) -> Self {
-        Self { directory, raw, naming, resolved: None, groups: Groups::Asked }
+        Self { directory, raw, naming, resolved: None, groups: Groups::Asked, at_console: false }
     }
 
     /// One that is not asked about groups.
@@ -131,10 +151,29 @@ impl<'d> Asked<'d> {
         self.resolved.as_ref().and_then(Resolved::user).cloned()
     }
 
+    /// Whether it is uid 0 at a terminal of this host, as far as a rule has asked who it is: the last way in, where groups are not found.
+    fn is_root_at_console(&self) -> bool {
+        self.at_console && matches!(&self.resolved, Some(Resolved::Known(person)) if person.uid == 0)
+    }
+
     /// Whom NSS knows under the plainly written name of somebody who may be a virtual user.
     fn plain_person(&self) -> Option<Person> {
         match self.resolved.as_ref() {
             Some(Resolved::Virtual { plain, .. }) => plain.person.clone(),
+            _ => None,
+        }
+    }
+
+    /// Whether a name that NSS does not know is this one, as it was given.
+    fn is_given(&self, user: &UserName) -> bool {
+        matches!(&self.resolved, Some(Resolved::Strange { given, .. }) if given.contains(user))
+    }
+
+    /// A name that NSS does not know.
+    fn unlisted(&self) -> Option<UserName> {
+        match self.resolved.as_ref() {
+            Some(Resolved::Virtual { name, .. }) => Some(name.clone()),
+            Some(Resolved::Strange { given, .. }) => given.first().cloned(),
             _ => None,
         }
     }
@@ -156,7 +195,11 @@ impl Inquiry for Asked<'_> {
     type Error = Stop;
 
     fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<Match, Stop> {
-        let Some(person) = self.person()? else { return Ok(Match::No) };
+        let Some(person) = self.person()? else {
+            // A directory that is down knows nobody: the very name may be the one that is meant.
+            let named = by == By::NameOrUid && users.iter().any(|user| self.is_given(user));
+            return Ok(if named { Match::Doubted } else { Match::No });
+        };
         if users.contains(&person.name) {
             return Ok(Match::Yes);
         }
@@ -186,20 +229,23 @@ impl Inquiry for Asked<'_> {
 
     fn is_member_of(&mut self, groups: &[String], by: By) -> Result<Match, Stop> {
         let person = self.person()?;
-        if person.is_some() && self.groups != Groups::Asked {
-            self.groups = Groups::LeftToBroker;
-            return Err(super::internal("a rule asks about groups where nobody can be asked"));
-        }
-        // Groups are of accounts: of a virtual user it may be that whom the modules after us make of her name.
+        // Groups are of accounts: of a virtual user it may be that whom the modules after us make of her name. Of whoever has no account,
+        // it may be that the directory is down that has both: a group that is not found tells.
         let (of, member) = match (person.filter(|person| person.uid != NO_UID), by) {
-            (Some(person), _) => (Some(person), Match::Yes),
-            (None, By::NameOrUid) => (self.plain_person(), Match::Doubted),
+            (Some(person), _) => (Some(person.name), Match::Yes),
+            (None, By::NameOrUid) => {
+                (self.plain_person().map(|person| person.name).or_else(|| self.unlisted()), Match::Doubted)
+            }
             (None, By::Name) => (None, Match::No),
         };
         let Some(of) = of else { return Ok(Match::No) };
-        match self.directory.is_member(&of.name, groups) {
-            Ok(true) => Ok(member),
-            Ok(false) => Ok(Match::No),
+        if self.groups != Groups::Asked {
+            self.groups = Groups::LeftToBroker;
+            return Err(super::internal("a rule asks about groups where nobody can be asked"));
+        }
+        match self.directory.is_member(&of, groups) {
+            Ok(found) => Ok(found.min(member)),
+            Err(_) if self.is_root_at_console() => Ok(Match::Doubted),
             Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
         }
     }

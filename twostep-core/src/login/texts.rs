@@ -41,6 +41,9 @@ pub(super) fn refusal(reason: &Reason) -> Option<String> {
         | Reason::SameAsPassword
         | Reason::Capped
         | Reason::EnrollmentChanged => "That code was not accepted.".to_owned(),
+        Reason::Orphan { .. } => "Your uid is set up for two-step verification under another name, and only a code of that is accepted. \
+                                  Please ask your administrator."
+            .to_owned(),
         Reason::AppOnly | Reason::UidChanged { .. } | Reason::DeniedByRule { .. } => {
             "You cannot sign in here. Please ask your administrator.".to_owned()
         }

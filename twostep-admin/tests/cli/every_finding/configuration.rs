@@ -61,7 +61,7 @@ pub(super) const ROWS: &[Row] = &[
         "[app]\nvirtual_users = true\ndomains = [\"example.org\"]\n[[rule]]\nuser = \"carol\"\ndemand = \"deny\"",
     ),
     row(
-        ("rule-group-unknown", "warning"),
+        ("rule-group-unknown", "error"),
         "[[rule]]\ngroup = \"no-such-group\"\ndemand = \"deny\"",
         "[[rule]]\ngroup = \"root\"\ndemand = \"deny\"",
     ),

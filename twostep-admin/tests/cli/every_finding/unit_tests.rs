@@ -53,6 +53,11 @@ pub(super) const ALL: &[UnitTest] = &[
     by(NAME_SERVICE, "a_name_of_ours_means_our_group", ("group-unknown", "warning")),
     by(NAME_SERVICE, "a_name_of_ours_means_our_group", ("group-look-up-fails", "warning")),
     by(NAME_SERVICE, "members_by_the_hosts_own_file_are_told", ("group-members-by-file", "error")),
+    by(
+        NAME_SERVICE,
+        "a_source_whose_failure_is_hidden_by_the_next_one_is_told",
+        ("source-failure-hidden", "warning"),
+    ),
     by(NAME_SERVICE, "an_initgroups_line_must_name_it_too", ("initgroups-without-twostep", "warning")),
     by(NAME_SERVICE, "an_initgroups_line_must_not_end_before_it", ("initgroups-ends-early", "warning")),
     by(NAME_SERVICE, "nscd_undoes_that_only_some_may_read", ("nscd-remembers-groups", "warning")),

@@ -15,6 +15,7 @@ use crate::ports::{
     Confirmed, DirectoryFailed, Draft, Entered, Person, Store, TalkFailed, Trusted, Trusting, Untold, Use,
 };
 use crate::random::fake::Counting;
+use crate::rule::Match;
 use crate::schedule::{Schedule, Unenrolled};
 use crate::scope::Scope;
 use crate::secret::Secret;
@@ -43,12 +44,15 @@ impl Directory for People {
         Ok(found.map(|(name, uid)| Person { name: UserName::parse(name).unwrap(), uid: *uid }))
     }
 
-    /// Everybody is of a group of her own name.
-    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<bool, DirectoryFailed> {
-        if groups.iter().any(|group| group == "nss-is-down") {
-            return Err(DirectoryFailed("ENOENT".into()));
-        }
-        Ok(groups.iter().any(|group| group == user.as_str()))
+    /// Everybody is of a group of her own name. There is no group `mispelt`.
+    fn is_member(&self, user: &UserName, groups: &[String]) -> Result<Match, DirectoryFailed> {
+        let asked = |name: &str| groups.iter().any(|group| group == name);
+        Ok(match () {
+            () if asked("nss-is-down") => return Err(DirectoryFailed("ENOENT".into())),
+            () if asked(user.as_str()) => Match::Yes,
+            () if asked("mispelt") => Match::Doubted,
+            () => Match::No,
+        })
     }
 }
 
@@ -536,8 +540,9 @@ fn a_deleted_and_remade_account_does_not_inherit() {
     host.people.0[0].1 = 2000;
     assert_eq!(host.at_prompt("alice", vec![Step::Tell("administrator")]), Ending::Refuse);
     assert!(host.last_line().contains("reason=uid-changed user=alice"), "{}", host.last_line());
-    // al still has the old uid, but alice's enrollment is an orphan and does not count for him.
-    assert!(matches!(host.at_prompt("al", vec![]), Ending::Ignore(_)));
+    // al still has the old uid: alice's enrollment is an orphan there.
+    assert_eq!(host.at_prompt("al", vec![ask(""), Step::Tell("under another name")]), Ending::Refuse);
+    assert!(host.last_line().contains("reason=orphan user=al"), "{}", host.last_line());
 }
 
 #[test]
@@ -666,5 +671,6 @@ mod app;
 mod devices;
 mod enrolling;
 mod one_prompt;
+mod orphans;
 mod rules;
 mod veiled;
