@@ -88,6 +88,12 @@ pub trait Store {
     /// As every call here: when the store cannot be read.
     fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable>;
 
+    /// An enrollment whose name `is` one of those wanted, if there is any. All names are looked at.
+    ///
+    /// # Errors
+    /// See [`Self::by_name`].
+    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable>;
+
     /// All enrollments made for this uid, orphans among them.
     ///
     /// # Errors

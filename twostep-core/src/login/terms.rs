@@ -10,7 +10,7 @@ use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Directory, Person, Vault};
 use crate::rule::{self, By, Choice, Inquiry, Match, Rule, Scene, Tty};
 use crate::time::UnixTime;
-use crate::who::{Facts, Resolved, resolve};
+use crate::who::{Facts, Likeness, Resolved, resolve};
 
 /// What the policy demands of an attempt, and by what.
 #[derive(Debug)]
@@ -131,12 +131,14 @@ impl<'d> Asked<'d> {
         self.resolved.as_ref().and_then(Resolved::user).cloned()
     }
 
-    /// Whom NSS knows under the plainly written name of somebody who may be a virtual user.
-    fn plain_person(&self) -> Option<Person> {
-        match self.resolved.as_ref() {
-            Some(Resolved::Virtual { plain, .. }) => plain.person.clone(),
-            _ => None,
-        }
+    /// Whom the name may be taken for, where NSS does not know it as it stands.
+    fn likeness(&self) -> Option<&Likeness> {
+        self.resolved.as_ref().and_then(Resolved::likeness)
+    }
+
+    /// Whether a rule about some users may be about whomever the modules after us make of the name.
+    fn is_doubted(&self, is: impl Fn(&Person) -> bool) -> bool {
+        self.likeness().is_some_and(|likeness| likeness.is_anybodys() || likeness.people().iter().any(is))
     }
 
     /// Who it is, for a rule. Whoever would be somebody if only the name were written plainly is not passed off as nobody: a
@@ -146,7 +148,9 @@ impl<'d> Asked<'d> {
             Resolved::Known(person) | Resolved::Meant { person, .. } => Ok(Some(person.clone())),
             // No account has this uid, so that she shares it with nobody.
             Resolved::Virtual { name, .. } => Ok(Some(Person { name: name.clone(), uid: NO_UID })),
-            Resolved::Strange { plain, .. } if plain.person.is_some() => Err(Stop(Reason::NameSpelling)),
+            Resolved::Strange { likeness, .. } if !likeness.people().is_empty() => {
+                Err(Stop(Reason::NameSpelling))
+            }
             Resolved::Strange { .. } | Resolved::Unusable => Ok(None),
         }
     }
@@ -156,18 +160,18 @@ impl Inquiry for Asked<'_> {
     type Error = Stop;
 
     fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<Match, Stop> {
-        let Some(person) = self.person()? else { return Ok(Match::No) };
-        if users.contains(&person.name) {
+        let person = self.person()?;
+        if person.as_ref().is_some_and(|person| users.contains(&person.name)) {
             return Ok(Match::Yes);
         }
         if by == By::Name {
             return Ok(Match::No);
         }
         // What a rule that exempts must not make of a name, another one may.
-        let plain = self.plain_person().map(|plain| plain.name);
-        if users.iter().any(|user| Some(user) == plain.as_ref()) {
+        if self.is_doubted(|other| users.contains(&other.name)) {
             return Ok(Match::Doubted);
         }
+        let Some(person) = person else { return Ok(Match::No) };
         for user in users {
             let found = self.directory.find(user.as_str());
             let found = found.map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))?;
@@ -191,17 +195,22 @@ impl Inquiry for Asked<'_> {
             return Err(super::internal("a rule asks about groups where nobody can be asked"));
         }
         // Groups are of accounts: of a virtual user it may be that whom the modules after us make of her name.
-        let (of, member) = match (person.filter(|person| person.uid != NO_UID), by) {
-            (Some(person), _) => (Some(person), Match::Yes),
-            (None, By::NameOrUid) => (self.plain_person(), Match::Doubted),
-            (None, By::Name) => (None, Match::No),
+        let is_member = |of: &Person| {
+            let answer = self.directory.is_member(&of.name, groups);
+            answer.map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))
         };
-        let Some(of) = of else { return Ok(Match::No) };
-        match self.directory.is_member(&of.name, groups) {
-            Ok(true) => Ok(member),
-            Ok(false) => Ok(Match::No),
-            Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
+        if let Some(person) = person.filter(|person| person.uid != NO_UID)
+            && is_member(&person)?
+        {
+            return Ok(Match::Yes);
         }
+        let Some(likeness) = self.likeness().filter(|_| by == By::NameOrUid) else { return Ok(Match::No) };
+        for other in likeness.people() {
+            if is_member(other)? {
+                return Ok(Match::Doubted);
+            }
+        }
+        Ok(if likeness.is_anybodys() { Match::Doubted } else { Match::No })
     }
 }
 

@@ -128,6 +128,10 @@ impl Store for Open<'_> {
         Ok(self.0.enrollments.iter().find(|e| e.user == *name && !self.0.lost_name).cloned())
     }
 
+    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable> {
+        Ok(self.0.enrollments.iter().find(|e| is(&e.user)).cloned())
+    }
+
     fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable> {
         Ok(self.0.enrollments.iter().filter(|e| e.uid == uid).cloned().collect())
     }
@@ -667,4 +671,5 @@ mod devices;
 mod enrolling;
 mod one_prompt;
 mod rules;
+mod spellings;
 mod veiled;
