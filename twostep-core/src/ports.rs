@@ -310,6 +310,10 @@ pub trait Conversation {
     /// When that cannot be done.
     fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed>;
 
+    /// Whether the account phase as a whole, with the modules after us, would let this login in. Asked before anything is stored that a login
+    /// with the password alone could use. False where that cannot be found out.
+    fn account_accepts(&mut self) -> bool;
+
     /// Says something, where the service lets us; nothing depends on its being seen.
     fn tell(&mut self, text: &str);
 }

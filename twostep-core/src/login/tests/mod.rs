@@ -250,6 +250,8 @@ struct Script {
     password: Option<Secret>,
     handed_on: Option<(usize, usize)>,
     renamed: Option<String>,
+    /// Whether a module after us refuses the account.
+    refused_behind: bool,
 }
 
 #[derive(Debug)]
@@ -280,6 +282,10 @@ impl Conversation for Script {
     fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed> {
         self.renamed = Some(user.to_string());
         Ok(())
+    }
+
+    fn account_accepts(&mut self) -> bool {
+        !self.refused_behind
     }
 
     fn tell(&mut self, text: &str) {
@@ -357,6 +363,8 @@ struct Host {
     handed_on: Option<(usize, usize)>,
     /// What PAM calls the user after the last login, where that is something else than before.
     renamed: Option<String>,
+    /// Whether a module after us refuses the account.
+    refused_behind: bool,
 }
 
 impl Host {
@@ -365,7 +373,8 @@ impl Host {
         let people = People(vec![("alice", 1000), ("al", 1000), ("bob", 1001)]);
         let mut policy = Policy::defaults();
         policy.argon2id.cost = shelf.cost;
-        Self { people, shelf, policy, lines: Lines::default(), handed_on: None, renamed: None }
+        let lines = Lines::default();
+        Self { people, shelf, policy, lines, handed_on: None, renamed: None, refused_behind: false }
     }
 
     fn request(user: &str, class: ServiceClass) -> Request<'_> {
@@ -400,6 +409,7 @@ impl Host {
         let mut talk = Script {
             steps: steps.into(),
             password: password.map(|text| Secret::new(text.as_bytes().to_vec())),
+            refused_behind: self.refused_behind,
             ..Script::default()
         };
         let clock = || Now { wall: NOW, since_boot: Duration::from_secs(9), boot: None };
@@ -601,6 +611,16 @@ fn a_pending_user_activates_by_a_right_code_in_the_account_phase() {
     assert!(accepted(&host.account("alice", &record, vec![])));
     assert!(host.shelf.completed[0].activates);
     assert!(host.last_line().contains("result=changed reason=activated"), "{}", host.last_line());
+}
+
+#[test]
+fn a_pending_user_stays_pending_where_the_modules_behind_refuse_the_account() {
+    let mut host = Host::with(State::Pending);
+    let ending = host.at_prompt("alice", vec![Step::Tell("being set up"), ask(&code())]);
+    let Ending::Accept(record) = ending else { panic!("{ending:?}") };
+    host.refused_behind = true;
+    assert!(accepted(&host.account("alice", &record, vec![])));
+    assert!(host.shelf.completed.is_empty());
 }
 
 #[test]
