@@ -279,6 +279,8 @@ fn answer(ask: &Ask, talk: &mut Talk<'_>) -> Answer {
         Ask::Password { prompt } => talk.password(prompt).map(Entered::Text),
         Ask::Hidden { prompt } => talk.ask(prompt, Echo::Hidden),
         Ask::Shown { prompt } => talk.ask(prompt, Echo::Shown),
+        Ask::Account if talk.account_accepts() => Ok(Entered::Text(Secret::new(Vec::new()))),
+        Ask::Account => return Answer::Failed,
     };
     match entered {
         Ok(Entered::Text(text)) => Answer::Text { text: cut(text) },

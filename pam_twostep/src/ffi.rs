@@ -5,8 +5,9 @@
 use crate::Twostep;
 use crate::phases::Kept;
 use libc::{c_char, c_int, c_void};
-use pam::constants::PamMessageStyle;
+use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PamMessageStyle};
 use pam::module::PamHandle;
+use std::cell::Cell;
 use std::ffi::{CStr, CString};
 use twostep_core::secret::Secret;
 use zeroize::{Zeroize, Zeroizing};
@@ -150,6 +151,104 @@ pub(crate) fn take_code(handle: &mut PamHandle) -> Option<Secret> {
     // SAFETY: under this name only the function above stores, and it stores an `Option<Secret>`.
     let code = unsafe { handle.get_data::<Option<Secret>>(CODE) }.ok().and_then(Clone::clone)?;
     keep_code(handle, None).then_some(code)
+}
+
+/// PAM_SERVICE, PAM_USER, PAM_TTY, PAM_RHOST, PAM_RUSER, PAM_XDISPLAY: what the modules of an account phase judge a login by.
+const DESCRIBES_LOGIN: [c_int; 6] = [1, PAM_USER, 3, 4, 8, 11];
+const PAM_NEW_AUTHTOK_REQD: c_int = 12;
+const PAM_CONV_ERR: c_int = 19;
+
+/// `struct pam_message`
+#[repr(C)]
+struct Message {
+    style: c_int,
+    text: *const c_char,
+}
+
+/// `struct pam_conv`
+#[repr(C)]
+struct Conversation {
+    converse: unsafe extern "C" fn(c_int, *const *const Message, *mut *mut c_void, *mut c_void) -> c_int,
+    data: *mut c_void,
+}
+
+unsafe extern "C" {
+    fn pam_start(
+        service: *const c_char,
+        user: *const c_char,
+        conversation: *const Conversation,
+        handle: *mut *mut PamHandle,
+    ) -> c_int;
+    fn pam_end(handle: *mut PamHandle, code: c_int) -> c_int;
+    fn pam_acct_mgmt(handle: *mut PamHandle, flags: c_int) -> c_int;
+    fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+}
+
+thread_local! {
+    /// The handle on which [`account_accepts`] is asking, while it does.
+    static TRIAL: Cell<*const PamHandle> = const { Cell::new(std::ptr::null()) };
+}
+
+/// Whether it is [`account_accepts`] that has called this phase.
+pub(crate) fn is_trial(handle: &PamHandle) -> bool {
+    std::ptr::eq(TRIAL.get(), handle)
+}
+
+/// Asks libpam, on a handle of its own, whether the account phase of this login would let it in, so that the modules behind our line have
+/// their say before ours has done anything. Nobody is asked or told anything. An expired password is for the service to have changed.
+pub(crate) fn account_accepts(handle: &PamHandle) -> bool {
+    let item = |item| {
+        let mut value: *const c_void = std::ptr::null();
+        // SAFETY: the handle is the one that libpam gave this call; `value` is valid for writing. The value is libpam's, and lives
+        // until the item is set, which nobody does meanwhile.
+        let code = unsafe { pam_get_item(handle, item, &raw mut value) };
+        if code == PAM_SUCCESS { value } else { std::ptr::null() }
+    };
+    let [service, user, ..] = DESCRIBES_LOGIN.map(item);
+    let mut trial: *mut PamHandle = std::ptr::null_mut();
+    let silent = Conversation { converse: ask_nobody, data: std::ptr::null_mut() };
+    if service.is_null() || user.is_null() {
+        return false;
+    }
+    // SAFETY: service and user are NUL-terminated strings of libpam's; it copies them and the conversation; `trial` is valid for writing.
+    let begun = unsafe { pam_start(service.cast(), user.cast(), &raw const silent, &raw mut trial) };
+    if begun != PAM_SUCCESS || trial.is_null() {
+        return false;
+    }
+    for (number, value) in DESCRIBES_LOGIN.into_iter().zip(DESCRIBES_LOGIN.map(item)).skip(2) {
+        if !value.is_null() {
+            // SAFETY: `trial` was begun above; all these items are NUL-terminated strings, which libpam copies.
+            unsafe { pam_set_item(trial, number, value) };
+        }
+    }
+    TRIAL.set(trial);
+    // SAFETY: `trial` was begun above, and is ended once, below.
+    let code = unsafe { pam_acct_mgmt(trial, PAM_SILENT as c_int) };
+    TRIAL.set(std::ptr::null());
+    // SAFETY: as above; it is not used again.
+    unsafe { pam_end(trial, code) };
+    matches!(code, PAM_SUCCESS | PAM_NEW_AUTHTOK_REQD)
+}
+
+/// The conversation of [`account_accepts`]: it cannot ask, and swallows what is told.
+unsafe extern "C" fn ask_nobody(
+    count: c_int,
+    messages: *const *const Message,
+    responses: *mut *mut c_void,
+    _: *mut c_void,
+) -> c_int {
+    for at in 0..usize::try_from(count).unwrap_or(0) {
+        // SAFETY: libpam hands over `count` pointers to messages (pam_conv(3)).
+        let style = unsafe { (**messages.add(at)).style };
+        if style == PAM_PROMPT_ECHO_OFF || style == PAM_PROMPT_ECHO_ON {
+            return PAM_CONV_ERR;
+        }
+    }
+    if !responses.is_null() {
+        // SAFETY: it is valid for writing (pam_conv(3)). Nobody waits for an answer to a message.
+        unsafe { *responses = std::ptr::null_mut() };
+    }
+    PAM_SUCCESS
 }
 
 /// While it lives, this thread is not cancelled: the C library's unwinding cannot pass through Rust, and would abort the whole process. A

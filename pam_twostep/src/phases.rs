@@ -85,12 +85,18 @@ fn is_app_service(handle: &PamHandle, arguments: &Arguments) -> Result<bool, Rea
     Ok(policy(Some(file))?.app.services.value.contains(&service))
 }
 
-/// Whether a line succeeds where credentials are to be set. There are none, but a stack whose lines all ignore would be a refusal. A line for
-/// app services that has done nothing, or whose auth phase was not called at all, as for cron, says nothing here either: the modules after
-/// it have credentials to set, and success would lead past them.
+/// Whether a line succeeds where credentials are to be set. There are none, but a stack whose lines all ignore would be a refusal. Lines whose
+/// success ends the stack say nothing where they have done nothing, or their auth phase was not called on this handle at all (cron, su from
+/// root, sshd, which authenticates in another process): the modules after them have credentials to set, and success would lead past them.
 pub(crate) fn has_credentials(handle: &PamHandle, arguments: &Arguments) -> bool {
-    arguments.scope == Scope::All
-        || (ffi::kept(handle).is_some() && is_app_service(handle, arguments) == Ok(true))
+    let judged = || ffi::kept(handle).is_some();
+    match (arguments.scope, arguments.mode) {
+        (Scope::AppServices, _) => judged() && is_app_service(handle, arguments) == Ok(true),
+        (Scope::All, Mode::ByService) => true,
+        (Scope::All, Mode::App | Mode::AfterKey) => judged(),
+        // It lets nobody in.
+        (Scope::All, Mode::OnePrompt) => false,
+    }
 }
 
 /// The auth phase. It has a frame of its own, below that of its caller, which does not scrub itself.
@@ -121,6 +127,10 @@ pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
 #[inline(never)]
 pub(crate) fn account(call: Call<'_>) -> Verdict {
     let Call { handle, arguments, flags } = call;
+    // It is us who ask libpam what the modules after us say: as if this line had let in.
+    if ffi::is_trial(handle) {
+        return Verdict::Accepted;
+    }
     let kept = ffi::kept(handle);
     let by_key = was_by_key(handle);
     let record = match kept {

@@ -55,6 +55,10 @@ impl Conversation for Talk<'_> {
         if ffi::set_user(self.handle, user.as_str()) { Ok(()) } else { Err(TalkFailed) }
     }
 
+    fn account_accepts(&mut self) -> bool {
+        ffi::account_accepts(self.handle)
+    }
+
     fn tell(&mut self, text: &str) {
         if self.flags & PAM_SILENT == 0 {
             // Nothing depends on its being seen, and some services cannot show it.

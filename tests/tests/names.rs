@@ -46,6 +46,70 @@ fn another_spelling_of_alice_does_not_pass_without_her_code() {
     });
 }
 
+/// What behind us folds letters, cuts names at separators or searches a directory by them would let her account password in.
+#[test]
+fn what_a_server_or_directory_may_take_for_alice_does_not_pass_without_her_code() {
+    in_box(|host| {
+        with_alice(host);
+        let spellings: [&[u8]; 34] = [
+            "ａｌｉｃｅ".as_bytes(),
+            "a\u{301}lice".as_bytes(),
+            "alice\u{200b}".as_bytes(),
+            "\u{202e}ecila".as_bytes(),
+            "al\u{ad}ice".as_bytes(),
+            "alice＠example.org".as_bytes(),
+            b"alic\xe9",
+            b"alice\xff",
+            b"\xa0alice",
+            b"EXAMPLE\\alice",
+            b"example.org\\alice",
+            b"EXAMPLE/alice",
+            b"EXAMPLE+alice",
+            b"alice%example.org",
+            b"alice!host",
+            b"host!alice",
+            b"alice/resource",
+            b"alice+tag",
+            b"alice+tag@example.org",
+            b"alice,ou=people",
+            b"cn=alice,dc=example",
+            b"alice*master",
+            b"*",
+            b"ali*",
+            b"alice)(uid=*",
+            b"\"alice\"@example.org",
+            b"'alice'",
+            b"alice.",
+            b"alice@example.org.",
+            b"al ice",
+            b"al\\ice",
+            b"al%69ce",
+            b"alice@@",
+            &[b'a'; 300],
+        ];
+        let stack =
+            "auth [success=done ignore=ignore default=die] pam_twostep.so app\nauth required pam_permit.so";
+        for config in ["", "[app]\nvirtual_users = true\n", "[app]\ndomains = \"strip\"\n"] {
+            host.configure(config);
+            for name in spellings {
+                let stacks = Stacks::new()
+                    .file("imap", stack)
+                    .file("sshd", "auth required pam_twostep.so\nauth optional pam_permit.so");
+                for service in ["imap", "sshd"] {
+                    let mut pam = stacks.start_answering(service, "nobody-yet", PASSWORD);
+                    pam.set_item(Item::User, name);
+                    let shown = String::from_utf8_lossy(name).into_owned();
+                    assert_ne!(pam.authenticate(0), Code::SUCCESS, "{shown:?} on {service} with {config:?}");
+                }
+            }
+            // Nobody's name is left to the modules behind.
+            for name in ["dave", "dave@example.org", "EXAMPLE\\dave", "d.o'brien+x@example.org"] {
+                assert_eq!(authenticate("imap", name, PASSWORD), Code::SUCCESS, "{name:?} with {config:?}");
+            }
+        }
+    });
+}
+
 /// A later module, or the directory behind it, may take blanks and control characters off that NSS does not.
 #[test]
 fn a_name_with_control_characters_does_not_pass_without_her_code() {

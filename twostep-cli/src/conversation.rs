@@ -70,6 +70,8 @@ impl<'p> Conversation<'p> {
                 (Ok(FromBroker::Ask { ask }), Ok(())) => match ask {
                     Ask::Password { prompt } | Ask::Hidden { prompt } => self.person.hidden(&prompt),
                     Ask::Shown { prompt } => self.person.shown(&prompt),
+                    // This is no login: there is no account phase to ask.
+                    Ask::Account => return Err(Failure::Strange),
                 },
                 (Ok(other), Ok(())) => return Ok(other),
             };

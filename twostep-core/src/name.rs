@@ -142,15 +142,6 @@ impl Naming {
     }
 }
 
-/// What a name that NSS does not know would be if it were written plainly: trimmed, lower-cased, without `@host`. Whoever is
-/// enrolled under the plain name is not dodged by such a spelling.
-#[must_use]
-pub fn plain(raw: &str) -> Option<UserName> {
-    let lower = raw.trim().to_lowercase();
-    let local = lower.split('@').next().unwrap_or("").trim();
-    if local == raw { None } else { UserName::parse(local).ok() }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -192,14 +183,5 @@ mod tests {
             assert_eq!(user(&own, nobody), None, "{nobody:?}");
         }
         assert!(Naming::default().is_plain());
-    }
-
-    #[test]
-    fn other_spellings_of_alice_are_alice() {
-        for spelling in ["ALICE", " alice ", "alice@host", "Alice@Example.org ", "alice "] {
-            assert_eq!(plain(spelling).unwrap().as_str(), "alice", "{spelling:?}");
-        }
-        assert_eq!(plain("alice"), None);
-        assert_eq!(plain("@host"), None);
     }
 }

@@ -90,6 +90,12 @@ pub trait Store {
     /// As every call here: when the store cannot be read.
     fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable>;
 
+    /// An enrollment whose name `is` one of those wanted, if there is any. All names are looked at.
+    ///
+    /// # Errors
+    /// See [`Self::by_name`].
+    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable>;
+
     /// All enrollments made for this uid, orphans among them.
     ///
     /// # Errors
@@ -305,6 +311,10 @@ pub trait Conversation {
     /// # Errors
     /// When that cannot be done.
     fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed>;
+
+    /// Whether the account phase as a whole, with the modules after us, would let this login in. Asked before anything is stored that a login
+    /// with the password alone could use. False where that cannot be found out.
+    fn account_accepts(&mut self) -> bool;
 
     /// Says something, where the service lets us; nothing depends on its being seen.
     fn tell(&mut self, text: &str);

@@ -50,6 +50,22 @@ fn one_step_either_side_is_accepted_and_no_more() {
     }
 }
 
+/// docs/threat-model.md has these figures.
+#[test]
+fn a_code_is_accepted_for_three_periods_of_which_two_come_after_it_is_first_shown() {
+    for (period, in_all, once_shown) in [(30, 90, 60), (60, 180, 120)] {
+        let parameters = Parameters::new(Algorithm::Sha1, 6, Kind::Totp { period }).unwrap();
+        let totp = Authenticator { parameters, ..authenticator(&SEED[..20], Algorithm::Sha1, 6) };
+        let first_shown = 1_000_000_020;
+        assert_eq!(first_shown % i64::from(period), 0);
+        let code = totp.code(totp.parameters.step_at(UnixTime(first_shown)).unwrap());
+        let is_accepted = |at: &i64| matches!(totp.judge(&code, UnixTime(*at)), Match::Code(_));
+        let around = first_shown - 300..first_shown + 300;
+        assert_eq!(around.clone().filter(is_accepted).count(), in_all, "{period}");
+        assert_eq!(around.filter(|at| *at >= first_shown && is_accepted(at)).count(), once_shown, "{period}");
+    }
+}
+
 #[test]
 fn a_code_is_accepted_once_and_takes_the_earlier_ones_with_it() {
     let mut totp = authenticator(&SEED[..20], Algorithm::Sha1, 6);

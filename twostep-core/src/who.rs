@@ -5,6 +5,7 @@ use crate::event::Reason;
 use crate::login::Stop;
 use crate::name::{self, Naming, UserName};
 use crate::ports::{Directory, Person, Store};
+use crate::spelling::Readings;
 
 /// What NSS says of a name.
 pub(crate) enum Resolved {
@@ -16,6 +17,8 @@ pub(crate) enum Resolved {
         person: Person,
         /// The name as given, and the same in lower case.
         given: Vec<UserName>,
+        /// Whom else it may be taken for.
+        likeness: Likeness,
     },
     /// It is a name of somebody whom NSS does not know, where there can be such users.
     Virtual {
@@ -23,26 +26,53 @@ pub(crate) enum Resolved {
         name: UserName,
         /// The name as given, and the same in lower case, where these are others.
         given: Vec<UserName>,
-        /// What it would be written plainly, where that is yet another.
-        plain: Plain,
+        /// Whom else it may be taken for.
+        likeness: Likeness,
     },
     /// NSS does not know it as it stands.
     Strange {
         /// The name as given, and the same in lower case.
         given: Vec<UserName>,
-        /// What it would be written plainly.
-        plain: Plain,
+        /// Whom it may be taken for.
+        likeness: Likeness,
     },
     /// No name at all.
     Unusable,
 }
 
-/// A name as it would be if it were written plainly.
-#[derive(Default)]
-pub(crate) struct Plain {
-    name: Option<UserName>,
-    /// Whom NSS knows under it.
-    pub(crate) person: Option<Person>,
+/// Whom servers and directories behind us may take a name for.
+pub(crate) struct Likeness {
+    /// None where that may be anybody.
+    readings: Option<Readings>,
+    /// Whom NSS knows by what may be made of it.
+    people: Vec<Person>,
+}
+
+impl Likeness {
+    fn find(
+        raw: &str,
+        naming: &Naming,
+        meant: Option<&UserName>,
+        find: impl Fn(&str) -> Result<Option<Person>, Stop>,
+    ) -> Result<Self, Stop> {
+        let readings = Readings::of(raw, naming);
+        let mut people: Vec<Person> = Vec::new();
+        let accounts = readings.iter().flat_map(Readings::accounts);
+        for name in accounts.filter(|name| Some(*name) != meant) {
+            people.extend(find(name.as_str())?.filter(|person| !people.contains(person)));
+        }
+        Ok(Self { readings, people })
+    }
+
+    /// Whether it may be taken for anybody.
+    pub(crate) fn is_anybodys(&self) -> bool {
+        self.readings.is_none()
+    }
+
+    /// Whom NSS knows by what may be made of it.
+    pub(crate) fn people(&self) -> &[Person] {
+        &self.people
+    }
 }
 
 impl Resolved {
@@ -50,9 +80,19 @@ impl Resolved {
     pub(crate) fn unlisted(&self) -> Option<Unlisted> {
         match self {
             Self::Known(_) | Self::Meant { .. } | Self::Virtual { .. } => None,
-            Self::Strange { plain, .. } if plain.person.is_some() => Some(Unlisted::OtherSpelling),
+            Self::Strange { likeness, .. } if !likeness.people.is_empty() => Some(Unlisted::OtherSpelling),
             Self::Strange { .. } => Some(Unlisted::Stranger),
             Self::Unusable => Some(Unlisted::Unusable),
+        }
+    }
+
+    /// Whom the name may be taken for, where NSS does not know it as it stands.
+    pub(crate) fn likeness(&self) -> Option<&Likeness> {
+        match self {
+            Self::Meant { likeness, .. }
+            | Self::Virtual { likeness, .. }
+            | Self::Strange { likeness, .. } => Some(likeness),
+            Self::Known(_) | Self::Unusable => None,
         }
     }
 
@@ -104,18 +144,15 @@ pub(crate) fn resolve(directory: &dyn Directory, raw: &str, naming: &Naming) -> 
     let meant = if naming.is_plain() { None } else { naming.user(raw) };
     let mut given: Vec<UserName> = as_given.filter(|name| Some(name) != meant.as_ref()).collect();
     given.dedup();
+    let likeness = Likeness::find(raw, naming, meant.as_ref(), find)?;
     if let Some(name) = meant.as_ref().filter(|name| name.as_str() != raw)
         && let Some(person) = find(name.as_str())?
     {
-        return Ok(Resolved::Meant { person, given });
+        return Ok(Resolved::Meant { person, given, likeness });
     }
-    let plain = match name::plain(raw).filter(|name| Some(name) != meant.as_ref()) {
-        Some(name) => Plain { person: find(name.as_str())?, name: Some(name) },
-        None => Plain::default(),
-    };
     Ok(match meant.filter(|_| naming.virtual_users) {
-        Some(name) => Resolved::Virtual { name, given, plain },
-        None => Resolved::Strange { given, plain },
+        Some(name) => Resolved::Virtual { name, given, likeness },
+        None => Resolved::Strange { given, likeness },
     })
 }
 
@@ -130,8 +167,10 @@ pub(crate) struct Facts {
     meant: Option<Enrollment>,
     /// Whom the store has under the name as given, which NSS does not know.
     given: Option<Enrollment>,
-    /// Whom it has under the name written plainly.
-    plain: Option<Enrollment>,
+    /// Whom it has under what may be made of the name.
+    alike: Option<Enrollment>,
+    /// What it says of those whom NSS knows by what may be made of the name.
+    people: Vec<(Person, Self)>,
 }
 
 impl Facts {
@@ -140,21 +179,22 @@ impl Facts {
         let (mut facts, given) = match resolved {
             Resolved::Known(person) => return Self::of(store, person),
             Resolved::Unusable => return Ok(Self::default()),
-            Resolved::Meant { person, given } => (Self::of(store, person)?, given),
-            Resolved::Virtual { given, plain, .. } | Resolved::Strange { given, plain } => {
-                let of_person = plain.person.as_ref().map(|person| Self::of(store, person)).transpose()?;
-                let mut facts = of_person.unwrap_or_default();
-                if let Some(name) = &plain.name {
-                    facts.plain = store.by_name(name)?;
-                }
-                (facts, given)
-            }
+            Resolved::Meant { person, given, .. } => (Self::of(store, person)?, given),
+            Resolved::Virtual { given, .. } | Resolved::Strange { given, .. } => (Self::default(), given),
         };
         if let Resolved::Virtual { name, .. } = resolved {
             facts.meant = store.by_name(name)?;
         }
         for name in given {
             facts.given = store.by_name(name)?.or(facts.given);
+        }
+        if let Some(Likeness { readings, people }) = resolved.likeness() {
+            if let Some(readings) = readings {
+                facts.alike = store.find(&|enrolled| readings.may_be(enrolled))?;
+            }
+            for person in people {
+                facts.people.push((person.clone(), Self::of(store, person)?));
+            }
         }
         Ok(facts)
     }
@@ -178,12 +218,12 @@ impl Facts {
 
     /// Whether NSS must be asked about other names.
     pub(crate) fn needs_directory(&self) -> bool {
-        !self.sharing.is_empty()
+        !self.sharing.is_empty() || self.people.iter().any(|(_, facts)| facts.needs_directory())
     }
 
     /// What they come to, NSS having been asked about the other names.
     pub(crate) fn account(self, directory: &dyn Directory, resolved: &Resolved) -> Result<Account, Stop> {
-        let Self { own, sharing, meant, given, plain } = self;
+        let Self { own, sharing, meant, given, alike, people } = self;
         let listed = |person: &Person| {
             let (mut others, mut orphans) = (Vec::new(), Vec::new());
             for other in sharing {
@@ -198,34 +238,45 @@ impl Facts {
             Ok::<_, Stop>(Account::settle(own, person.uid, others, orphans))
         };
         let other_spelling = Ok(Account::NotInNss(Unlisted::OtherSpelling));
-        let person = match (resolved, &meant, &given, &plain) {
+        match (resolved, &meant, &given) {
             (Resolved::Known(person), ..) => return listed(person),
             (Resolved::Unusable, ..) => return Ok(Account::NotInNss(Unlisted::Unusable)),
             // Whoever is enrolled under a name as it was given is not made somebody else by a rule that came later.
-            (Resolved::Meant { .. } | Resolved::Virtual { .. }, _, Some(_), _) => return other_spelling,
-            (Resolved::Meant { person, .. }, ..) => return listed(person),
+            (Resolved::Meant { .. } | Resolved::Virtual { .. }, _, Some(_)) => return other_spelling,
+            (Resolved::Meant { person, .. }, ..) => {
+                let account = listed(person)?;
+                if account != Account::NotEnrolled {
+                    return Ok(account);
+                }
+            }
             // A name that was enrolled with a uid is never a virtual user's.
-            (Resolved::Virtual { .. }, Some(meant), ..) if meant.is_virtual() => {
+            (Resolved::Virtual { .. }, Some(meant), _) if meant.is_virtual() => {
                 return Ok(Account::Enrolled(meant.clone()));
             }
-            (Resolved::Virtual { .. }, Some(_), ..) => return other_spelling,
-            // Whoever is enrolled without a domain, with an account or without, is not dodged by one; nor by letters that the modules
-            // after us may take for others.
-            (Resolved::Virtual { .. }, .., Some(_)) => return other_spelling,
-            (Resolved::Virtual { name, .. }, ..) if !name.as_str().chars().all(|c| c.is_ascii_graphic()) => {
+            (Resolved::Virtual { .. }, Some(_), _) => return other_spelling,
+            (Resolved::Strange { .. }, ..) => {
+                if let Some(found) = given.as_ref().or(alike.as_ref()) {
+                    let strange =
+                        if found.is_virtual() { Unlisted::Virtual } else { Unlisted::OtherSpelling };
+                    return Ok(Account::NotInNss(strange));
+                }
+            }
+            (Resolved::Virtual { .. }, None, None) => {}
+        }
+        // The modules after us get the name as it is. Whoever is enrolled is not dodged by what they may take for her name.
+        if alike.is_some() || resolved.likeness().is_some_and(Likeness::is_anybodys) {
+            return other_spelling;
+        }
+        // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
+        for (person, facts) in people {
+            if facts.account(directory, &Resolved::Known(person))? != Account::NotEnrolled {
                 return other_spelling;
             }
-            (Resolved::Strange { .. }, _, Some(found), _) | (Resolved::Strange { .. }, .., Some(found)) => {
-                let strange = if found.is_virtual() { Unlisted::Virtual } else { Unlisted::OtherSpelling };
-                return Ok(Account::NotInNss(strange));
-            }
-            (Resolved::Virtual { plain, .. } | Resolved::Strange { plain, .. }, ..) => plain.person.as_ref(),
-        };
-        // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
-        match person {
-            Some(person) if listed(person)? != Account::NotEnrolled => other_spelling,
-            _ => Ok(Account::NotInNss(Unlisted::Stranger)),
         }
+        Ok(match resolved {
+            Resolved::Meant { .. } => Account::NotEnrolled,
+            _ => Account::NotInNss(Unlisted::Stranger),
+        })
     }
 }
 

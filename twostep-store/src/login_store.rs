@@ -25,6 +25,10 @@ impl Store for Session {
         Ok(enrollment_by_name(self, name)?)
     }
 
+    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable> {
+        Ok(enrollment_whose_name(self, is)?)
+    }
+
     fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable> {
         Ok(enrollments_by_uid(self, uid)?)
     }
@@ -148,6 +152,21 @@ pub(crate) fn enrollment_by_name(
 ) -> Result<Option<Enrollment>, StoreError> {
     let sql = format!("{ENROLLMENT} WHERE e.user = ?");
     Ok(session.connection.query_row(&sql, [name.as_str()], rows::enrollment).optional()?)
+}
+
+/// The names alone are read, out of their index.
+fn enrollment_whose_name(
+    session: &Session,
+    is: &dyn Fn(&UserName) -> bool,
+) -> Result<Option<Enrollment>, StoreError> {
+    let mut statement = session.connection.prepare("SELECT user FROM enrollment")?;
+    for name in statement.query_map([], |row| rows::user(row, 0))? {
+        let name = name?;
+        if is(&name) {
+            return enrollment_by_name(session, &name);
+        }
+    }
+    Ok(None)
 }
 
 pub(crate) fn enrollments_by_uid(session: &Session, uid: u32) -> Result<Vec<Enrollment>, StoreError> {

@@ -112,6 +112,7 @@ fn logins_go_on_after_a_minor_step() {
     let mut session = files.session().unwrap();
     assert_eq!(session.by_name(&alice()).unwrap().unwrap().id, id);
     assert_eq!(session.by_uid(1000).unwrap().len(), 1);
+    assert_eq!(session.find(&|name| *name == alice()).unwrap().unwrap().id, id);
     assert_eq!(session.code_digits(id).unwrap(), [6]);
     drop(session);
     assert_eq!(enter(&files, id, &Answer::Code("000000x".to_owned().into()), &now), Reason::CodeWrong);

@@ -143,6 +143,11 @@ impl Conversation for Prover<'_> {
         Err(TalkFailed)
     }
 
+    fn account_accepts(&mut self) -> bool {
+        // The process that has proven the password has come through the account phase as well.
+        true
+    }
+
     fn tell(&mut self, text: &str) {
         self.remote.tell(text);
     }

@@ -58,6 +58,10 @@ impl Conversation for Remote<'_> {
         self.link.send(&FromBroker::Rename { user: user.to_string() }).map_err(|_| TalkFailed)
     }
 
+    fn account_accepts(&mut self) -> bool {
+        matches!(self.answer(Ask::Account), Ok(Answer::Text { .. }))
+    }
+
     fn tell(&mut self, text: &str) {
         // Nothing depends on its being seen.
         let _unseen = self.link.send(&FromBroker::Tell { text: text.to_owned() });

@@ -40,6 +40,10 @@ impl Login<'_, '_, '_> {
 
     fn complete(&mut self, complete: &Complete) -> Result<(), Stop> {
         let mut completion = complete.completion.clone();
+        // What lets in more than this once is not begun by a login that the modules after us refuse.
+        if (complete.offer.is_some() || completion.activates) && !self.ports.talk.account_accepts() {
+            return Ok(());
+        }
         if let Some((device, lifetime)) = &complete.offer {
             let days = lifetime.as_secs() / (24 * 60 * 60);
             if self.yes(&trust_question(device, days)) {

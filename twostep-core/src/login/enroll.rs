@@ -56,6 +56,10 @@ impl Login<'_, '_, '_> {
                 return Ok(Outcome::PutOff);
             }
         }
+        // Whoever has the password, and is refused from here by another module, does not enroll in the owner's place.
+        if !self.ports.talk.account_accepts() {
+            return by.map(|_| Outcome::PutOff).ok_or(NotSetUp::RefusedBehind.into());
+        }
         let (day, place) = (self.now().day(), self.place());
         let draft = self.ports.vault.open()?.draft(person, day, place.as_deref())?;
         // Once more: however long the question stood, what has come since is seen now, or is newer than the draft.
@@ -134,6 +138,7 @@ enum NotSetUp {
     Meanwhile,
     JustNow,
     NotRoot,
+    RefusedBehind,
     CannotAsk,
     NothingEntered,
     WrongCodes,
@@ -148,6 +153,10 @@ impl NotSetUp {
                 ("it was set up meanwhile", "It was set up for you meanwhile. Please sign in again.")
             }
             Self::NotRoot => ("the service is not root", HERE_IT_CANNOT),
+            Self::RefusedBehind => (
+                "another module of the account phase refuses this login",
+                "This login is not allowed. Nothing was set up.",
+            ),
             Self::CannotAsk => ("the service cannot ask", HERE_IT_CANNOT),
             Self::NothingEntered => {
                 ("nothing was entered", "Two-step verification was not set up, and is needed here.")

@@ -11,7 +11,7 @@ use crate::ports::{Directory, Person, Vault};
 use crate::rule::{self, By, Choice, Inquiry, Match, Rule, Scene, Tty};
 use crate::schedule::Unenrolled;
 use crate::time::UnixTime;
-use crate::who::{Facts, Resolved, resolve};
+use crate::who::{Facts, Likeness, Resolved, resolve};
 
 /// What the policy demands of an attempt, and by what.
 #[derive(Debug)]
@@ -156,11 +156,21 @@ impl<'d> Asked<'d> {
         self.at_console && matches!(&self.resolved, Some(Resolved::Known(person)) if person.uid == 0)
     }
 
-    /// Whom NSS knows under the plainly written name of somebody who may be a virtual user.
-    fn plain_person(&self) -> Option<Person> {
-        match self.resolved.as_ref() {
-            Some(Resolved::Virtual { plain, .. }) => plain.person.clone(),
-            _ => None,
+    /// Whom the name may be taken for, where NSS does not know it as it stands.
+    fn likeness(&self) -> Option<&Likeness> {
+        self.resolved.as_ref().and_then(Resolved::likeness)
+    }
+
+    /// Whether a rule about some users may be about whomever the modules after us make of the name.
+    fn is_doubted(&self, is: impl Fn(&Person) -> bool) -> bool {
+        self.likeness().is_some_and(|likeness| likeness.is_anybodys() || likeness.people().iter().any(is))
+    }
+
+    fn member(&self, of: &UserName, groups: &[String]) -> Result<Match, Stop> {
+        match self.directory.is_member(of, groups) {
+            Ok(found) => Ok(found),
+            Err(_) if self.is_root_at_console() => Ok(Match::Doubted),
+            Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
         }
     }
 
@@ -185,7 +195,9 @@ impl<'d> Asked<'d> {
             Resolved::Known(person) | Resolved::Meant { person, .. } => Ok(Some(person.clone())),
             // No account has this uid, so that she shares it with nobody.
             Resolved::Virtual { name, .. } => Ok(Some(Person { name: name.clone(), uid: NO_UID })),
-            Resolved::Strange { plain, .. } if plain.person.is_some() => Err(Stop(Reason::NameSpelling)),
+            Resolved::Strange { likeness, .. } if !likeness.people().is_empty() => {
+                Err(Stop(Reason::NameSpelling))
+            }
             Resolved::Strange { .. } | Resolved::Unusable => Ok(None),
         }
     }
@@ -195,22 +207,22 @@ impl Inquiry for Asked<'_> {
     type Error = Stop;
 
     fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<Match, Stop> {
-        let Some(person) = self.person()? else {
-            // A directory that is down knows nobody: the very name may be the one that is meant.
-            let named = by == By::NameOrUid && users.iter().any(|user| self.is_given(user));
-            return Ok(if named { Match::Doubted } else { Match::No });
-        };
-        if users.contains(&person.name) {
+        let person = self.person()?;
+        if person.as_ref().is_some_and(|person| users.contains(&person.name)) {
             return Ok(Match::Yes);
         }
         if by == By::Name {
             return Ok(Match::No);
         }
         // What a rule that exempts must not make of a name, another one may.
-        let plain = self.plain_person().map(|plain| plain.name);
-        if users.iter().any(|user| Some(user) == plain.as_ref()) {
+        if self.is_doubted(|other| users.contains(&other.name)) {
             return Ok(Match::Doubted);
         }
+        let Some(person) = person else {
+            // A directory that is down knows nobody: the very name may be the one that is meant.
+            let named = users.iter().any(|user| self.is_given(user));
+            return Ok(if named { Match::Doubted } else { Match::No });
+        };
         for user in users {
             let found = self.directory.find(user.as_str());
             let found = found.map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))?;
@@ -228,26 +240,32 @@ impl Inquiry for Asked<'_> {
     }
 
     fn is_member_of(&mut self, groups: &[String], by: By) -> Result<Match, Stop> {
-        let person = self.person()?;
-        // Groups are of accounts: of a virtual user it may be that whom the modules after us make of her name. Of whoever has no account,
-        // it may be that the directory is down that has both: a group that is not found tells.
-        let (of, member) = match (person.filter(|person| person.uid != NO_UID), by) {
-            (Some(person), _) => (Some(person.name), Match::Yes),
-            (None, By::NameOrUid) => {
-                (self.plain_person().map(|person| person.name).or_else(|| self.unlisted()), Match::Doubted)
+        // Groups are of accounts: a virtual user is in none.
+        let known = self.person()?.filter(|person| person.uid != NO_UID).map(|person| person.name);
+        let mut doubted = Vec::new();
+        if by == By::NameOrUid {
+            if self.likeness().is_some_and(Likeness::is_anybodys) {
+                return Ok(Match::Doubted);
             }
-            (None, By::Name) => (None, Match::No),
-        };
-        let Some(of) = of else { return Ok(Match::No) };
+            let alike = self.likeness().map(Likeness::people).unwrap_or_default();
+            doubted.extend(alike.iter().map(|person| person.name.clone()));
+            // The directory may be down that has both the name and the group: a group that is not found tells.
+            if known.is_none() && doubted.is_empty() {
+                doubted.extend(self.unlisted());
+            }
+        }
+        if known.is_none() && doubted.is_empty() {
+            return Ok(Match::No);
+        }
         if self.groups != Groups::Asked {
             self.groups = Groups::LeftToBroker;
             return Err(super::internal("a rule asks about groups where nobody can be asked"));
         }
-        match self.directory.is_member(&of, groups) {
-            Ok(found) => Ok(found.min(member)),
-            Err(_) if self.is_root_at_console() => Ok(Match::Doubted),
-            Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
+        let mut found = known.map_or(Ok(Match::No), |name| self.member(&name, groups))?;
+        for name in doubted {
+            found = found.max(self.member(&name, groups)?.min(Match::Doubted));
         }
+        Ok(found)
     }
 }
 

@@ -224,6 +224,8 @@ choices! {
             /// The prompt.
             prompt: Zeroizing<String>,
         } = 3,
+        /// Whether the account phase would let the login in: an empty text if so, [`Answer::Failed`] if not. Nobody is asked anything.
+        Account = 4,
     }
 }
 

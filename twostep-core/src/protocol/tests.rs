@@ -139,6 +139,7 @@ fn replies() -> Vec<FromBroker> {
         FromBroker::HandOn { password: 13, code: 7 },
         FromBroker::Rename { user: text("alice") },
         FromBroker::Ask { ask: Ask::Shown { prompt: text("Name: ").into() } },
+        FromBroker::Ask { ask: Ask::Account },
         FromBroker::Tell { text: text("two\nlines") },
         FromBroker::Refused { refusal: Refusal::NotAllowed, text: text("no") },
         FromBroker::Status { status: status() },

@@ -43,6 +43,15 @@ fn a_key_that_was_trusted_needs_no_code() {
 }
 
 #[test]
+fn nothing_is_trusted_where_the_modules_behind_refuse_the_account() {
+    let (mut host, request) = (host("[\"key\"]"), after_key());
+    let ending = enter(&mut host, &request, vec![ask(&code())]);
+    host.refused_behind = true;
+    assert!(matches!(end(&mut host, &request, ending, vec![]), Ending::Accept(_)));
+    assert!(host.shelf.trusted.is_empty() && host.shelf.completed.is_empty());
+}
+
+#[test]
 fn whoever_does_not_say_yes_trusts_nothing() {
     for answer in [Ok("n"), Ok(""), Ok("yep"), Err(TalkFailed)] {
         let (mut host, request) = (host("[\"key\"]"), after_key());

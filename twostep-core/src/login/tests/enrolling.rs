@@ -40,6 +40,24 @@ fn the_qr_code_is_shown_when_the_password_is_known_to_be_right_and_not_before() 
     );
 }
 
+/// pam_access, an expired account, sssd's access rules: they stand behind our account line.
+#[test]
+fn whoever_the_modules_behind_refuse_is_shown_no_secret_and_not_enrolled() {
+    let mut must = host("\"enroll\"");
+    let record = password(&mut must);
+    must.refused_behind = true;
+    assert_eq!(must.account("bob", &record, vec![Step::Tell("Nothing was set up")]), Ending::Refuse);
+    assert!(must.last_line().contains("another module of the account phase"), "{}", must.last_line());
+    assert!(must.shelf.drafted.is_empty() && !is_enrolled(&must));
+    // While there is time, the modules behind are left to refuse.
+    let mut may = host("\"enroll from 2099-01-01\"");
+    let record = password(&mut may);
+    may.refused_behind = true;
+    let yes = vec![Step::Ask("Set it up now? [y/N] …", Ok("y".into()))];
+    assert!(matches!(may.account("bob", &record, yes), Ending::Ignore(_)));
+    assert!(may.shelf.drafted.is_empty() && !is_enrolled(&may));
+}
+
 #[test]
 fn nothing_is_stored_before_all_is_seen() {
     let mut host = host("\"enroll\"");

@@ -132,6 +132,10 @@ impl Store for Open<'_> {
         Ok(self.0.enrollments.iter().find(|e| e.user == *name && !self.0.lost_name).cloned())
     }
 
+    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable> {
+        Ok(self.0.enrollments.iter().find(|e| is(&e.user)).cloned())
+    }
+
     fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable> {
         Ok(self.0.enrollments.iter().filter(|e| e.uid == uid).cloned().collect())
     }
@@ -250,6 +254,8 @@ struct Script {
     password: Option<Secret>,
     handed_on: Option<(usize, usize)>,
     renamed: Option<String>,
+    /// Whether a module after us refuses the account.
+    refused_behind: bool,
 }
 
 #[derive(Debug)]
@@ -280,6 +286,10 @@ impl Conversation for Script {
     fn rename(&mut self, user: &UserName) -> Result<(), TalkFailed> {
         self.renamed = Some(user.to_string());
         Ok(())
+    }
+
+    fn account_accepts(&mut self) -> bool {
+        !self.refused_behind
     }
 
     fn tell(&mut self, text: &str) {
@@ -357,6 +367,8 @@ struct Host {
     handed_on: Option<(usize, usize)>,
     /// What PAM calls the user after the last login, where that is something else than before.
     renamed: Option<String>,
+    /// Whether a module after us refuses the account.
+    refused_behind: bool,
 }
 
 impl Host {
@@ -365,7 +377,8 @@ impl Host {
         let people = People(vec![("alice", 1000), ("al", 1000), ("bob", 1001)]);
         let mut policy = Policy::defaults();
         policy.argon2id.cost = shelf.cost;
-        Self { people, shelf, policy, lines: Lines::default(), handed_on: None, renamed: None }
+        let lines = Lines::default();
+        Self { people, shelf, policy, lines, handed_on: None, renamed: None, refused_behind: false }
     }
 
     fn request(user: &str, class: ServiceClass) -> Request<'_> {
@@ -400,6 +413,7 @@ impl Host {
         let mut talk = Script {
             steps: steps.into(),
             password: password.map(|text| Secret::new(text.as_bytes().to_vec())),
+            refused_behind: self.refused_behind,
             ..Script::default()
         };
         let clock = || Now { wall: NOW, since_boot: Duration::from_secs(9), boot: None };
@@ -605,6 +619,16 @@ fn a_pending_user_activates_by_a_right_code_in_the_account_phase() {
 }
 
 #[test]
+fn a_pending_user_stays_pending_where_the_modules_behind_refuse_the_account() {
+    let mut host = Host::with(State::Pending);
+    let ending = host.at_prompt("alice", vec![Step::Tell("being set up"), ask(&code())]);
+    let Ending::Accept(record) = ending else { panic!("{ending:?}") };
+    host.refused_behind = true;
+    assert!(accepted(&host.account("alice", &record, vec![])));
+    assert!(host.shelf.completed.is_empty());
+}
+
+#[test]
 fn a_pending_user_who_enters_nothing_is_as_if_unenrolled() {
     let mut host = Host::with(State::Pending);
     let steps = || vec![Step::Tell("being set up"), ask("")];
@@ -673,4 +697,5 @@ mod enrolling;
 mod one_prompt;
 mod orphans;
 mod rules;
+mod spellings;
 mod veiled;
