@@ -183,7 +183,7 @@ fn a_renamed_user_signs_in_with_the_code_and_not_without() {
         host.wire_sshd();
         host.start_sshd("");
         host.command("usermod", &["--login", "alicia", "alice"]).expect_success();
-        assert!(!Ssh::to("alicia").answers(&[PASSWORD]).run("true").success);
+        assert!(!Ssh::to("alicia").answers(&[PASSWORD, ""]).run("true").success);
         assert!(!Ssh::to("alicia").answers(&[PASSWORD, &phone.wrong_code()]).run("true").success);
         host.wait_for_log(&["result=refused", "reason=orphan ", "user=alicia", "cause=code-wrong"]);
         let attempt = Ssh::to("alicia").answers(&[PASSWORD, &phone.fresh_code()]).run("id -un");
@@ -224,15 +224,16 @@ fn a_renamed_user_whom_sshd_takes_for_unenrolled_is_refused_by_the_account_line(
     });
 }
 
-/// A directory has stopped: a line of its is found no more, and the source after it says that there is none.
+/// A directory has stopped: what it had is found no more, and the source after it says that there is none. Without a network hesiod fails as
+/// sssd does that is stopped.
 fn directory_stops(host: &Host, passwd: &str, group: &str) {
     for (file, gone) in [("/etc/passwd", passwd), ("/etc/group", group)] {
         let text = host.read(file);
         let kept: Vec<&str> = text.lines().filter(|line| !line.starts_with(&format!("{gone}:"))).collect();
         host.write(file, &format!("{}\n", kept.join("\n")));
     }
-    host.switch("passwd", "files sss compat");
-    host.switch("group", "files sss twostep");
+    host.switch("passwd", "files hesiod systemd");
+    host.switch("group", "files hesiod twostep");
 }
 
 /// boss is alice's name in a directory, where she is enrolled; the group `barred` is there as well.
@@ -272,8 +273,8 @@ fn a_directory_that_is_down_lets_nobody_in_who_is_not_let_in_with_it() {
 
         // Told what it is to do then, the C library says that it has failed.
         host.configure(rule);
-        host.switch("passwd", "files sss [UNAVAIL=return TRYAGAIN=return] compat");
-        host.switch("group", "files sss [UNAVAIL=return TRYAGAIN=return] twostep");
+        host.switch("passwd", "files hesiod [UNAVAIL=return TRYAGAIN=return] systemd");
+        host.switch("group", "files hesiod [UNAVAIL=return TRYAGAIN=return] twostep");
         for user in ["mallory", "al", "bob", "boss"] {
             assert_eq!(authenticate("sshd", user, ""), Code::AUTHINFO_UNAVAIL, "{user}");
             host.wait_for_log(&["result=unavailable", "reason=nss"]);
