@@ -20,7 +20,7 @@ use crate::ffi::kernel::{self, Network};
 use crate::host::Host;
 use crate::root::Root;
 use crate::wait::OrDie;
-use crate::{base, clean, log, places, product};
+use crate::{base, clean, log, places, process, product};
 
 /// Which stage a process plays; unset outside.
 const STAGE: &str = "TWOSTEP_BOX_STAGE";
@@ -29,14 +29,14 @@ const LAYER: &str = "TWOSTEP_BOX_LAYER";
 /// What a box does not find in its environment; everything else of the caller's is left outside.
 const PASSED_ON: [&str; 4] = ["RUST_BACKTRACE", "TERM", "COLORTERM", "NO_COLOR"];
 
-/// How long a box may live. A test that hangs costs this much and no more.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a box may live. A test that hangs costs this much and no more; a single wait within it gives up sooner (`PATIENCE`).
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// The same for a clean root: what is installed there is installed by apt, and codes are waited for.
-const CLEAN_LIMIT: Duration = Duration::from_secs(420);
+const CLEAN_LIMIT: Duration = Duration::from_secs(45 * 60);
 /// The same for a whole program, which may measure for a while.
-const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
+const PROGRAM_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Making the base layer downloads packages.
-const LAYER_LIMIT: Duration = Duration::from_secs(900);
+const LAYER_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 const FAILED: i32 = 101;
 
@@ -228,24 +228,24 @@ impl Again {
             String::from_utf8_lossy(&text).into_owned()
         });
 
-        let pid = i32::try_from(child.id()).or_die("make sense of a pid");
+        let pid = child.id();
         let (ended, end) = mpsc::channel::<()>();
         let watchdog = thread::spawn(move || {
             let too_long = end.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
-            if too_long {
+            too_long.then(|| {
+                let hung = format!("the box was ended after {} s\n{}", limit.as_secs(), process::inside(pid));
                 // The process in between; pid 1 dies with it, and the whole box with pid 1.
-                kernel::kill(pid, libc::SIGKILL).or_die("end a box that hangs");
-            }
-            too_long
+                kernel::kill(pid.cast_signed(), libc::SIGKILL).or_die("end a box that hangs");
+                hung
+            })
         });
         let status = child.wait().or_die("wait for a box");
         drop(ended);
-        let too_long = watchdog.join().unwrap_or(false);
+        let hung = watchdog.join().unwrap_or_default();
         let text = reader.join().unwrap_or_default();
         print!("{text}");
-        if too_long {
-            let reason = format!("the box was ended after {} s", limit.as_secs());
-            return Err(Failure { status: 1, reason: Some(reason) });
+        if hung.is_some() {
+            return Err(Failure { status: 1, reason: hung });
         }
         if status.success() {
             Ok(())

@@ -235,6 +235,20 @@ pub(crate) fn open_terminal() -> io::Result<(File, File)> {
     Ok(unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) })
 }
 
+/// The system calls in which a program waits for several files at once.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const WAITS_FOR_SEVERAL: [i64; 6] = [
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_select,
+    libc::SYS_pselect6,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+];
+/// The system calls in which a program waits for several files at once.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) const WAITS_FOR_SEVERAL: [i64; 3] = [libc::SYS_ppoll, libc::SYS_pselect6, libc::SYS_epoll_pwait];
+
 /// Makes `command`, whose stdin is a terminal, a session leader with that terminal as its controlling one, as getty would.
 pub(crate) fn with_controlling_terminal(command: &mut Command) {
     // SAFETY: both calls are async-signal-safe and take no pointer that is followed.
