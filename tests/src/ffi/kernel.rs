@@ -79,6 +79,13 @@ pub(crate) fn mount(
     })
 }
 
+/// Takes a file system, and all that is mounted in it, off `target`.
+pub(crate) fn unmount(target: &Path) -> io::Result<()> {
+    let target = c_path(target)?;
+    // SAFETY: a NUL-terminated string that outlives the call.
+    check(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) })
+}
+
 /// Makes `root` the root of this mount namespace and lets go of the old one.
 pub(crate) fn pivot_into(root: &Path) -> io::Result<()> {
     std::env::set_current_dir(root)?;
