@@ -55,7 +55,7 @@ pub(crate) fn ready(make: impl FnOnce(&Path)) -> PathBuf {
 pub(crate) fn make(layer: &Path) {
     let scratch = places::cache().join("mnt");
     fs::create_dir_all(&scratch).or_die("make target/e2e/mnt");
-    let root = Root::assemble(&scratch, None, &[]);
+    let root = Root::assemble(&scratch, None, &[], None);
     root.lend_name_servers();
     root.write(
         "/usr/sbin/policy-rc.d",

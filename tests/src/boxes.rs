@@ -20,7 +20,7 @@ use crate::ffi::kernel::{self, Network};
 use crate::host::Host;
 use crate::root::Root;
 use crate::wait::OrDie;
-use crate::{base, clean, log, places, product};
+use crate::{base, clean, log, places, process, product};
 
 /// Which stage a process plays; unset outside.
 const STAGE: &str = "TWOSTEP_BOX_STAGE";
@@ -29,14 +29,14 @@ const LAYER: &str = "TWOSTEP_BOX_LAYER";
 /// What a box does not find in its environment; everything else of the caller's is left outside.
 const PASSED_ON: [&str; 4] = ["RUST_BACKTRACE", "TERM", "COLORTERM", "NO_COLOR"];
 
-/// How long a box may live. A test that hangs costs this much and no more.
-const LIMIT: Duration = Duration::from_secs(120);
+/// How long a box may live. A test that hangs costs this much and no more; a single wait within it gives up sooner (`PATIENCE`).
+const LIMIT: Duration = Duration::from_secs(15 * 60);
 /// The same for a clean root: what is installed there is installed by apt, and codes are waited for.
-const CLEAN_LIMIT: Duration = Duration::from_secs(420);
+const CLEAN_LIMIT: Duration = Duration::from_secs(45 * 60);
 /// The same for a whole program, which may measure for a while.
-const PROGRAM_LIMIT: Duration = Duration::from_secs(600);
+const PROGRAM_LIMIT: Duration = Duration::from_secs(30 * 60);
 /// Making the base layer downloads packages.
-const LAYER_LIMIT: Duration = Duration::from_secs(900);
+const LAYER_LIMIT: Duration = Duration::from_secs(30 * 60);
 
 const FAILED: i32 = 101;
 
@@ -46,20 +46,26 @@ const FAILED: i32 = 101;
 /// Needs root, since it makes namespaces and mounts an overlay over `/`; panics with that message without.
 #[track_caller]
 pub fn in_box<F: FnOnce(&Host)>(test: F) {
-    run_test::<F>(Kind::Installed, test);
+    run_test::<F>(Kind::Installed, None, test);
 }
 
 /// Like [`in_box`], but without the product: what tests of the harness itself and of `make install` start from.
 #[track_caller]
 pub fn in_bare_box<F: FnOnce(&Host)>(test: F) {
-    run_test::<F>(Kind::Bare, test);
+    run_test::<F>(Kind::Bare, None, test);
+}
+
+/// Like [`in_bare_box`], on a host where this shell script was run before.
+#[track_caller]
+pub fn in_bare_box_after<F: FnOnce(&Host)>(script: &str, test: F) {
+    run_test::<F>(Kind::Bare, Some(script), test);
 }
 
 /// Like [`in_bare_box`], but nothing there is this host's: a debootstrapped Debian, booted with its own systemd. [`product::packages`] can be
 /// installed there, and what the documents install.
 #[track_caller]
 pub fn on_clean_host<F: FnOnce(&Host)>(test: F) {
-    run_test::<F>(Kind::Clean, test);
+    run_test::<F>(Kind::Clean, None, test);
 }
 
 /// What a box starts from.
@@ -88,13 +94,13 @@ pub fn program_in_box(body: impl FnOnce(&Host) -> ExitCode) -> ExitCode {
             }
         },
         Stage::Layer => make_layer(Kind::Installed),
-        Stage::Init => init(Kind::Installed, &again),
+        Stage::Init => init(Kind::Installed, None, &again),
         Stage::Inside => inside(Kind::Installed, body),
     }
 }
 
 #[track_caller]
-fn run_test<F: FnOnce(&Host)>(kind: Kind, test: F) {
+fn run_test<F: FnOnce(&Host)>(kind: Kind, before: Option<&str>, test: F) {
     let again = Again { arguments: libtest_arguments(&test_name::<F>()), output: Output::Collected };
     match stage() {
         Stage::Outside => {
@@ -106,7 +112,7 @@ fn run_test<F: FnOnce(&Host)>(kind: Kind, test: F) {
             }
         }
         Stage::Layer => make_layer(kind),
-        Stage::Init => init(kind, &again),
+        Stage::Init => init(kind, before, &again),
         Stage::Inside => {
             // libtest has printed "running 1 test" to a stdout that goes nowhere; from here on it is the test's.
             kernel::send_stdout_to_stderr().or_die("join stdout to stderr");
@@ -228,24 +234,24 @@ impl Again {
             String::from_utf8_lossy(&text).into_owned()
         });
 
-        let pid = i32::try_from(child.id()).or_die("make sense of a pid");
+        let pid = child.id();
         let (ended, end) = mpsc::channel::<()>();
         let watchdog = thread::spawn(move || {
             let too_long = end.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout);
-            if too_long {
+            too_long.then(|| {
+                let hung = format!("the box was ended after {} s\n{}", limit.as_secs(), process::inside(pid));
                 // The process in between; pid 1 dies with it, and the whole box with pid 1.
-                kernel::kill(pid, libc::SIGKILL).or_die("end a box that hangs");
-            }
-            too_long
+                kernel::kill(pid.cast_signed(), libc::SIGKILL).or_die("end a box that hangs");
+                hung
+            })
         });
         let status = child.wait().or_die("wait for a box");
         drop(ended);
-        let too_long = watchdog.join().unwrap_or(false);
+        let hung = watchdog.join().unwrap_or_default();
         let text = reader.join().unwrap_or_default();
         print!("{text}");
-        if too_long {
-            let reason = format!("the box was ended after {} s", limit.as_secs());
-            return Err(Failure { status: 1, reason: Some(reason) });
+        if hung.is_some() {
+            return Err(Failure { status: 1, reason: hung });
         }
         if status.success() {
             Ok(())
@@ -266,7 +272,7 @@ fn make_layer(kind: Kind) -> ! {
 }
 
 /// pid 1: when it ends, the kernel ends all that is left in the box.
-fn init(kind: Kind, again: &Again) -> ! {
+fn init(kind: Kind, before: Option<&str>, again: &Again) -> ! {
     end(caught(|| {
         let scratch = places::cache().join("mnt");
         fs::create_dir_all(&scratch).or_die("make target/e2e/mnt");
@@ -274,7 +280,7 @@ fn init(kind: Kind, again: &Again) -> ! {
         if kind == Kind::Clean {
             clean::boot(&Root::unpacked(&scratch, &layer(), &places::shared()), inside);
         }
-        let root = Root::assemble(&scratch, Some(&layer()), &places::shared());
+        let root = Root::assemble(&scratch, Some(&layer()), &places::shared(), before);
         kernel::pivot_into(&root.path()).or_die("enter the new root");
         kernel::set_host_name("box").or_die("name the box");
         kernel::bring_loopback_up().or_die("bring lo up");

@@ -13,7 +13,7 @@ use std::process::Command;
 use crate::command;
 use crate::ffi::kernel;
 use crate::root::Root;
-use crate::wait::{OrDie, eventually};
+use crate::wait::{OrDie, PATIENCE, eventually};
 use crate::{places, product};
 
 /// Makes the tar file $1 in a root with the host's network. $2: what is in the clean root; $3: what can be installed there.
@@ -77,7 +77,7 @@ pub(crate) fn ready(make: impl FnOnce(&Path)) -> PathBuf {
 pub(crate) fn make(file: &Path) {
     let scratch = places::cache().join("mnt");
     fs::create_dir_all(&scratch).or_die("make target/e2e/mnt");
-    let root = Root::assemble(&scratch, None, &[]);
+    let root = Root::assemble(&scratch, None, &[], None);
     root.lend_name_servers();
     let inside = Path::new("/tmp/clean.tar");
     let mut command = Command::new("chroot");
@@ -156,6 +156,6 @@ pub(crate) fn wait_for_boot() {
 pub(crate) fn end(status: i32) -> ! {
     let done = command::run(Command::new("systemctl").args(["--force", "exit", &status.to_string()]));
     // It ends all processes before it answers, or soon after.
-    std::thread::sleep(std::time::Duration::from_secs(10));
+    std::thread::sleep(PATIENCE);
     panic!("systemd did not end: {done}")
 }

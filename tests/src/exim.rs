@@ -54,7 +54,7 @@ impl Host {
 const SCRIPT: &str = "\
 import smtplib, sys
 user, password = sys.stdin.read().split('\\n')[:2]
-connection = smtplib.SMTP('127.0.0.1', 2525, timeout=60)
+connection = smtplib.SMTP('127.0.0.1', 2525, timeout=300)
 try:
     print(*connection.login(user, password))
 except smtplib.SMTPAuthenticationError as refusal:

@@ -11,7 +11,7 @@ use crate::command::{self, Done};
 use crate::log::{self, LogLine};
 use crate::phone::Phone;
 use crate::product;
-use crate::wait::{OrDie, eventually};
+use crate::wait::{OrDie, PATIENCE, eventually, found};
 
 /// The throw-away host a test runs on. There is one a process, so it holds nothing but what was found out about the machine.
 #[derive(Debug)]
@@ -133,7 +133,8 @@ impl Host {
 
     /// Makes app passwords of a name an hour older, as far as the store knows.
     pub fn age_app_password(&self, name: &str) {
-        let sql = "UPDATE app_password SET created = created - 3600, given_since_boot = given_since_boot - 3600 WHERE name = ?";
+        // This machine may have booted less than an hour ago.
+        let sql = "UPDATE app_password SET created = created - 3600, given_since_boot = max(given_since_boot - 3600, 0) WHERE name = ?";
         let script = format!(
             "import sqlite3, sys; c = sqlite3.connect('/var/lib/twostep/store.db'); c.execute('{sql}', sys.argv[1:]); c.commit()"
         );
@@ -206,19 +207,11 @@ impl Host {
     #[track_caller]
     pub fn wait_for_log(&self, parts: &[&str]) -> LogLine {
         let holds = |line: &LogLine| parts.iter().all(|part| line.text.contains(part));
-        // Looked at once more than waited for, so that the failure can show what there was instead.
-        let deadline = std::time::Instant::now() + std::time::Duration::from_secs(5);
-        loop {
-            let lines = self.log_lines();
-            if let Some(line) = lines.iter().find(|line| holds(line)) {
-                return line.clone();
-            }
-            if std::time::Instant::now() > deadline {
-                let all: String = lines.iter().map(|line| format!("  {line}\n")).collect();
-                panic!("no line with {parts:?} was logged, but these:\n{all}");
-            }
-            std::thread::sleep(std::time::Duration::from_millis(20));
-        }
+        let logged = found(|| self.log_lines().into_iter().find(holds));
+        logged.unwrap_or_else(|| {
+            let all: String = self.log_lines().iter().map(|line| format!("  {line}\n")).collect();
+            panic!("no line with {parts:?} was logged in {} s, but these:\n{all}", PATIENCE.as_secs())
+        })
     }
 
     /// Waits until something listens on a port of the box's loopback.

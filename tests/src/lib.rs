@@ -24,6 +24,7 @@
 //! |---|---|
 //! | [`boxes`] | a test, run again inside of fresh namespaces |
 //! | `root`, `base` | the file system of a box, and the cached layer with the service packages |
+//! | `pristine` | what is taken out of a box's root, so that it does not matter what is installed on this host and who lives there |
 //! | `clean` | a clean Debian that boots with its own systemd |
 //! | [`product`] | the module and the command, built from this workspace |
 //! | [`host`], [`wiring`], [`log`] | what a test does with its box: people, files, PAM stacks, the log |
@@ -59,6 +60,7 @@ pub mod pam;
 pub mod phone;
 mod places;
 pub mod postgres;
+mod pristine;
 pub mod process;
 pub mod product;
 mod root;
@@ -66,7 +68,7 @@ pub mod ssh;
 pub mod wait;
 pub mod wiring;
 
-pub use boxes::{in_bare_box, in_box, on_clean_host, program_in_box};
+pub use boxes::{in_bare_box, in_bare_box_after, in_box, on_clean_host, program_in_box};
 pub use broker::{Broker, FalseBroker, RawLink};
 pub use command::Done;
 pub use console::Console;

@@ -8,9 +8,12 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
+use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 
+use crate::command;
 use crate::wait::{OrDie, eventually};
 
 const SOCKET: &str = "/dev/log";
@@ -95,6 +98,21 @@ pub(crate) fn lines() -> Vec<LogLine> {
         text.lines().any(|line| line == mark).then_some(text)
     });
     text.lines().filter(|line| !line.starts_with("twostep-tests mark ")).map(LogLine::parse).collect()
+}
+
+/// The end of every log that the box below `root` has written to. A log that is older than /dev/log is the host's.
+pub(crate) fn tails(root: &Path) -> String {
+    const SCRIPT: &str = r#"
+for log in /run/twostep-tests.log /var/log/*.log /var/log/*.output /var/log/exim4/main.log /var/lib/postgresql/tests.log; do
+    [ -s $log ] && [ $log -nt /dev/log ] && echo "--- the end of $log" && grep -v "^twostep-tests mark" $log | tail -n 20
+done
+[ ! -d /run/log/journal ] || journalctl --no-pager --lines 60
+"#;
+    let mut command = if root == Path::new("/") { Command::new("sh") } else { Command::new("chroot") };
+    if root != Path::new("/") {
+        command.arg(root).arg("sh");
+    }
+    command::run(command.args(["-c", SCRIPT]).current_dir("/")).stdout
 }
 
 #[cfg(test)]

@@ -94,7 +94,7 @@ impl Database {
         let mut psql = Command::new(programs().join("psql"));
         psql.args(["-X", "-q", "-t", "-A", "-P", "pager=off", "-h", "127.0.0.1", "-U", user, "-d", database]);
         psql.args(["-c", "SELECT session_user"]).current_dir("/").env_clear();
-        psql.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("PGCONNECT_TIMEOUT", "60");
+        psql.env("LC_ALL", "C.UTF-8").env("TERM", "dumb").env("PGCONNECT_TIMEOUT", "300");
         psql
     }
 }

@@ -2,8 +2,10 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use crate::ffi::kernel::{self, SystemSqlite};
+use crate::log;
 use crate::wait::OrDie;
 
 /// What a guest must leave as it was, one fact a line: descriptors, threads, signal handlers and masks, umask, environment, working
@@ -48,6 +50,21 @@ pub fn memory_holds(pid: u32, needle: &[u8]) -> bool {
         memory.read_exact_at(&mut bytes, from).is_ok()
             && bytes.windows(needle.len()).any(|window| window == needle)
     })
+}
+
+/// What runs in a box, and the end of its logs, as seen from outside by the process that waits for the box: for a box that hangs.
+pub(crate) fn inside(waiting: u32) -> String {
+    let own = Path::new("/proc").join(waiting.to_string());
+    let namespace = fs::read_link(own.join("ns/pid_for_children")).unwrap_or_default();
+    let mut told = String::from("--- what runs in it\n");
+    for process in fs::read_dir("/proc").into_iter().flatten().flatten().map(|entry| entry.path()) {
+        if fs::read_link(process.join("ns/pid")).is_ok_and(|of| of == namespace) {
+            let words = fs::read(process.join("cmdline")).unwrap_or_default();
+            told += &format!("{}\n", String::from_utf8_lossy(&words).replace('\0', " ").trim_end());
+        }
+    }
+    // pivot_root(2) has moved it into the box's root.
+    told + &log::tails(&own.join("root"))
 }
 
 /// The system's libsqlite3, loaded into this process as a host that links it would have it.

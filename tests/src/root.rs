@@ -11,6 +11,7 @@ use std::process::Command;
 
 use crate::command;
 use crate::ffi::kernel;
+use crate::pristine;
 use crate::wait::OrDie;
 
 /// A root being made, mounted in this process' own mount namespace.
@@ -20,8 +21,13 @@ pub(crate) struct Root {
 
 impl Root {
     /// Mounts everything on `scratch`, a folder that exists. `layer` is a base layer as [`Root::pack`] left it; each of `shared`
-    /// is the host's folder at the same path, read-only.
-    pub(crate) fn assemble(scratch: &Path, layer: Option<&Path>, shared: &[PathBuf]) -> Self {
+    /// is the host's folder at the same path, read-only. With `before` it is as if this shell script had been run on the host.
+    pub(crate) fn assemble(
+        scratch: &Path,
+        layer: Option<&Path>,
+        shared: &[PathBuf],
+        before: Option<&str>,
+    ) -> Self {
         let nothing = Path::new("none");
         kernel::mount(nothing, Path::new("/"), "", libc::MS_REC | libc::MS_PRIVATE, "")
             .or_die("keep mounts to this namespace");
@@ -31,15 +37,38 @@ impl Root {
         for folder in ["base", "upper", "work", "root"] {
             fs::create_dir(scratch.join(folder)).or_die("make a folder on a tmpfs");
         }
+        let mut lower = "/".to_owned();
         if let Some(layer) = layer {
             unpack(layer, &scratch.join("base"));
+            lower = "base:/".to_owned();
         }
-        root.mount_overlay(layer.is_some());
+        if let Some(script) = before {
+            root.run_on_the_host(script, &lower, shared);
+            lower = format!("host:{lower}");
+        }
+        root.mount_overlay(&lower, "upper", "work");
         root.mount_own_folders();
+        pristine::make(&root.path());
         for folder in shared {
             root.share(folder);
         }
         root
+    }
+
+    /// Leaves what a script changes in a layer of its own.
+    fn run_on_the_host(&self, script: &str, lower: &str, shared: &[PathBuf]) {
+        for folder in ["host", "host-work"] {
+            fs::create_dir(self.scratch.join(folder)).or_die("make a folder on a tmpfs");
+        }
+        self.mount_overlay(lower, "host", "host-work");
+        self.mount_own_folders();
+        for folder in shared {
+            self.share(folder);
+        }
+        let mut command = Command::new("chroot");
+        command.arg(self.path()).args(["/bin/sh", "-c", script]).current_dir("/");
+        command::run(&mut command).expect_success();
+        kernel::unmount(&self.path()).or_die("unmount an overlay");
     }
 
     /// Unpacks a whole root, which has nothing of this host's but the `shared` folders.
@@ -75,13 +104,13 @@ impl Root {
         command::run(&mut tar).expect_success();
     }
 
-    fn mount_overlay(&self, over_base: bool) {
+    fn mount_overlay(&self, lower: &str, upper: &str, work: &str) {
         // Relative names, because a ':' or ',' in the path of the target folder would end an option.
         std::env::set_current_dir(&self.scratch).or_die("enter a tmpfs");
-        let lower = if over_base { "base:/" } else { "/" };
         // What a kernel's own defaults may turn on would leave marks in the base layer that only this one overlay understands.
-        let options =
-            format!("lowerdir={lower},upperdir=upper,workdir=work,redirect_dir=off,index=off,metacopy=off");
+        let options = format!(
+            "lowerdir={lower},upperdir={upper},workdir={work},redirect_dir=off,index=off,metacopy=off"
+        );
         kernel::mount(Path::new("overlay"), Path::new("root"), "overlay", 0, &options).or_die(
             "mount an overlay over / (does this kernel have overlayfs, and may a container mount it?)",
         );
@@ -96,6 +125,7 @@ impl Root {
         kernel::mount(Path::new("proc"), &root.join("proc"), "proc", 0, "").or_die("mount /proc");
         tmpfs("run", "mode=0755");
         tmpfs("tmp", "mode=1777");
+        tmpfs("home", "mode=0755");
         for folder in ["run/lock", "run/sshd", "run/user"] {
             fs::create_dir(root.join(folder)).or_die("make a folder in /run");
         }

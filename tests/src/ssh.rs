@@ -29,6 +29,7 @@ impl Host {
             &format!(
                 "{more}\n\
                  ListenAddress 127.0.0.1\nPort 22\nPidFile /run/sshd.pid\nHostKey {key}\nUseDNS no\nMaxStartups 200\n\
+                 LoginGraceTime 600\n\
                  UsePAM yes\nKbdInteractiveAuthentication yes\nPasswordAuthentication no\nPrintMotd no\n\
                  Subsystem sftp /usr/lib/openssh/sftp-server\n"
             ),
@@ -161,7 +162,7 @@ impl Ssh {
             // One round: a refusal ends the connection instead of asking again.
             "NumberOfPasswordPrompts=1".to_owned(),
             "IdentitiesOnly=yes".to_owned(),
-            "ConnectTimeout=30".to_owned(),
+            "ConnectTimeout=300".to_owned(),
         ];
         match &self.key {
             Some(key) => options.push(format!("IdentityFile={}", key.display())),

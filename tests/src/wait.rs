@@ -4,18 +4,29 @@ use std::fmt::Display;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// How long a test waits for what is sure to come. Far more than any machine needs, so that only a real failure meets it.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+use crate::log;
 
-/// Calls `look` until it finds something; panics with `what` when [`PATIENCE`] is over.
+/// How long a test waits for what is sure to come. Far more than any machine needs, however busy, so that only a real failure meets it.
+pub const PATIENCE: Duration = Duration::from_secs(300);
+
+/// Calls `look` until it finds something; panics with `what` and the end of every log when [`PATIENCE`] is over.
 #[track_caller]
-pub fn eventually<T>(what: impl Display, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: impl Display, look: impl FnMut() -> Option<T>) -> T {
+    found(look).unwrap_or_else(|| {
+        panic!("waited {} s in vain for {what}\n{}", PATIENCE.as_secs(), log::tails("/".as_ref()))
+    })
+}
+
+/// Calls `look` until it finds something, or until [`PATIENCE`] is over.
+pub(crate) fn found<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let deadline = Instant::now() + PATIENCE;
     loop {
         if let Some(found) = look() {
-            return found;
+            return Some(found);
         }
-        assert!(Instant::now() < deadline, "waited {} s in vain for {what}", PATIENCE.as_secs());
+        if Instant::now() >= deadline {
+            return None;
+        }
         sleep(Duration::from_millis(10));
     }
 }

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 
 use twostep_tests::pam::{Code, Stacks};
-use twostep_tests::{Console, Imap, Ssh, child, in_bare_box};
+use twostep_tests::{Console, Imap, OrDie, Ssh, child, in_bare_box, in_bare_box_after, product};
 
 #[test]
 fn what_a_box_writes_never_reaches_the_host() {
@@ -19,6 +19,48 @@ fn what_a_box_writes_never_reaches_the_host() {
     });
     assert!(!fs::exists(mark).unwrap_or(true), "{mark} is on the host");
     assert!(!fs::exists("/var/lib/twostep-was-here").unwrap_or(true));
+}
+
+/// What an administrator does on a host of theirs, by every way that there is.
+const INSTALL_AND_USE: &str = r#"
+set -eu
+export DEBIAN_FRONTEND=noninteractive
+dpkg --force-unsafe-io -i "$package"/twostep_*.deb
+useradd --create-home --shell /bin/sh alice
+usermod --append --groups adm alice
+twostep-admin enroll alice --activate --no-qr
+mkdir -p /etc/ssh/sshd_config.d /etc/systemd/system/sockets.target.wants
+echo "Include /etc/ssh/sshd_config.d/*.conf" >/etc/ssh/sshd_config
+twostep-admin pam enable sshd --yes
+twostep-admin pam enable imap --app --yes
+pam-auth-update --enable twostep-app-passwords
+echo "auth required pam_twostep.so" >>/etc/pam.d/su
+ln -s /usr/lib/systemd/system/twostepd.socket /etc/systemd/system/sockets.target.wants/
+sed -i "s/^group:.*/& twostep/" /etc/nsswitch.conf
+install -D /usr/sbin/twostep-admin /usr/local/sbin/twostep-admin
+"#;
+
+/// What the host has of the product, and who lives there, does not shine through.
+#[test]
+fn on_a_host_with_twostep_installed_a_box_begins_without_it() {
+    product::built();
+    let [package, _] = product::packages();
+    in_bare_box_after(&format!("package={}\n{INSTALL_AND_USE}", package.display()), |host| {
+        let find = ["/etc", "/usr", "/var", "-name", "*twostep*", "-not", "-name", "twostep-tests*"];
+        assert_eq!(host.command("find", &find).expect_success().stdout, "");
+        let named =
+            host.command("grep", &["-rs", "twostep", "/etc/pam.d", "/etc/nsswitch.conf", "/var/lib/pam"]);
+        assert_eq!(named.stdout, "");
+        assert!(!host.command("dpkg-query", &["-W", "twostep"]).success());
+        assert!(!host.read("/etc/group").contains("alice"));
+        // What a test does in such a box: the same names, its own installation, folders that are moved about.
+        host.add_user("alice", "correct horse");
+        host.install_product();
+        host.enroll("alice");
+        fs::rename("/var/lib/twostep", "/var/lib/elsewhere").or_die("move the store's folder");
+        fs::rename("/var/lib/elsewhere", "/var/lib/twostep").or_die("move it back");
+        assert_eq!(host.admin_json(&["show", "alice"])["state"], "active");
+    });
 }
 
 #[test]

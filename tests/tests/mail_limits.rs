@@ -149,7 +149,7 @@ import imaplib, sys
 from concurrent.futures import ThreadPoolExecutor
 user, *passwords = sys.stdin.read().split()
 def login(password):
-    far = imaplib.IMAP4('127.0.0.1', 143, timeout=60)
+    far = imaplib.IMAP4('127.0.0.1', 143, timeout=300)
     try:
         far.login(user, password)
         far.logout()

@@ -79,6 +79,13 @@ pub(crate) fn mount(
     })
 }
 
+/// Takes a file system, and all that is mounted in it, off `target`.
+pub(crate) fn unmount(target: &Path) -> io::Result<()> {
+    let target = c_path(target)?;
+    // SAFETY: a NUL-terminated string that outlives the call.
+    check(unsafe { libc::umount2(target.as_ptr(), libc::MNT_DETACH) })
+}
+
 /// Makes `root` the root of this mount namespace and lets go of the old one.
 pub(crate) fn pivot_into(root: &Path) -> io::Result<()> {
     std::env::set_current_dir(root)?;
@@ -234,6 +241,20 @@ pub(crate) fn open_terminal() -> io::Result<(File, File)> {
     // SAFETY: two descriptors we just made and that nobody else has.
     Ok(unsafe { (File::from_raw_fd(ours), File::from_raw_fd(theirs)) })
 }
+
+/// The system calls in which a program waits for several files at once.
+#[cfg(target_arch = "x86_64")]
+pub(crate) const WAITS_FOR_SEVERAL: [i64; 6] = [
+    libc::SYS_poll,
+    libc::SYS_ppoll,
+    libc::SYS_select,
+    libc::SYS_pselect6,
+    libc::SYS_epoll_wait,
+    libc::SYS_epoll_pwait,
+];
+/// The system calls in which a program waits for several files at once.
+#[cfg(not(target_arch = "x86_64"))]
+pub(crate) const WAITS_FOR_SEVERAL: [i64; 3] = [libc::SYS_ppoll, libc::SYS_pselect6, libc::SYS_epoll_pwait];
 
 /// Makes `command`, whose stdin is a terminal, a session leader with that terminal as its controlling one, as getty would.
 pub(crate) fn with_controlling_terminal(command: &mut Command) {

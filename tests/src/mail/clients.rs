@@ -81,7 +81,7 @@ impl MailClient {
 const POPLIB: &str = "\
 import poplib, sys
 user, password = sys.stdin.read().split('\\n')[:2]
-connection = poplib.POP3('127.0.0.1', 110, timeout=60)
+connection = poplib.POP3('127.0.0.1', 110, timeout=300)
 connection.user(user)
 try:
     connection.pass_(password)
@@ -96,7 +96,7 @@ connection.quit()
 const SIEVE: &str = "\
 import base64, socket, sys
 user, password = sys.stdin.read().split('\\n')[:2]
-stream = socket.create_connection(('127.0.0.1', 4190), 60).makefile('rw', newline='\\r\\n')
+stream = socket.create_connection(('127.0.0.1', 4190), 300).makefile('rw', newline='\\r\\n')
 def ask(command):
     if command:
         stream.write(command + '\\r\\n')
@@ -121,7 +121,7 @@ fn fetchmail(user: &str, password: &str) -> Login {
     const NOT_AUTHORIZED: i32 = 3;
     let file = "/root/fetchmailrc";
     let configuration = format!(
-        "poll 127.0.0.1 protocol POP3 port 110 timeout 60\n\
+        "poll 127.0.0.1 protocol POP3 port 110 timeout 300\n\
          user \"{user}\" password \"{password}\" sslproto \"\" keep no rewrite mda \"/bin/cat\"\n"
     );
     fs::write(file, configuration).or_die("write fetchmail's file");
@@ -137,7 +137,7 @@ fn fetchmail(user: &str, password: &str) -> Login {
 fn swaks(port: u16, user: &str, password: &str, what: &[&str]) -> Login {
     const NO_AUTHENTICATION: i32 = 28;
     let mut swaks = Command::new("/usr/bin/swaks");
-    swaks.args(["--server", &format!("127.0.0.1:{port}"), "--ehlo", "box", "--timeout", "60"]);
+    swaks.args(["--server", &format!("127.0.0.1:{port}"), "--ehlo", "box", "--timeout", "300"]);
     swaks.args(["--auth", "PLAIN", "--auth-user", user, "--auth-password", password]).args(what);
     mail::judge(&mut swaks, "", &[0], NO_AUTHENTICATION)
 }

@@ -33,7 +33,7 @@ impl Imap {
 const SCRIPT: &str = "\
 import imaplib, sys
 user, password = sys.stdin.read().split('\\n')[:2]
-connection = imaplib.IMAP4('127.0.0.1', int(sys.argv[1]), timeout=60)
+connection = imaplib.IMAP4('127.0.0.1', int(sys.argv[1]), timeout=300)
 try:
     connection.login(user, password)
 except imaplib.IMAP4.error as refusal:
@@ -53,7 +53,7 @@ pub fn imaplib(port: u16, user: &str, password: &str) -> Login {
 fn curl(user: &str, password: &str) -> Login {
     const LOGIN_DENIED: i32 = 67;
     let mut curl = Command::new("/usr/bin/curl");
-    curl.args(["--silent", "--show-error", "--max-time", "60", "--config", "-", "imap://127.0.0.1/"]);
+    curl.args(["--silent", "--show-error", "--max-time", "300", "--config", "-", "imap://127.0.0.1/"]);
     let quoted = format!("{user}:{password}").replace('\\', "\\\\").replace('"', "\\\"");
     mail::judge(&mut curl, &format!("user = \"{quoted}\"\n"), &[0], LOGIN_DENIED)
 }
@@ -73,7 +73,7 @@ User {user}
 Pass \"{password}\"
 SSLType None
 AuthMechs LOGIN
-Timeout 60
+Timeout 300
 
 IMAPStore far
 Account box
@@ -110,7 +110,7 @@ pub struct ImapSession {
 const IDLING: &str = "\
 import imaplib, sys
 user, password = sys.stdin.read().split('\\n')[:2]
-connection = imaplib.IMAP4('127.0.0.1', 143, timeout=60)
+connection = imaplib.IMAP4('127.0.0.1', 143, timeout=300)
 connection.login(user, password)
 connection.select()
 connection.send(b'idle IDLE\\r\\n')
@@ -139,8 +139,8 @@ impl ImapSession {
         session
     }
 
-    /// Waits until the server has ended the session, and returns what it said since it was begun. The client gives up after a
-    /// minute.
+    /// Waits until the server has ended the session, and returns what it said since it was begun. The client gives up after five
+    /// minutes.
     #[track_caller]
     pub fn wait_for_end(mut self) -> String {
         let mut said = String::new();
