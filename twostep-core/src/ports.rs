@@ -104,7 +104,7 @@ pub trait Store {
 
     /// Shows the credentials to `judge` and carries out the changes it wants, all in one transaction that excludes every other
     /// writer; returns after the commit. With `None` the enrollment is gone. Whether a write is possible must not depend on the
-    /// verdict: what a right answer of this kind would write is tried before it is judged.
+    /// verdict: what any verdict on an answer of this kind needs room for is written before it is judged.
     ///
     /// # Errors
     /// When anything fails, the commit included: nothing was changed then, and the verdict must not be told.

@@ -3,8 +3,10 @@
 //! Two things are counted per user and source: failures since the last success there, after which one waits, and wrong codes,
 //! which add up over all sources to a cap. A success clears only its own source, so that a guesser cannot farm the owner's logins;
 //! where the source may be anybody's (a host name, or nothing told) it clears the waiting only. Sources from which the owner has
-//! signed in before have an allowance of their own, and backup codes know no cap: with 65 bits they need none (NIST SP 800-63B
-//! §5.1.2.2), so that a guesser cannot lock the owner out.
+//! signed in before have an allowance of their own.
+//!
+//! Backup codes have no part in this: they never wait, know no cap, and a wrong one delays nobody. With 65 bits they need no limit
+//! (NIST SP 800-63B §5.1.2.2), and any limit on them would let a guesser lock the owner out. Wrong ones are counted for the owner only.
 
 use crate::time::{Now, Stamp, UnixTime};
 use std::time::Duration;
@@ -28,11 +30,11 @@ const KNOWN_WRITTEN_EVERY: Duration = Duration::from_secs(24 * 60 * 60);
 /// What has come from one source for one user.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Record {
-    /// Wrong answers, codes and backup codes, since the last success from here.
+    /// Wrong codes since the last success from here.
     pub failures: u32,
     /// Wrong codes that count towards the cap.
     pub codes: u32,
-    /// When the last wrong answer came.
+    /// When the last wrong code came.
     pub last_failure: Option<Stamp>,
     /// The last login from here that succeeded as a whole.
     pub last_success: Option<UnixTime>,
@@ -63,7 +65,7 @@ pub enum Standing {
 pub enum Kind {
     /// A code.
     Code,
-    /// What looks like a backup code.
+    /// What looks like a backup code or a bypass code: always heard.
     BackupCode,
 }
 
@@ -81,12 +83,12 @@ pub enum Allowance {
 
 /// Whether an answer of this kind is heard now.
 pub fn allowance(tally: &Tally, kind: Kind, now: &Now) -> Allowance {
-    let capped = match kind {
-        Kind::BackupCode => false,
-        Kind::Code if is_known(tally, now) => tally.all_codes >= CAP,
-        Kind::Code => tally.all_codes >= CAP_STRANGERS,
+    let cap = match kind {
+        Kind::BackupCode => return Allowance::Open,
+        Kind::Code if is_known(tally, now) => CAP,
+        Kind::Code => CAP_STRANGERS,
     };
-    if capped {
+    if tally.all_codes >= cap {
         return Allowance::Capped;
     }
     match (wait_after(tally.here.failures), &tally.here.last_failure) {
@@ -105,14 +107,17 @@ pub fn wait_after(failures: u32) -> Option<Duration> {
     Some(FIRST_WAIT.saturating_mul(1u32.checked_shl(doublings).unwrap_or(u32::MAX)).min(LONGEST_WAIT))
 }
 
-/// The record after a wrong answer.
+/// The record after a wrong answer. A wrong backup code leaves it as it is: not even the stamp moves, or a wait would never end.
 #[must_use]
 pub fn after_failure(record: &Record, kind: Kind, now: &Now) -> Record {
-    Record {
-        failures: record.failures.saturating_add(1),
-        codes: record.codes.saturating_add(u32::from(kind == Kind::Code)),
-        last_failure: Some(now.stamp()),
-        last_success: record.last_success,
+    match kind {
+        Kind::BackupCode => record.clone(),
+        Kind::Code => Record {
+            failures: record.failures.saturating_add(1),
+            codes: record.codes.saturating_add(1),
+            last_failure: Some(now.stamp()),
+            last_success: record.last_success,
+        },
     }
 }
 
@@ -232,9 +237,54 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_backup_code_costs_waiting_and_does_not_count_towards_the_cap() {
-        let record = after_failure(&Record::default(), Kind::BackupCode, &now(5));
-        assert_eq!((record.failures, record.codes), (1, 0));
+    fn a_wrong_backup_code_delays_nobody_and_prolongs_no_wait() {
+        for failures in [0, 4, 7, 90] {
+            let before = tally(failures, 100);
+            let here = after_failure(&before.here, Kind::BackupCode, &now(109));
+            assert_eq!(here, before.here);
+        }
+    }
+
+    #[test]
+    fn a_backup_code_is_heard_whatever_has_failed() {
+        for (failures, standing) in [(5, Standing::Own), (90, Standing::Shared), (u32::MAX, Standing::Own)] {
+            let tally = Tally { standing, ..tally(failures, 100) };
+            assert_ne!(allowance(&tally, Kind::Code, &now(100)), Allowance::Open);
+            assert_eq!(allowance(&tally, Kind::BackupCode, &now(100)), Allowance::Open);
+        }
+    }
+
+    /// Three days at a source that the owner and a guesser share. The guesser sends a wrong backup code every second.
+    #[test]
+    fn a_guesser_with_wrong_backup_codes_at_a_shared_source_keeps_nobody_out() {
+        for standing in [Standing::Own, Standing::Shared] {
+            let mut shared = Tally { standing, ..tally(0, 0) };
+            for second in 0..3 * 86_400 {
+                assert_eq!(allowance(&shared, Kind::BackupCode, &now(second)), Allowance::Open);
+                shared.here = after_failure(&shared.here, Kind::BackupCode, &now(second));
+                assert_eq!(allowance(&shared, Kind::Code, &now(second)), Allowance::Open, "{second} s");
+            }
+        }
+    }
+
+    /// docs/threat-model.md says so: with wrong codes the same guesser does keep the owner's codes out there, and nothing else.
+    #[test]
+    fn a_guesser_with_wrong_codes_at_a_shared_source_keeps_codes_out_there_and_backup_codes_never() {
+        let mut shared = Tally { standing: Standing::Shared, ..tally(0, 0) };
+        let known = |all_codes| {
+            let here = Record { last_success: Some(now(0).wall), ..Record::default() };
+            Tally { here, standing: Standing::Own, all_codes }
+        };
+        for second in 0..3 * 86_400 {
+            assert_eq!(allowance(&shared, Kind::BackupCode, &now(second)), Allowance::Open);
+            assert_eq!(allowance(&known(shared.all_codes), Kind::Code, &now(second)), Allowance::Open);
+            if allowance(&shared, Kind::Code, &now(second)) == Allowance::Open {
+                shared.here = after_failure(&shared.here, Kind::Code, &now(second));
+                shared.all_codes += 1;
+            }
+        }
+        assert_eq!(shared.all_codes, CAP_STRANGERS);
+        assert_eq!(allowance(&shared, Kind::Code, &now(3 * 86_400)), Allowance::Capped);
     }
 
     #[test]

@@ -112,7 +112,7 @@ pub enum Counts {
     /// They stay.
     #[default]
     Stay,
-    /// A failure: the source's new record, and one more that the owner is to be told of.
+    /// A failure: the source's new record, and one more that the owner is told of. After a wrong backup code the record is as before.
     Failure(Record),
     /// A right code: the source's new record.
     Success(Record),

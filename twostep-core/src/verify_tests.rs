@@ -260,9 +260,7 @@ fn a_backup_code_works_once() {
     credentials.backup_codes.clear();
     let outcome = judge("ABCD EFGH JKMNP", &credentials);
     assert_eq!(outcome.reason, Reason::CodeWrong);
-    assert!(
-        matches!(&outcome.changes.counts, Counts::Failure(record) if (record.failures, record.codes) == (1, 0))
-    );
+    assert_eq!(outcome.changes.counts, Counts::Failure(Record::default()));
 }
 
 #[test]

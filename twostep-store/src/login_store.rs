@@ -49,14 +49,13 @@ impl Store for Session {
             }
         }
         Ok(exclusively(self, || {
-            let credentials = credentials(self, enrollment, source, kind)?;
-            if credentials.is_some() {
-                verdicts::rehearse(self, enrollment, kind)?;
-            }
-            let outcome = judge(credentials.as_ref());
-            if credentials.is_some() {
-                verdicts::apply(self, enrollment, source, now, &outcome.changes)?;
-            }
+            let Some(credentials) = credentials(self, enrollment, source, kind)? else {
+                return Ok(judge(None));
+            };
+            let failure = throttle::after_failure(&credentials.tally.here, kind, now);
+            verdicts::prepare(self, enrollment, source, kind, &failure)?;
+            let outcome = judge(Some(&credentials));
+            verdicts::apply(self, enrollment, source, kind, now, &outcome.changes)?;
             Ok(outcome)
         })?)
     }
@@ -220,7 +219,7 @@ fn tally(session: &Session, of: EnrollmentId, source: &Source) -> Result<(Tally,
 
 fn backup_codes(session: &Session, of: EnrollmentId) -> Result<Vec<backup_code::Stored>, StoreError> {
     let sql = "SELECT id, tag, memory, passes, lanes, salt, hash, lifetime, uses, given, given_since_boot, given_boot \
-               FROM backup_code WHERE enrollment = ?";
+               FROM backup_code WHERE enrollment = ? AND uses IS NOT 0";
     let read = |row: &Row<'_>| {
         Ok(backup_code::Stored {
             id: BackupCodeId(row.get(0)?),

@@ -15,34 +15,84 @@ use twostep_core::time::{Now, UnixTime};
 use twostep_core::totp::{AuthenticatorId, Consumed, Offset};
 use twostep_core::verify::{Changes, Counts};
 
-/// Writes, and takes back, what a right answer of this kind would write. Every page of it is in the journal then and is written at
-/// the commit, whatever the verdict: on a full disk a right answer fails no sooner than a wrong one.
-pub(crate) fn rehearse(session: &Session, of: EnrollmentId, kind: Kind) -> Result<(), StoreError> {
+/// Added to a number it makes it as wide as any number that a verdict writes, six bytes or more.
+const WIDE: i64 = 1 << 46;
+/// Stands for NULL while a number is wide.
+const NONE: i64 = -1000;
+/// More wrong answers from one source than these are not told apart: the sum over all sources stays a number that can be read.
+const UNTOLD_MAX: u32 = 1_000_000;
+
+/// Writes everything that a verdict on an answer of this kind can need room for, before it is judged. The failure stands as if the
+/// answer were wrong; the numbers that a right one changes are as wide as they can become. [`apply`] makes rows narrower in the same
+/// pages, which takes no further page of the store or of its journal. So whether the disk has room does not depend on the verdict.
+pub(crate) fn prepare(
+    session: &Session,
+    of: EnrollmentId,
+    source: &Source,
+    kind: Kind,
+    failure: &Record,
+) -> Result<(), StoreError> {
     let connection = &session.connection;
-    connection.execute_batch("SAVEPOINT rehearsal")?;
-    // Values that differ: SQLite does not touch a page for the same ones. And none that take fewer bytes than the real ones will (six
-    // for a time or a step, one for an offset): a row that grows may need one more page.
-    let steps = "UPDATE authenticator SET last_step = coalesce(last_step, 0) + (1 << 40), off_by = 100, \
-                 used = coalesce(used, 0) + (1 << 40) WHERE enrollment = ?";
-    connection.execute(steps, [of.0])?;
-    connection.execute("UPDATE meta SET latest_time = latest_time + 1", [])?;
-    if kind == Kind::BackupCode {
-        connection.execute("DELETE FROM backup_code WHERE enrollment = ?", [of.0])?;
-        connection.execute("UPDATE source SET failures = failures + 1 WHERE enrollment = ?", [of.0])?;
+    connection.execute_batch("SAVEPOINT judging")?;
+    match kind {
+        Kind::Code => {
+            let sql = "UPDATE authenticator SET last_step = coalesce(last_step, ?2) + ?3, off_by = coalesce(off_by, ?2) + ?3, \
+                       used = coalesce(used, ?2) + ?3 WHERE enrollment = ?1";
+            connection.execute(sql, params![of.0, NONE, WIDE])?;
+            connection.execute("UPDATE meta SET latest_time = latest_time + ?", [WIDE])?;
+        }
+        Kind::BackupCode => {
+            // Those that were used. To delete one with its verdict could take pages that a wrong answer does not.
+            connection.execute("DELETE FROM backup_code WHERE enrollment = ? AND uses = 0", [of.0])?;
+            let sql = "UPDATE backup_code SET uses = coalesce(uses, ?2) + ?3 WHERE enrollment = ?1";
+            connection.execute(sql, params![of.0, NONE, WIDE])?;
+        }
     }
-    connection.execute_batch("ROLLBACK TO rehearsal; RELEASE rehearsal")?;
+    keep(session, of, source, failure, 1)?;
+    forget_surplus(session, of, source)?;
+    if kind == Kind::BackupCode {
+        // It only makes rows narrower: taken back, all its pages are in the journal.
+        connection.execute_batch("SAVEPOINT rehearsal")?;
+        forget_failures(session, of)?;
+        connection.execute_batch("ROLLBACK TO rehearsal; RELEASE rehearsal")?;
+    }
     Ok(())
 }
 
-/// Carries out what a verdict wants.
+/// Makes the numbers that [`prepare`] has widened what they were.
+fn narrow(session: &Session, of: EnrollmentId, kind: Kind) -> Result<(), StoreError> {
+    let connection = &session.connection;
+    let values = params![of.0, NONE, WIDE];
+    match kind {
+        Kind::Code => {
+            let sql = "UPDATE authenticator SET last_step = nullif(last_step - ?3, ?2), off_by = nullif(off_by - ?3, ?2), \
+                       used = nullif(used - ?3, ?2) WHERE enrollment = ?1";
+            connection.execute(sql, values)?;
+            connection.execute("UPDATE meta SET latest_time = latest_time - ?", [WIDE])?;
+        }
+        Kind::BackupCode => {
+            let sql = "UPDATE backup_code SET uses = nullif(uses - ?3, ?2) WHERE enrollment = ?1";
+            connection.execute(sql, values)?;
+        }
+    }
+    Ok(())
+}
+
+/// Carries out what a verdict wants, after [`prepare`]. Nothing here may insert or delete a row, or make one wider than it is.
 pub(crate) fn apply(
     session: &Session,
     of: EnrollmentId,
     source: &Source,
+    kind: Kind,
     now: &Now,
     changes: &Changes,
 ) -> Result<(), StoreError> {
     let connection = &session.connection;
+    if changes.counts == Counts::Stay {
+        // It was not judged after all.
+        return Ok(connection.execute_batch("ROLLBACK TO judging; RELEASE judging")?);
+    }
+    narrow(session, of, kind)?;
     if let Some((authenticator, consumed)) = changes.step {
         consume(session, authenticator, consumed, now.wall)?;
         // A right code says that the clock is right: the phone agrees. What counts knows no time.
@@ -50,23 +100,26 @@ pub(crate) fn apply(
             connection.execute("UPDATE meta SET latest_time = ?1 WHERE latest_time < ?1", [now.wall.0])?;
         }
     }
-    if let Some(code) = changes.backup_code {
-        one_row(connection.execute("DELETE FROM backup_code WHERE id = ?", [code.0])?)?;
-    }
     if let Some((code, left)) = changes.bypass {
         let sql = "UPDATE backup_code SET uses = ?1 WHERE id = ?2 AND uses = ?1 + 1";
         one_row(connection.execute(sql, params![left, code.0])?)?;
-        connection.execute("DELETE FROM backup_code WHERE id = ? AND uses = 0", [code.0])?;
+    }
+    if let Some(code) = changes.backup_code {
+        // Like a bypass code without a use left, which no version accepts. None of these zeros takes room.
+        let sql = "UPDATE backup_code SET lifetime = 0, uses = 0, given = 0, given_since_boot = 0 WHERE id = ? AND uses IS NULL";
+        one_row(connection.execute(sql, [code.0])?)?;
     }
     match &changes.counts {
-        Counts::Stay => Ok(()),
-        Counts::Failure(record) => {
-            keep(session, of, source, record, 1)?;
-            forget_surplus(session, of)
+        Counts::Stay => {}
+        Counts::Failure(record) => keep(session, of, source, record, 0)?,
+        Counts::Success(record) => keep(session, of, source, record, -1)?,
+        Counts::SuccessEverywhere => {
+            forget_failures(session, of)?;
+            let sql = "UPDATE source SET untold = untold - 1 WHERE enrollment = ? AND source = ?";
+            one_row(connection.execute(sql, params![of.0, source.key()])?)?;
         }
-        Counts::Success(record) => keep(session, of, source, record, 0),
-        Counts::SuccessEverywhere => forget_failures(session, of),
     }
+    Ok(connection.execute_batch("RELEASE judging")?)
 }
 
 /// Writes down that the code of a step or counter was accepted: neither it nor any before it is from now on.
@@ -83,20 +136,20 @@ pub(crate) fn consume(
     one_row(session.connection.execute(sql, values)?)
 }
 
-/// Keeps a source's new record.
+/// Keeps a source's new record, and that the owner is to be told of so many more.
 fn keep(
     session: &Session,
     of: EnrollmentId,
     source: &Source,
     record: &Record,
-    untold: u32,
+    untold: i32,
 ) -> Result<(), StoreError> {
     let failure = record.last_failure.as_ref();
     session.connection.execute(
         "INSERT INTO source (enrollment, source, failures, codes, untold, failed_at, failed_since_boot, failed_boot, \
                              last_success) \
          VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9) \
-         ON CONFLICT DO UPDATE SET failures = ?3, codes = ?4, untold = untold + ?5, failed_at = ?6, \
+         ON CONFLICT DO UPDATE SET failures = ?3, codes = ?4, untold = min(untold + ?5, ?10), failed_at = ?6, \
                                    failed_since_boot = ?7, failed_boot = ?8, last_success = ?9",
         params![
             of.0,
@@ -108,6 +161,7 @@ fn keep(
             failure.and_then(|stamp| i64::try_from(stamp.since_boot.as_secs()).ok()),
             failure.and_then(|stamp| stamp.boot).map(|boot| boot.0),
             record.last_success.map(|time| time.0),
+            UNTOLD_MAX,
         ],
     )?;
     Ok(())
@@ -118,22 +172,22 @@ const SOURCES_MAX: u32 = 1_000;
 /// The source under which those are counted that are kept no more.
 const ELSEWHERE: &str = "elsewhere";
 
-/// Forgets the oldest of too many sources, a tenth at a time, unless they count towards the cap or are known. What the owner has not been
-/// told of stays to be told.
-fn forget_surplus(session: &Session, of: EnrollmentId) -> Result<(), StoreError> {
+/// Forgets the oldest of too many sources, a tenth at a time, unless they count towards the cap, are known, or are `but`. What the owner
+/// has not been told of stays to be told.
+fn forget_surplus(session: &Session, of: EnrollmentId, but: &Source) -> Result<(), StoreError> {
     let connection = &session.connection;
     let sql = "SELECT count(*) FROM source WHERE enrollment = ?";
     let count: u32 = connection.query_row(sql, [of.0], |row| row.get(0))?;
     if count <= SOURCES_MAX {
         return Ok(());
     }
-    let oldest = "SELECT source FROM source WHERE enrollment = ?1 AND codes = 0 AND last_success IS NULL AND source <> ?2 \
-                  ORDER BY failed_at LIMIT ?3";
-    let values = params![of.0, ELSEWHERE, SOURCES_MAX / 10];
+    let oldest = "SELECT source FROM source WHERE enrollment = ?1 AND codes = 0 AND last_success IS NULL \
+                  AND source NOT IN (?2, ?4) ORDER BY failed_at LIMIT ?3";
+    let values = params![of.0, ELSEWHERE, SOURCES_MAX / 10, but.key()];
     let sql = format!(
         "INSERT INTO source (enrollment, source, failures, codes, untold) \
          SELECT ?1, ?2, 0, 0, coalesce(sum(untold), 0) FROM source WHERE enrollment = ?1 AND source IN ({oldest}) \
-         ON CONFLICT DO UPDATE SET untold = untold + excluded.untold"
+         ON CONFLICT DO UPDATE SET untold = min(untold + excluded.untold, {UNTOLD_MAX})"
     );
     connection.execute(&sql, values)?;
     let sql = format!("DELETE FROM source WHERE enrollment = ?1 AND source IN ({oldest})");
@@ -149,17 +203,16 @@ pub(crate) fn forget_failures(session: &Session, of: EnrollmentId) -> Result<(),
     Ok(())
 }
 
-/// Does what judging a wrong answer does, for nobody: tries what a right one would write, on somebody's rows or none, takes it back, and
-/// commits, so that as many pages go to the disk.
+/// Does what judging an answer does, for nobody: prepares it on somebody's rows or none, takes it back, and commits, so that as many
+/// pages go to the disk.
 pub(crate) fn pretend(session: &Session, source: &Source, kind: Kind, now: &Now) -> Result<(), StoreError> {
     let connection = &session.connection;
     let somebody: Option<i64> =
         connection.query_row("SELECT min(id) FROM enrollment", [], |row| row.get(0))?;
     let Some(of) = somebody.map(EnrollmentId) else { return Ok(()) };
-    rehearse(session, of, kind)?;
-    connection.execute_batch("SAVEPOINT pretence")?;
-    keep(session, of, source, &throttle::after_failure(&Record::default(), kind, now), 1)?;
-    connection.execute_batch("ROLLBACK TO pretence; RELEASE pretence")?;
+    let failure = throttle::after_failure(&Record::default(), kind, now);
+    prepare(session, of, source, kind, &failure)?;
+    connection.execute_batch("ROLLBACK TO judging; RELEASE judging")?;
     Ok(())
 }
 
@@ -198,3 +251,7 @@ pub(crate) fn complete(
     connection.execute(sql, [of, forgotten])?;
     Ok(untold)
 }
+
+#[cfg(test)]
+#[path = "verdicts_tests.rs"]
+mod tests;

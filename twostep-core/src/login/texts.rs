@@ -25,7 +25,10 @@ const NAMED: usize = 3;
 pub(super) fn refusal(reason: &Reason) -> Option<String> {
     Some(match reason {
         Reason::Throttled { wait } => {
-            format!("Too many wrong codes. Please try again in {} seconds.", wait.as_secs().max(1))
+            let seconds = wait.as_secs().max(1);
+            format!(
+                "Too many wrong codes. Please try again in {seconds} seconds, or enter a backup code now."
+            )
         }
         Reason::AppPasswordAtPrompt => {
             "That is an app password: it is for programs, never for a prompt.".to_owned()

@@ -78,7 +78,7 @@ impl Session {
     /// When the store fails.
     pub fn bypass_until(&self, of: EnrollmentId, now: &Now) -> Result<Option<(UnixTime, u32)>, StoreError> {
         let sql = "SELECT lifetime, uses, given, given_since_boot, given_boot FROM backup_code \
-                   WHERE enrollment = ? AND lifetime IS NOT NULL ORDER BY id DESC LIMIT 1";
+                   WHERE enrollment = ? AND uses > 0 ORDER BY id DESC LIMIT 1";
         let read = |row: &Row<'_>| rows::bypass(row, 0);
         let found = self.connection.query_row(sql, [of.0], read).optional()?.flatten();
         Ok(found.filter(|bypass| !bypass.is_over(now)).map(|bypass| (bypass.lease.until(), bypass.uses)))

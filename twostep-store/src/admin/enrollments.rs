@@ -162,8 +162,10 @@ impl Session {
         let hashes = self.hash_all(codes)?;
         in_transaction(self, || {
             self.still_there(of)?;
-            self.connection
-                .execute("DELETE FROM backup_code WHERE enrollment = ? AND lifetime IS NULL", [of.0])?;
+            self.connection.execute(
+                "DELETE FROM backup_code WHERE enrollment = ? AND (uses IS NULL OR uses = 0)",
+                [of.0],
+            )?;
             self.put_backup_codes(of, codes, &hashes)?;
             remember_of(self, of, &Deed { action: Action::BackupCodes, target: None, author, at })?;
             Ok(())
