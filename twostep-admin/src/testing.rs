@@ -2,6 +2,7 @@
 
 use twostep_core::name::UserName;
 use twostep_core::ports::{Directory, DirectoryFailed, Person};
+use twostep_core::secret::Secret;
 
 /// A name service that answers, or fails.
 pub(crate) struct Answers(pub(crate) Result<Option<Person>, DirectoryFailed>);
@@ -13,5 +14,9 @@ impl Directory for Answers {
 
     fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
         panic!("nobody asks for members")
+    }
+
+    fn account_password(&self, _: &UserName) -> Result<Option<Secret>, DirectoryFailed> {
+        panic!("nobody asks for passwords")
     }
 }

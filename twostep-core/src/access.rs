@@ -52,6 +52,7 @@ mod tests {
     use crate::config;
     use crate::name::UserName;
     use crate::ports::{DirectoryFailed, Person};
+    use crate::secret::Secret;
 
     struct Names;
 
@@ -70,6 +71,10 @@ mod tests {
 
         fn is_member(&self, _: &UserName, _: &[String]) -> Result<bool, DirectoryFailed> {
             Err(DirectoryFailed("nobody asks about groups here".to_owned()))
+        }
+
+        fn account_password(&self, _: &UserName) -> Result<Option<Secret>, DirectoryFailed> {
+            Err(DirectoryFailed("nobody asks about passwords here".to_owned()))
         }
     }
 

@@ -31,6 +31,13 @@ pub trait Directory {
     /// # Errors
     /// When a look-up itself failed.
     fn is_member(&self, user: &UserName, groups: &[String]) -> Result<bool, DirectoryFailed>;
+
+    /// The account's password as the shadow database has it, hashed: by that a changed one is noticed. None where there is no entry, or
+    /// the host's policy keeps this process from reading it.
+    ///
+    /// # Errors
+    /// When the look-up itself failed.
+    fn account_password(&self, user: &UserName) -> Result<Option<Secret>, DirectoryFailed>;
 }
 
 /// Somebody NSS knows.
@@ -135,7 +142,13 @@ pub trait Store {
         at: UnixTime,
     ) -> Result<Vec<Label>, Unavailable>;
 
-    /// Whether a device is trusted at a service: given not longer ago than it was to be trusted for, nor than `at_most`.
+    /// Forgets all trusted devices of a user whose account password was changed, and returns them.
+    ///
+    /// # Errors
+    /// When that cannot be written; all or none are forgotten.
+    fn forget_trusted(&mut self, enrollment: EnrollmentId, at: UnixTime) -> Result<Vec<String>, Unavailable>;
+
+    /// Whether a device is trusted at a service: with this account password, for as long as it was to be trusted, and `at_most`.
     ///
     /// # Errors
     /// See [`Self::by_name`].
@@ -186,6 +199,8 @@ pub struct Trusting<'a> {
     pub service: &'a ServiceName,
     /// The device.
     pub device: &'a Device,
+    /// The account's password, hashed: trust ends when it changes.
+    pub password: Option<&'a Secret>,
     /// How long it can have been trusted at most, by the configuration of today.
     pub at_most: Duration,
 }
@@ -257,6 +272,8 @@ pub struct Trusts {
     pub device: Device,
     /// Where.
     pub service: ServiceName,
+    /// The account's password at that time, hashed, where there is one.
+    pub password: Option<Secret>,
     /// How long.
     pub lifetime: Duration,
 }

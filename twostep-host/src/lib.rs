@@ -8,6 +8,7 @@
 
 mod clock;
 pub mod configuration;
+mod ffi;
 pub mod files;
 pub mod link;
 mod nss;
@@ -17,6 +18,7 @@ mod syslog;
 pub mod testing;
 
 pub use clock::{monotonic, now};
+pub use ffi::{Aging, Shadow};
 pub use nss::{Membership, Nss};
 pub use syslog::Syslog;
 pub use twostep_core::event::Severity;

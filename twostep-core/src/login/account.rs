@@ -42,15 +42,18 @@ impl Login<'_, '_, '_> {
         let mut completion = complete.completion.clone();
         if let Some((device, lifetime)) = &complete.offer {
             let days = lifetime.as_secs() / (24 * 60 * 60);
-            if self.yes(&trust_question(device, days)) {
+            if let Ok(password) = self.account_password()
+                && self.yes(&trust_question(device, days))
+            {
                 completion.trusts = Some(Trusts {
                     device: device.clone(),
                     service: self.request.service.clone(),
+                    password,
                     lifetime: *lifetime,
                 });
             }
         }
-        let now = (self.ports.clock)();
+        let now = self.present();
         // A question that was answered with no leaves nothing to write.
         let untold = if complete.untold == 0 && completion == Completion::of(completion.enrollment) {
             Vec::new()

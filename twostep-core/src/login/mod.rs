@@ -13,7 +13,7 @@ mod split;
 mod terms;
 mod texts;
 
-pub use password::{Change, change_password};
+pub use password::{Change, change_password, concerns_password_change};
 pub use terms::{Judged, demand};
 pub use texts::UNAVAILABLE_TEXT;
 
@@ -380,9 +380,14 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
             && self.request.service.as_str() != SELF_SERVICE
     }
 
-    /// The time by which the configuration is judged: it was not written later than now, whatever the clock says.
+    /// The present: the configuration was not written later than now, whatever the clock says.
+    fn present(&self) -> Now {
+        (self.ports.clock)().no_earlier_than(self.policy.written)
+    }
+
+    /// The time by which the configuration is judged.
     fn now(&self) -> UnixTime {
-        (self.ports.clock)().wall.max(self.policy.written)
+        self.present().latest()
     }
 
     /// None of our business, but for a key that was seen: who needs no code needs no password then either.

@@ -6,7 +6,8 @@ use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
 use crate::event::Reason;
-use crate::ports::Trusting;
+use crate::ports::{DirectoryFailed, Trusting};
+use crate::secret::Secret;
 use crate::throttle::Kind;
 use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
 
@@ -136,6 +137,11 @@ impl Login<'_, '_, '_> {
         Device::of(&trust.kinds, self.request.key.as_ref(), &self.request.source)
     }
 
+    /// The account's password, hashed. Read while the store is closed: a directory that hangs must not hold its lock.
+    pub(super) fn account_password(&self) -> Result<Option<Secret>, DirectoryFailed> {
+        self.user.as_ref().map_or(Ok(None), |user| self.ports.directory.account_password(user))
+    }
+
     /// Whether this login needs no code, coming from a device that was trusted.
     pub(super) fn trusted(
         &mut self,
@@ -143,8 +149,15 @@ impl Login<'_, '_, '_> {
         trust: &Trust,
     ) -> Result<Option<(Reason, Ending)>, Stop> {
         let Some(device) = self.device(trust) else { return Ok(None) };
-        let now = (self.ports.clock)();
-        let at = Trusting { service: &self.request.service, device: &device, at_most: trust.lifetime };
+        // Nobody can tell whether the password is still the one of then: a code is asked for.
+        let Ok(password) = self.account_password() else { return Ok(None) };
+        let now = self.present();
+        let at = Trusting {
+            service: &self.request.service,
+            device: &device,
+            password: password.as_ref(),
+            at_most: trust.lifetime,
+        };
         let Some(trusted) = self.ports.vault.open()?.trusted(enrollment, &at, &now)? else { return Ok(None) };
         let complete = Complete { untold: trusted.untold, ..Complete::of(enrollment) };
         let todo = (trusted.untold > 0).then_some(Todo::Complete(complete));
@@ -167,7 +180,7 @@ impl Login<'_, '_, '_> {
     }
 
     fn judge(&mut self, enrollment: EnrollmentId, answer: &Answer) -> Result<CodeOutcome, Stop> {
-        let now = (self.ports.clock)();
+        let now = self.present();
         let mut hash_error = None;
         let mut judge = |credentials: Option<&_>| {
             verify::verify(answer, credentials, &now).unwrap_or_else(|error| {
