@@ -35,6 +35,7 @@ pub mod rule;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
+mod ssh_key;
 pub mod text;
 pub mod throttle;
 pub mod time;

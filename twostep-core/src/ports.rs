@@ -13,7 +13,7 @@ use crate::protocol::Echo;
 use crate::secret::Secret;
 use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
-use crate::totp::Consumed;
+use crate::totp::{AuthenticatorId, Consumed};
 use crate::verify::{CodeCredentials, CodeOutcome};
 use crate::verify_app::AppCandidates;
 use std::time::Duration;
@@ -274,6 +274,8 @@ pub struct Trusts {
     pub service: ServiceName,
     /// The account's password at that time, hashed, where there is one.
     pub password: Option<Secret>,
+    /// The authenticator whose code was right. If it was removed since, whoever has it trusts nothing.
+    pub authenticator: AuthenticatorId,
     /// How long.
     pub lifetime: Duration,
 }

@@ -130,6 +130,7 @@ fn logins_go_on_after_a_minor_step() {
         device: device.clone(),
         service: service.clone(),
         password: password.clone(),
+        authenticator: AuthenticatorId(1),
         lifetime: WEEK,
     };
     let completion =
@@ -291,6 +292,7 @@ fn trusted_devices_are_listed_and_forgotten() {
         device: Device::Address(text.parse().unwrap()),
         service: ServiceName::parse("sshd").unwrap(),
         password: None,
+        authenticator: AuthenticatorId(1),
         lifetime: WEEK,
     };
     let mut session = files.session().unwrap();

@@ -119,9 +119,12 @@ fn bounded(lease: Lease, at_most: Duration) -> Lease {
     Lease { lifetime: lease.lifetime.min(at_most), ..lease }
 }
 
-/// Trusts a device from now on.
+/// Trusts a device from now on. Fails where the authenticator that vouches for it was removed while its owner was asked.
 pub(crate) fn trust(session: &Session, of: EnrollmentId, new: &Trusts, now: &Now) -> Result<(), StoreError> {
     let (connection, now) = (&session.connection, session.present(now)?);
+    let still_there = "SELECT 1 FROM authenticator WHERE id = ? AND enrollment = ?";
+    let voucher = connection.query_row(still_there, [new.authenticator.0, of.0], |_| Ok(()));
+    voucher.optional()?.ok_or(StoreError::Gone)?;
     let Lease { given, lifetime } = Lease::from(&now, new.lifetime);
     let password = new.password.as_ref().map(|password| fingerprint(session, of, password));
     let is_of_no_use = |row: &Written| row.one.lease.is_over(&now) || row.password != password;

@@ -12,7 +12,7 @@ use twostep_core::device::{Device, DeviceKind, Fingerprint};
 use twostep_core::name::ServiceName;
 use twostep_core::ports::{Completion, Store};
 use twostep_core::time::BootId;
-use twostep_core::totp::Parameters;
+use twostep_core::totp::{AuthenticatorId, Parameters};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
@@ -47,7 +47,13 @@ fn service(name: &str) -> ServiceName {
 
 /// What a login does at its end: with this device, which was to be trusted for a month.
 fn trust_at(files: &Files, of: EnrollmentId, device: &Device, at: &str, now: &Now) {
-    let trusts = Trusts { device: device.clone(), service: service(at), password: None, lifetime: MONTH };
+    let trusts = Trusts {
+        device: device.clone(),
+        service: service(at),
+        password: None,
+        authenticator: AuthenticatorId(1),
+        lifetime: MONTH,
+    };
     let trusts = Some(trusts);
     let completion = Completion { enrollment: of, activates: false, makes_known: None, trusts };
     files.session().unwrap().complete(&completion, now).unwrap();
@@ -158,6 +164,7 @@ fn trust_is_bound_to_the_account_password_it_was_given_with() {
             device: device.clone(),
             service: service("sshd"),
             password: password.cloned(),
+            authenticator: AuthenticatorId(1),
             lifetime: MONTH,
         };
         let completion = Completion { trusts: Some(trusts), ..Completion::of(id) };
@@ -195,14 +202,49 @@ fn trust_is_bound_to_the_account_password_it_was_given_with() {
     assert!(is_trusted(&key(), None) && !is_trusted(&key(), Some(&one)));
 }
 
+/// The thief of a phone is at the question whether to trust the thief's key, when an administrator removes the phone.
+#[test]
+fn nobody_trusts_by_an_authenticator_that_was_removed_meanwhile() {
+    let files = host("trust-removed");
+    let id = enroll(&files, &[]);
+    let label = Label::parse("tablet").unwrap();
+    let secret = Secret::new(b"another phone's secret".to_vec());
+    let new = NewAuthenticator {
+        label: &label,
+        parameters: Parameters::COMMON,
+        secret: &secret,
+        last_step: None,
+        confirmed: None,
+    };
+    let mut session = files.session().unwrap();
+    session.add_authenticator(id, &new, &author(), UnixTime(5)).unwrap();
+    session.remove_authenticator(id, AuthenticatorId(1), &author(), UnixTime(6)).unwrap();
+    let trusts = Trusts {
+        device: key(),
+        service: service("sshd"),
+        password: None,
+        authenticator: AuthenticatorId(1),
+        lifetime: MONTH,
+    };
+    let completion = Completion { trusts: Some(trusts), ..Completion::of(id) };
+    assert!(session.complete(&completion, &then()).is_err());
+    drop(session);
+    assert!(!is_trusted(&files, id, &key(), "sshd", &then()));
+}
+
 /// The statement is that of version 0.1: it finds by the device's name.
 #[test]
 fn an_older_module_asks_for_a_code_where_trust_depends_on_the_account_password() {
     let files = host("trust-older");
     let id = enroll(&files, &[]);
     let password = Some(Secret::new(b"$y$one".to_vec()));
-    let trusts =
-        Trusts { device: key(), service: service("sshd"), password: password.clone(), lifetime: MONTH };
+    let trusts = Trusts {
+        device: key(),
+        service: service("sshd"),
+        password: password.clone(),
+        authenticator: AuthenticatorId(1),
+        lifetime: MONTH,
+    };
     let completion = Completion { trusts: Some(trusts), ..Completion::of(id) };
     files.session().unwrap().complete(&completion, &then()).unwrap();
     let session = files.session().unwrap();

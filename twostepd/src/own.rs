@@ -202,14 +202,14 @@ mod tests {
         assert_eq!(as_many_as_fit(Vec::new()), FromBroker::History { entries: Vec::new() });
     }
 
-    /// A trusted device as the store has it, with a fingerprint of the length they have.
+    /// A trusted device as the store has it, of the longest that there are: a key with a certificate.
     fn stored() -> trusted::TrustedDevice {
         let given = Stamp { wall: UnixTime(86_400), since_boot: Duration::ZERO, boot: None };
         trusted::TrustedDevice {
             id: 7,
             service: "sshd".to_owned(),
             kind: "key".to_owned(),
-            device: format!("SHA256:{}", "x".repeat(43)),
+            device: format!("SHA256:{0} certified by SHA256:{0}", "x".repeat(43)),
             lease: Lease { given, lifetime: Duration::from_secs(86_400) },
         }
     }

@@ -9,6 +9,7 @@ use twostep_core::name::{ServiceName, UserName};
 use twostep_core::ports::{Completion, Directory, Store, Trusts};
 use twostep_core::secret::Secret;
 use twostep_core::time::{Now, UnixTime};
+use twostep_core::totp::AuthenticatorId;
 
 const DAY: u64 = 86_400;
 
@@ -32,6 +33,7 @@ fn trust_with(place: &Place, address: &str, services: &[&str], days_ago: u64, pa
             device: device.clone(),
             service: ServiceName::parse(service).unwrap(),
             password: password.clone(),
+            authenticator: AuthenticatorId(1),
             lifetime: Duration::from_secs(30 * DAY),
         });
         let completion = Completion { enrollment, activates: false, makes_known: None, trusts };

@@ -1,7 +1,7 @@
 //! The account phase: what was left to it, and logins that came without an auth phase of ours.
 
 use super::terms::{Asked, Read, choose, naming};
-use super::{Complete, Ending, Login, Record, Stop, Todo, Verdict, Word, texts};
+use super::{Complete, Ending, Login, Offer, Record, Stop, Todo, Verdict, Word, texts};
 use crate::change::{Action, Author, By};
 use crate::decide::{Demand, Otherwise, Unless, Wanted};
 use crate::device::{Device, DeviceKind};
@@ -40,7 +40,7 @@ impl Login<'_, '_, '_> {
 
     fn complete(&mut self, complete: &Complete) -> Result<(), Stop> {
         let mut completion = complete.completion.clone();
-        if let Some((device, lifetime)) = &complete.offer {
+        if let Some(Offer { device, lifetime, authenticator }) = &complete.offer {
             let days = lifetime.as_secs() / (24 * 60 * 60);
             if let Ok(password) = self.account_password()
                 && self.yes(&trust_question(device, days))
@@ -49,6 +49,7 @@ impl Login<'_, '_, '_> {
                     device: device.clone(),
                     service: self.request.service.clone(),
                     password,
+                    authenticator: *authenticator,
                     lifetime: *lifetime,
                 });
             }

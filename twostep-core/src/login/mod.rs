@@ -29,6 +29,7 @@ use crate::ports::{Audit, Completion, Conversation, Directory, Unavailable, Vaul
 use crate::protocol::{Echo, Mode};
 use crate::rule::Tty;
 use crate::time::{Now, UnixTime};
+use crate::totp::AuthenticatorId;
 use std::time::Duration;
 use terms::{Asked, naming};
 
@@ -165,12 +166,23 @@ pub enum Todo {
 pub struct Complete {
     /// What is written.
     pub completion: Completion,
-    /// The device that could be trusted, and for how long.
-    pub offer: Option<(Device, Duration)>,
+    /// What could be trusted.
+    pub offer: Option<Offer>,
     /// How many backup codes are left, where one was used.
     pub backup_codes_left: Option<usize>,
     /// Wrong answers that the owner has not been told of.
     pub untold: u32,
+}
+
+/// A device that could be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Which.
+    pub device: Device,
+    /// How long.
+    pub lifetime: Duration,
+    /// The authenticator whose code was right.
+    pub authenticator: AuthenticatorId,
 }
 
 impl Complete {

@@ -1,7 +1,9 @@
 //! The auth phase of interactive services: a code.
 
 use super::terms::{Asked, Read, naming};
-use super::{CODE_PROMPT, Complete, Ending, Login, Proof, Result_, Stop, Todo, Verdict, internal, texts};
+use super::{
+    CODE_PROMPT, Complete, Ending, Login, Offer, Proof, Result_, Stop, Todo, Verdict, internal, texts,
+};
 use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
@@ -9,6 +11,7 @@ use crate::event::Reason;
 use crate::ports::{DirectoryFailed, Trusting};
 use crate::secret::Secret;
 use crate::throttle::Kind;
+use crate::totp::AuthenticatorId;
 use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
 
 impl Login<'_, '_, '_> {
@@ -123,14 +126,17 @@ impl Login<'_, '_, '_> {
         match &outcome.reason {
             Reason::BackupCode { left } => complete.backup_codes_left = Some(*left),
             // Whoever has lost the phone does not trust devices.
-            Reason::Code { .. } => complete.offer = wanted.trust.as_ref().and_then(|trust| self.offer(trust)),
+            Reason::Code { authenticator } => {
+                let authenticator = AuthenticatorId(*authenticator);
+                complete.offer = wanted.trust.as_ref().and_then(|trust| self.offer(trust, authenticator));
+            }
             _ => {}
         }
         complete
     }
 
-    fn offer(&self, trust: &Trust) -> Option<(Device, std::time::Duration)> {
-        Some((self.device(trust)?, trust.lifetime))
+    fn offer(&self, trust: &Trust, authenticator: AuthenticatorId) -> Option<Offer> {
+        Some(Offer { device: self.device(trust)?, lifetime: trust.lifetime, authenticator })
     }
 
     fn device(&self, trust: &Trust) -> Option<Device> {
