@@ -10,7 +10,7 @@ use pam::module::PamHandle;
 use std::path::Path;
 use std::sync::Arc;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::{Change, Record, Todo, UNAVAILABLE_TEXT};
+use twostep_core::login::{Change, Record, Todo, UNAVAILABLE_TEXT, concerns_password_change};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::{Policy, SELF_SERVICE, SELF_SERVICE_VARIABLE};
 use twostep_core::ports::{Audit, Conversation};
@@ -194,13 +194,17 @@ pub(crate) fn password(call: Call<'_>) -> Verdict {
         Err(reason) => return stopped(handle, reason),
     };
     let change = if flags & PRELIM_CHECK != 0 { Change::Before } else { Change::After };
-    match wholly_root() {
-        // Nothing need be there for what is not wanted.
-        _ if !login.policy.app.revoke_on_password_change => Verdict::Ignored,
+    // Nothing need be there for what is not wanted.
+    if !concerns_password_change(&login.policy, change) {
+        return Verdict::Ignored;
+    }
+    let verdict = match wholly_root() {
         Ok(true) => here::password(handle, flags, &arguments, &login, change),
         Ok(false) => broker::password(handle, flags, &arguments, &login, change),
         Err(reason) => stopped(handle, reason),
-    }
+    };
+    // Where the broker cannot be asked, the log has it; the password has been changed by now.
+    if login.policy.app.revoke_on_password_change { verdict } else { Verdict::Ignored }
 }
 
 /// `PAM_PRELIM_CHECK`, which pam-bindings has not.

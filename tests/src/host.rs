@@ -134,11 +134,18 @@ impl Host {
     /// Makes app passwords of a name an hour older, as far as the store knows.
     pub fn age_app_password(&self, name: &str) {
         // This machine may have booted less than an hour ago.
-        let sql = "UPDATE app_password SET created = created - 3600, given_since_boot = max(given_since_boot - 3600, 0) WHERE name = ?";
+        self.change_store(
+            "UPDATE app_password SET created = created - 3600, given_since_boot = max(given_since_boot - 3600, 0) WHERE name = ?",
+            &[name],
+        );
+    }
+
+    /// Runs a statement on the store, past the product.
+    pub fn change_store(&self, sql: &str, values: &[&str]) {
         let script = format!(
             "import sqlite3, sys; c = sqlite3.connect('/var/lib/twostep/store.db'); c.execute('{sql}', sys.argv[1:]); c.commit()"
         );
-        self.command("python3", &["-c", &script, name]).expect_success();
+        self.command("python3", &[&["-c", script.as_str()], values].concat()).expect_success();
     }
 
     /// Runs `twostep-admin`.

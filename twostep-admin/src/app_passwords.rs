@@ -10,7 +10,7 @@ use crate::failure::Failure;
 use crate::output::{Report, ago, table, time, time_or_none};
 use serde::Serialize;
 use twostep_core::change::Action;
-use twostep_core::time::UnixTime;
+use twostep_core::time::Now;
 use twostep_store::admin::{AppPasswordInfo, NewAppPassword, Of, Which};
 use twostep_terminal::put_line;
 use zeroize::Zeroizing;
@@ -39,7 +39,7 @@ pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Fail
         name: name.as_str(),
         created: time(context.now.wall),
         password: &letters,
-        limits: new.scope(&context.now).describe(context.now.wall),
+        limits: new.scope(&context.now).describe(&context.now),
         grouped: &password.grouped(),
     })
 }
@@ -74,8 +74,8 @@ impl Report for Added<'_> {
 
 /// Lists a user's, or everybody's.
 pub(crate) fn list(context: &Context, wanted: &AppPasswordList) -> Result<(), Failure> {
-    let now = context.now.wall;
-    let unused_since = wanted.unused.map(|time| now.minus(time));
+    let now = &context.session()?.present(&context.now)?;
+    let unused_since = wanted.unused.map(|time| now.wall.minus(time));
     let Some(user) = &wanted.user else {
         let all = context.session()?.all_app_passwords(Which { unused_since, ..Which::default() })?;
         return context.output.report(&OfAll(all.iter().map(|of| OfOne::of(of, now)).collect()));
@@ -117,7 +117,7 @@ pub(crate) struct One {
 
 impl One {
     /// From what the store says.
-    pub(crate) fn of(info: &AppPasswordInfo, now: UnixTime) -> Self {
+    pub(crate) fn of(info: &AppPasswordInfo, now: &Now) -> Self {
         let used = info.last_used.as_ref();
         let until = info.scope.until();
         Self {
@@ -130,9 +130,9 @@ impl One {
             services: info.scope.services.iter().map(|glob| glob.as_str().to_owned()).collect(),
             networks: info.scope.networks.iter().map(ToString::to_string).collect(),
             expires: time_or_none(until),
-            expired: until.is_some_and(|until| until <= now),
+            expired: info.scope.is_over(now),
             used_ago: used.map_or("never".to_owned(), |used| {
-                format!("{}, {}, {}", ago(used.at, now), used.service, used.source)
+                format!("{}, {}, {}", ago(used.at, now.wall), used.service, used.source)
             }),
             limits: info.scope.describe(now).unwrap_or_else(|| "-".to_owned()),
         }
@@ -174,7 +174,7 @@ pub(crate) struct OfOne {
 }
 
 impl OfOne {
-    fn of(of: &Of, now: UnixTime) -> Self {
+    fn of(of: &Of, now: &Now) -> Self {
         Self { user: of.user.to_string(), one: One::of(&of.info, now) }
     }
 }

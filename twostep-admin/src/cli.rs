@@ -375,16 +375,23 @@ pub(crate) struct AppPasswordRevoke {
 }
 
 #[derive(Debug, Args)]
-#[command(group(ArgGroup::new("which").required(true).args(["one", "all"])))]
+#[command(group(ArgGroup::new("which").required(true).args(["one", "all", "all_users"])))]
 pub(crate) struct TrustedDevicesForget {
     /// Login name
-    pub(crate) user: String,
+    #[arg(required_unless_present = "all_users", conflicts_with = "all_users")]
+    pub(crate) user: Option<String>,
     /// Id; or fingerprint of a key, or address: at every service
-    #[arg(value_name = "ID|DEVICE")]
+    #[arg(value_name = "ID|DEVICE", requires = "user")]
     pub(crate) one: Option<String>,
     /// All of the user's
-    #[arg(long)]
+    #[arg(long, requires = "user")]
     pub(crate) all: bool,
+    /// All of all users
+    #[arg(long)]
+    pub(crate) all_users: bool,
+    /// Only say which those are
+    #[arg(long, requires = "all_users")]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) consent: Consent,
 }

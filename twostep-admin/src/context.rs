@@ -46,7 +46,8 @@ impl Context {
     pub(crate) fn with(policy: Policy, arguments: &Arguments) -> Self {
         let files = Files::of(&policy);
         let author = audit::author(arguments.reason.clone());
-        Self { policy, files, now: host::now(), output: Output::of(arguments), author }
+        let now = host::now().no_earlier_than(policy.written);
+        Self { policy, files, now, output: Output::of(arguments), author }
     }
 
     /// Opens the store. An open session is a reader, for whom every login that writes must wait: none may be held while NSS or a

@@ -48,11 +48,11 @@ fn soon(section: &str, setting: &Setting<Schedule>, file: &Path, at: UnixTime) -
 
 /// App passwords whose time is over, which only clutter the list.
 pub(crate) fn expired(session: &Session) -> Result<Option<Finding>, StoreError> {
-    let now = host::now();
+    let now = session.present(&host::now())?;
     let all = session.limited_in_time()?;
     let over: Vec<String> = all
         .iter()
-        .filter(|one| one.info.scope.lease.is_some_and(|lease| lease.is_over(&now)))
+        .filter(|one| one.info.scope.is_over(&now))
         .map(|one| format!("{}'s \"{}\"", one.user, one.info.name))
         .collect();
     let named = over.iter().take(NAMED).cloned().collect::<Vec<_>>().join(", ");

@@ -21,7 +21,12 @@ use twostep_terminal::put_line;
 /// Shows one user.
 pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
     let Subject { name, person, enrollment } = context.subject(&wanted.user)?;
+    let password = match &person {
+        Some(_) => trusted_devices::account_password(&name)?,
+        None => None,
+    };
     let session = context.session()?;
+    let now = session.present(&context.now)?;
     let summary = session.summaries(Some(&name))?.pop();
     let (Some(enrollment), Some(summary)) = (enrollment, summary) else {
         let enrolled = session.summaries(None)?;
@@ -38,13 +43,9 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
             .iter()
             .map(|one| Authenticator::of(one, context.now.wall))
             .collect(),
-        app_passwords: session
-            .app_passwords(enrollment.id)?
-            .iter()
-            .map(|info| One::of(info, context.now.wall))
-            .collect(),
+        app_passwords: session.app_passwords(enrollment.id)?.iter().map(|info| One::of(info, &now)).collect(),
         trusted_devices: session
-            .trusted_devices(enrollment.id, context.policy.interactive.trust_for, &context.now)?
+            .trusted_devices(enrollment.id, context.policy.interactive.trust_for, password.as_ref(), &now)?
             .iter()
             .map(trusted_devices::one)
             .collect(),

@@ -4,18 +4,32 @@ use crate::cli::{TrustedDevicesForget, User};
 use crate::consent;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::{Report, table, time};
+use crate::output::{Report, counted, table, time};
 use serde::Serialize;
+use std::collections::HashSet;
 use twostep_core::change::Action;
-use twostep_store::trusted::{Devices, TrustedDevice};
+use twostep_core::name::UserName;
+use twostep_core::ports::Directory;
+use twostep_core::secret::Secret;
+use twostep_store::host::Nss;
+use twostep_store::trusted::{Devices, TrustedDevice, TrustedDeviceOf};
 use twostep_terminal::{TrustedDevice as One, put_line};
 
 /// Lists a user's, none for longer than the configuration of today has it.
 pub(crate) fn list(context: &Context, wanted: &User) -> Result<(), Failure> {
     let subject = context.subject(&wanted.user)?;
-    let at_most = context.policy.interactive.trust_for;
-    let found = context.session()?.trusted_devices(subject.enrolled()?.id, at_most, &context.now)?;
+    let (of, at_most) = (subject.enrolled()?.id, context.policy.interactive.trust_for);
+    let password = match &subject.person {
+        Some(_) => account_password(&subject.name)?,
+        None => None,
+    };
+    let found = context.session()?.trusted_devices(of, at_most, password.as_ref(), &context.now)?;
     context.output.report(&Listed(found.iter().map(one).collect()))
+}
+
+/// The account's password, hashed. A device that was trusted with another one is trusted no more.
+pub(crate) fn account_password(user: &UserName) -> Result<Option<Secret>, Failure> {
+    Nss.account_password(user).map_err(|failed| Failure::Nss(failed.0))
 }
 
 #[derive(Serialize)]
@@ -55,9 +69,90 @@ pub(crate) fn rows(all: &[One]) -> String {
     )
 }
 
-/// Forgets one, or all.
+/// Forgets one, or all of a user's, or all of all users'.
 pub(crate) fn forget(context: &Context, wanted: &TrustedDevicesForget) -> Result<(), Failure> {
-    let subject = context.subject(&wanted.user)?;
+    match &wanted.user {
+        Some(user) => forget_of(context, user, wanted),
+        None => forget_of_all(context, wanted),
+    }
+}
+
+/// Forgets those of all users, in portions, so that logins go on. Whoever breaks it off runs it again.
+fn forget_of_all(context: &Context, wanted: &TrustedDevicesForget) -> Result<(), Failure> {
+    let all = context.session()?.all_trusted_devices()?;
+    if wanted.dry_run {
+        return context.output.report(&ForgottenOfAll::of(&all, wanted.dry_run));
+    }
+    consent::obtain(
+        wanted.consent,
+        &format!("All trusted devices of all users ({}) will be forgotten.", all.len()),
+    )?;
+    let mut forgotten = Vec::new();
+    loop {
+        let (session, at) = (context.session()?, context.now.wall);
+        let some = session.forget_some_devices(&context.author, at).map_err(Failure::of_all)?;
+        drop(session);
+        if some.is_empty() {
+            break;
+        }
+        for of in &some {
+            context.audit(&of.user, Action::TrustedDeviceForget, Some(of.device.device.clone()));
+        }
+        forgotten.extend(some);
+    }
+    context.output.report(&ForgottenOfAll::of(&forgotten, wanted.dry_run))
+}
+
+#[derive(Serialize)]
+struct ForgottenOfAll<'a> {
+    dry_run: bool,
+    forgotten: Vec<OfOne<'a>>,
+}
+
+#[derive(Serialize)]
+struct OfOne<'a> {
+    user: &'a str,
+    #[serde(flatten)]
+    one: ForgottenOne<'a>,
+}
+
+impl<'a> ForgottenOfAll<'a> {
+    fn of(all: &'a [TrustedDeviceOf], dry_run: bool) -> Self {
+        let of_one =
+            |of: &'a TrustedDeviceOf| OfOne { user: of.user.as_str(), one: ForgottenOne::of(&of.device) };
+        Self { dry_run, forgotten: all.iter().map(of_one).collect() }
+    }
+}
+
+impl Report for ForgottenOfAll<'_> {
+    fn text(&self, to: &mut String) {
+        let users: HashSet<&str> = self.forgotten.iter().map(|of| of.user).collect();
+        let counted_of = |count: usize, what| counted(u32::try_from(count).unwrap_or(u32::MAX), what);
+        let count = format!(
+            "{} of {}",
+            counted_of(self.forgotten.len(), "trusted device"),
+            counted_of(users.len(), "user")
+        );
+        if !self.dry_run {
+            put_line!(to, "forgot {count}");
+            return;
+        }
+        if !self.forgotten.is_empty() {
+            to.push_str(&table(
+                &["USER", "ID", "SERVICE", "KIND", "DEVICE"],
+                self.forgotten.iter().map(|OfOne { user, one }| {
+                    [*user, &one.id.to_string(), one.service, one.kind, one.device]
+                        .map(str::to_owned)
+                        .to_vec()
+                }),
+            ));
+        }
+        put_line!(to, "would be forgotten: {count}. Nothing was changed.");
+    }
+}
+
+fn forget_of(context: &Context, user: &str, wanted: &TrustedDevicesForget) -> Result<(), Failure> {
+    let subject = context.subject(user)?;
     let (enrollment, user) = (subject.enrolled()?, &subject.name);
     let refused = |refusal| Failure::refused(user, refusal);
     let which = wanted.one.as_deref().map_or(Devices::All, Devices::Called);

@@ -53,6 +53,7 @@ mod tests {
     use crate::name::UserName;
     use crate::ports::{DirectoryFailed, Person};
     use crate::rule::Match;
+    use crate::secret::Secret;
 
     struct Names;
 
@@ -71,6 +72,10 @@ mod tests {
 
         fn is_member(&self, _: &UserName, _: &[String]) -> Result<Match, DirectoryFailed> {
             Err(DirectoryFailed("nobody asks about groups here".to_owned()))
+        }
+
+        fn account_password(&self, _: &UserName) -> Result<Option<Secret>, DirectoryFailed> {
+            Err(DirectoryFailed("nobody asks about passwords here".to_owned()))
         }
     }
 

@@ -100,6 +100,8 @@ pub enum Purpose {
     LoginSecrets,
     /// The record of which host key and store were made on.
     Host,
+    /// The record of the account password that a device was trusted with.
+    AccountPasswords,
 }
 
 impl Purpose {
@@ -111,6 +113,7 @@ impl Purpose {
             Self::BootTags => b"boot tags",
             Self::LoginSecrets => b"login secrets",
             Self::Host => b"host",
+            Self::AccountPasswords => b"account passwords",
         }
     }
 }

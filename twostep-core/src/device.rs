@@ -1,6 +1,7 @@
 //! What can be trusted not to need a code for a while: the ssh key that was used, or the address somebody comes from.
 
 use crate::attempt::{Source, is_one_partys};
+use crate::ssh_key::Seen;
 use base64ct::{Base64, Base64Unpadded, Encoding};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -11,6 +12,8 @@ use std::ops::RangeInclusive;
 pub const TRUST_DAYS: RangeInclusive<u64> = 1..=365;
 /// The longest public key that is looked at, in bytes of base64. RSA with 16,384 bits has 2,800.
 const KEY_MAX: usize = 16 * 1024;
+/// Stands between a key and the authority that has signed its certificate.
+const CERTIFIED_BY: &str = "certified by";
 
 /// What kind of device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,13 +27,15 @@ pub enum DeviceKind {
 /// A device.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Device {
-    /// The fingerprint of an ssh key, as `ssh-keygen -l` shows it.
+    /// The fingerprint of an ssh key, as `ssh-keygen -l` shows it; with that of the authority where a certificate came with it.
     Key(Fingerprint),
     /// An address literal: all of an IPv6 address, not its network.
     Address(IpAddr),
 }
 
-/// `SHA256:` and the hash of a public key in base64, without padding.
+/// `SHA256:` and the hash of a public key in base64, without padding. Of a key that came with a certificate, that of the key in it, and of
+/// the authority that has signed: a new certificate for the same key by the same authority is the same device. The key by itself, or by
+/// the word of another authority, is not: that would be trust that this authority's end or refusal does not end.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint(String);
 
@@ -81,12 +86,18 @@ impl Fingerprint {
     pub fn of_auth_info(info: &[u8]) -> Option<Self> {
         let line = std::str::from_utf8(info).ok()?.lines().next()?;
         let mut words = line.split(' ');
-        let (method, _algorithm, key) = (words.next()?, words.next()?, words.next()?);
+        let (method, kind, key) = (words.next()?, words.next()?, words.next()?);
         if method != "publickey" || words.next().is_some() || key.len() > KEY_MAX {
             return None;
         }
-        let blob = Base64::decode_vec(key).ok().filter(|blob| !blob.is_empty())?;
-        Some(Self(format!("SHA256:{}", Base64Unpadded::encode_string(&Sha256::digest(blob)))))
+        let blob = Base64::decode_vec(key).ok()?;
+        let of = |blob: &[u8]| format!("SHA256:{}", Base64Unpadded::encode_string(&Sha256::digest(blob)));
+        Some(Self(match Seen::read(kind, &blob)? {
+            Seen::Key(blob) => of(blob),
+            Seen::Certificate { key, authority } => {
+                format!("{} {CERTIFIED_BY} {}", of(&key.blob()), of(authority))
+            }
+        }))
     }
 }
 
@@ -127,7 +138,10 @@ mod tests {
             "publickey ssh-ed25519",
             "publickey ssh-ed25519 ",
             "publickey ssh-ed25519 !!!!",
-            "publickey ssh-ed25519 AAAA more",
+            "publickey ssh-ed25519 AAAA",
+            "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5",
+            "publickey ssh-rsa AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f",
+            "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f more",
             "password",
             "hostbased ssh-ed25519 AAAA",
             "keyboard-interactive/pam\npublickey ssh-ed25519 AAAA",

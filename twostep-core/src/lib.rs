@@ -36,6 +36,7 @@ pub mod schedule;
 pub mod scope;
 pub mod secret;
 mod spelling;
+mod ssh_key;
 pub mod text;
 pub mod throttle;
 pub mod time;

@@ -232,6 +232,13 @@ pub enum Origin {
 }
 
 impl Policy {
+    /// Whether a device can be trusted anywhere.
+    #[must_use]
+    pub fn trusts_devices(&self) -> bool {
+        let by_rules = self.rules.iter().filter_map(|rule| rule.trust.as_ref());
+        by_rules.chain([&self.interactive.trust]).any(|kinds| !kinds.value.is_empty())
+    }
+
     /// The policy of an empty configuration.
     #[must_use]
     pub fn defaults() -> Self {

@@ -14,7 +14,7 @@ use crate::rule::Match;
 use crate::secret::Secret;
 use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
-use crate::totp::Consumed;
+use crate::totp::{AuthenticatorId, Consumed};
 use crate::verify::{CodeCredentials, CodeOutcome};
 use crate::verify_app::AppCandidates;
 use std::time::Duration;
@@ -33,6 +33,13 @@ pub trait Directory {
     /// # Errors
     /// When a look-up itself failed.
     fn is_member(&self, user: &UserName, groups: &[String]) -> Result<Match, DirectoryFailed>;
+
+    /// The account's password as the shadow database has it, hashed: by that a changed one is noticed. None where there is no entry, or
+    /// the host's policy keeps this process from reading it.
+    ///
+    /// # Errors
+    /// When the look-up itself failed.
+    fn account_password(&self, user: &UserName) -> Result<Option<Secret>, DirectoryFailed>;
 }
 
 /// Somebody NSS knows.
@@ -143,7 +150,13 @@ pub trait Store {
         at: UnixTime,
     ) -> Result<Vec<Label>, Unavailable>;
 
-    /// Whether a device is trusted at a service: given not longer ago than it was to be trusted for, nor than `at_most`.
+    /// Forgets all trusted devices of a user whose account password was changed, and returns them.
+    ///
+    /// # Errors
+    /// When that cannot be written; all or none are forgotten.
+    fn forget_trusted(&mut self, enrollment: EnrollmentId, at: UnixTime) -> Result<Vec<String>, Unavailable>;
+
+    /// Whether a device is trusted at a service: with this account password, for as long as it was to be trusted, and `at_most`.
     ///
     /// # Errors
     /// See [`Self::by_name`].
@@ -194,6 +207,8 @@ pub struct Trusting<'a> {
     pub service: &'a ServiceName,
     /// The device.
     pub device: &'a Device,
+    /// The account's password, hashed: trust ends when it changes.
+    pub password: Option<&'a Secret>,
     /// How long it can have been trusted at most, by the configuration of today.
     pub at_most: Duration,
 }
@@ -265,6 +280,10 @@ pub struct Trusts {
     pub device: Device,
     /// Where.
     pub service: ServiceName,
+    /// The account's password at that time, hashed, where there is one.
+    pub password: Option<Secret>,
+    /// The authenticator whose code was right. If it was removed since, whoever has it trusts nothing.
+    pub authenticator: AuthenticatorId,
     /// How long.
     pub lifetime: Duration,
 }

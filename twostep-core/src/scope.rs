@@ -34,21 +34,11 @@ pub enum Outside {
 }
 
 impl Scope {
-    /// Why it is not good for this login, if so. `now` is the present; `not_before` is a time that has certainly come, whatever the
-    /// wall clock says.
+    /// Why it is not good for this login, if so.
     #[must_use]
-    pub fn refuses(
-        &self,
-        service: &ServiceName,
-        source: &Source,
-        now: &Now,
-        not_before: UnixTime,
-    ) -> Option<Outside> {
-        if let Some(lease) = &self.lease {
-            let until = lease.until();
-            if lease.is_over(now) || now.wall.max(not_before) >= until {
-                return Some(Outside::Expired(until));
-            }
+    pub fn refuses(&self, service: &ServiceName, source: &Source, now: &Now) -> Option<Outside> {
+        if let Some(lease) = self.lease.filter(|lease| lease.is_over(now)) {
+            return Some(Outside::Expired(lease.until()));
         }
         if !self.services.is_empty() && !any(&self.services, service.as_str()) {
             return Some(Outside::Service);
@@ -61,15 +51,20 @@ impl Scope {
 
     /// What it is limited to, for people; nothing where it is not.
     #[must_use]
-    pub fn describe(&self, now: UnixTime) -> Option<String> {
+    pub fn describe(&self, now: &Now) -> Option<String> {
         let listed = |all: Vec<String>| (!all.is_empty()).then(|| all.join(", "));
         let services = listed(self.services.iter().map(|glob| glob.as_str().to_owned()).collect());
         let networks =
             listed(self.networks.iter().map(ToString::to_string).collect()).map(|all| format!("from {all}"));
-        let time = self
-            .until()
-            .map(|until| format!("{} {}", if until <= now { "expired" } else { "until" }, until.last_day()));
+        let word = if self.is_over(now) { "expired" } else { "until" };
+        let time = self.until().map(|until| format!("{word} {}", until.last_day()));
         listed([services, networks, time].into_iter().flatten().collect())
+    }
+
+    /// Whether its time is over.
+    #[must_use]
+    pub fn is_over(&self, now: &Now) -> bool {
+        self.lease.is_some_and(|lease| lease.is_over(now))
     }
 
     /// Until when it is good, by the wall clock.
@@ -88,12 +83,12 @@ mod tests {
 
     fn now(wall: i64) -> Now {
         let since_boot = Duration::from_secs(u64::try_from(wall).unwrap());
-        Now { wall: UnixTime(wall), since_boot, boot: Some(BootId([1; 16])) }
+        Now { wall: UnixTime(wall), since_boot, boot: Some(BootId([1; 16])), ..Now::default() }
     }
 
     fn refuses(scope: &Scope, service: &str, from: Option<&str>, at: &Now) -> Option<Outside> {
         let source = Source::from_items(from, None);
-        scope.refuses(&ServiceName::parse(service).unwrap(), &source, at, UnixTime(0))
+        scope.refuses(&ServiceName::parse(service).unwrap(), &source, at)
     }
 
     #[test]
@@ -126,9 +121,9 @@ mod tests {
         let all =
             Scope { services, networks: vec![network::parse("192.0.2.0/24").unwrap()], lease: Some(lease) };
         let text = "imap, smtp*, from 192.0.2.0/24, until 1970-01-01";
-        assert_eq!(all.describe(UnixTime(5)).as_deref(), Some(text));
-        assert!(all.describe(UnixTime(86_400)).unwrap().ends_with(", expired 1970-01-01"));
-        assert_eq!(Scope::default().describe(UnixTime(5)), None);
+        assert_eq!(all.describe(&now(5)).as_deref(), Some(text));
+        assert!(all.describe(&now(86_400)).unwrap().ends_with(", expired 1970-01-01"));
+        assert_eq!(Scope::default().describe(&now(5)), None);
     }
 
     #[test]
@@ -160,8 +155,7 @@ mod tests {
         assert_eq!(refuses(&short, "imap", None, &set_back), over);
         // And across a boot, a right code of somebody's has confirmed that it is later.
         let rebooted = Now { boot: Some(BootId([2; 16])), ..now(1_001) };
-        let service = ServiceName::parse("imap").unwrap();
-        assert_eq!(short.refuses(&service, &Source::Unknown, &rebooted, UnixTime(1_002)), None);
-        assert_eq!(short.refuses(&service, &Source::Unknown, &rebooted, UnixTime(1_060)), over);
+        let at = |time| refuses(&short, "imap", None, &rebooted.no_earlier_than(UnixTime(time)));
+        assert_eq!((at(1_002), at(1_060)), (None, over));
     }
 }

@@ -141,7 +141,7 @@ pub fn success_is_due(tally: &Tally, now: &Now) -> bool {
 }
 
 fn is_known(tally: &Tally, now: &Now) -> bool {
-    let recent = |last: UnixTime| last >= now.wall.minus(KNOWN_FOR);
+    let recent = |last: UnixTime| last >= now.latest().minus(KNOWN_FOR);
     tally.standing == Standing::Own && tally.here.last_success.is_some_and(recent)
 }
 
@@ -155,6 +155,7 @@ mod tests {
             wall: UnixTime(1_800_000_000 + i64::try_from(seconds).unwrap()),
             since_boot: Duration::from_secs(seconds),
             boot: Some(BootId([1; 16])),
+            ..Now::default()
         }
     }
 

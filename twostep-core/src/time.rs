@@ -86,7 +86,7 @@ const DAYS_TO_1970: i64 = 719_468;
 pub struct BootId(pub [u8; 16]);
 
 /// The present, as the edges read it once a login.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub struct Now {
     /// The wall clock.
     pub wall: UnixTime,
@@ -94,6 +94,8 @@ pub struct Now {
     pub since_boot: Duration,
     /// Which boot that is; none where `/proc` is not mounted.
     pub boot: Option<BootId>,
+    /// A time that has certainly passed, whatever the wall clock says: see [`Self::no_earlier_than`].
+    pub not_before: UnixTime,
 }
 
 /// When something happened, by both clocks.
@@ -114,7 +116,21 @@ impl Now {
         Stamp { wall: self.wall, since_boot: self.since_boot, boot: self.boot }
     }
 
-    /// How long ago `stamp` was. Within one boot the boot clock decides, which nobody can set. Across boots it is the wall clock;
+    /// The same moment, known to be `at` or later: when a right code of anybody's confirmed the clock, or when the configuration was
+    /// written.
+    #[must_use]
+    pub fn no_earlier_than(self, at: UnixTime) -> Self {
+        Self { not_before: self.not_before.max(at), ..self }
+    }
+
+    /// The latest time that is known to have come.
+    #[must_use]
+    pub fn latest(&self) -> UnixTime {
+        self.wall.max(self.not_before)
+    }
+
+    /// For throttles, which must not let a changed clock shorten a wait: how long ago `stamp` was. What ends a [`Lease`] is another
+    /// question. Within one boot the boot clock decides, which nobody can set. Across boots it is the wall clock;
     /// a stamp that lies in its future (the clock was wrong then, or is now) is taken to be no older than this boot.
     #[must_use]
     pub fn since(&self, stamp: &Stamp) -> Duration {
@@ -126,17 +142,9 @@ impl Now {
             Err(_) => self.since_boot,
         }
     }
-
-    /// How long ago `stamp` was at most, for what is to end: as [`Self::since`], but a stamp of another boot that lies in the wall
-    /// clock's future is older than anything.
-    #[must_use]
-    pub fn since_at_most(&self, stamp: &Stamp) -> Duration {
-        let same_boot = self.boot.is_some() && self.boot == stamp.boot;
-        if !same_boot && stamp.wall > self.wall { Duration::MAX } else { self.since(stamp) }
-    }
 }
 
-/// Something that is good for a while from when it was given.
+/// Something that is good for a while from when it was given: a bypass code, a trusted device, an app password with an end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// When it was given, by both clocks.
@@ -146,11 +154,25 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Whether it is good no more. Within one boot nobody can set the clock that decides; across boots, a clock that stands before the
-    /// time it was given ends it.
+    /// One that begins now. Where the wall clock is known to be behind, it begins at the latest time that is known to have come: it
+    /// would be over at once otherwise.
+    #[must_use]
+    pub fn from(now: &Now, lifetime: Duration) -> Self {
+        Self { given: Stamp { wall: now.latest(), ..now.stamp() }, lifetime }
+    }
+
+    /// Whether it has ended. Whichever clock says so first ends it, since each can stand still or be wrong: the boot clock stands still
+    /// while a virtual machine is paused, and the wall clock can be set.
+    ///
+    /// - The wall clock, or a time that has certainly passed, has reached its end.
+    /// - The boot clock has run for its lifetime, within the boot it was given in.
+    /// - In another boot the wall clock is before the time it was given: how long ago that was cannot be known.
     #[must_use]
     pub fn is_over(&self, now: &Now) -> bool {
-        now.since_at_most(&self.given) >= self.lifetime
+        let same_boot = now.boot.is_some() && now.boot == self.given.boot;
+        let ran_out = same_boot && now.since_boot.saturating_sub(self.given.since_boot) >= self.lifetime;
+        let unknown = !same_boot && now.wall < self.given.wall;
+        now.latest() >= self.until() || ran_out || unknown
     }
 
     /// Until when it is good, by the wall clock.
@@ -242,7 +264,76 @@ mod tests {
     }
 
     fn now(wall: i64, up: u64, boot: u8) -> Now {
-        Now { wall: UnixTime(wall), since_boot: Duration::from_secs(up), boot: Some(BootId([boot; 16])) }
+        let boot = Some(BootId([boot; 16]));
+        Now { wall: UnixTime(wall), since_boot: Duration::from_secs(up), boot, not_before: UnixTime(0) }
+    }
+
+    /// An hour, given at 1,000,000 by the wall clock and 100 s after the first boot.
+    #[test]
+    fn a_lease_ends_by_whichever_clock_says_so_first() {
+        let lease = Lease::from(&now(1_000_000, 100, 1), Duration::from_secs(3_600));
+        assert_eq!(lease.until(), UnixTime(1_003_600));
+        for (what, at, over) in [
+            ("just given", now(1_000_000, 100, 1), false),
+            ("its last second", now(1_003_599, 3_699, 1), false),
+            ("an hour later", now(1_003_600, 3_700, 1), true),
+            ("the machine was paused for 30 days: the boot clock stood still", now(3_592_000, 110, 1), true),
+            (
+                "it is restored from a snapshot of 30 days ago, and the clock is right",
+                now(3_592_000, 50, 1),
+                true,
+            ),
+            (
+                "it is restored, and the clock is not corrected yet: nobody can know",
+                now(1_000_010, 50, 1),
+                false,
+            ),
+            ("the clock was set back: the boot clock runs on", now(5, 3_700, 1), true),
+            ("the clock was set back a little while ago", now(999_000, 110, 1), false),
+            ("rebooted", now(1_003_500, 5, 2), false),
+            ("rebooted, an hour later", now(1_003_600, 5, 2), true),
+            ("rebooted, and the clock is behind", now(999_999, 5, 2), true),
+            (
+                "rebooted, no boot known, and the clock is behind",
+                Now { boot: None, ..now(999_999, 5, 1) },
+                true,
+            ),
+            ("no boot known", Now { boot: None, ..now(1_000_010, 9_999, 1) }, false),
+            (
+                "a code has confirmed a later time",
+                now(1_000_010, 110, 1).no_earlier_than(UnixTime(1_003_600)),
+                true,
+            ),
+            (
+                "and one that is not late enough",
+                now(1_000_010, 110, 1).no_earlier_than(UnixTime(1_003_599)),
+                false,
+            ),
+            (
+                "rebooted, the clock stands where it stood",
+                now(1_000_001, 5, 2).no_earlier_than(UnixTime(1_003_600)),
+                true,
+            ),
+        ] {
+            assert_eq!(lease.is_over(&at), over, "{what}");
+        }
+    }
+
+    #[test]
+    fn a_lease_given_while_the_clock_is_behind_begins_at_the_latest_time_known() {
+        let behind = now(1_000, 100, 1).no_earlier_than(UnixTime(1_000_000));
+        let lease = Lease::from(&behind, Duration::from_secs(3_600));
+        assert!(!lease.is_over(&behind));
+        assert!(lease.is_over(&now(1_000, 3_700, 1)), "the boot clock");
+        assert!(lease.is_over(&now(1_003_600, 110, 1)), "the clock was corrected an hour later");
+        assert!(lease.is_over(&now(2_000, 5, 2)), "the clock is behind in the next boot");
+    }
+
+    #[test]
+    fn no_number_is_too_large_for_a_lease() {
+        let ever = Lease::from(&now(i64::MAX, u64::MAX, 1), Duration::MAX);
+        assert!(ever.is_over(&now(i64::MAX, 0, 1)));
+        assert!(!Lease::from(&now(0, 0, 1), Duration::MAX).is_over(&now(1, 1, 1)));
     }
 
     #[test]

@@ -162,6 +162,7 @@ pub fn verify(
     now: &Now,
 ) -> Result<CodeOutcome, HashError> {
     let Some(credentials) = credentials else { return Ok(unchanged(Reason::EnrollmentChanged)) };
+    let now = &now.no_earlier_than(credentials.latest_time);
     if let Some(reason) = answer.refused_unseen() {
         return Ok(unchanged(reason));
     }

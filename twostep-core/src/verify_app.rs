@@ -21,7 +21,7 @@ pub struct AppCandidates {
     pub revoked: Option<Label>,
     /// The key of this boot's tags, where there is one.
     pub boot_key: Option<BootKey>,
-    /// A time that has certainly come: the latest that a right code has confirmed.
+    /// The latest time that a right code of anybody's has confirmed.
     pub latest_time: UnixTime,
 }
 
@@ -36,8 +36,6 @@ pub struct AppLogin<'a> {
     pub source: &'a Source,
     /// When.
     pub now: &'a Now,
-    /// The time that the configuration is judged by, which has certainly come.
-    pub not_before: UnixTime,
     /// What hashes are to cost.
     pub cost: Cost,
 }
@@ -96,9 +94,9 @@ pub struct ToHash<'a> {
 /// alone; so is one that was revoked.
 pub fn look_up<'a>(login: AppLogin<'a>, candidates: &'a AppCandidates) -> AppLook<'a> {
     let boot_key = candidates.boot_key.as_ref();
-    let not_before = login.not_before.max(candidates.latest_time);
+    let now = login.now.no_earlier_than(candidates.latest_time);
     let outside = |stored: &app_password::Stored| {
-        let outside = stored.scope.refuses(login.service, login.source, login.now, not_before);
+        let outside = stored.scope.refuses(login.service, login.source, &now);
         outside.map(|outside| out_of_scope(&stored.label, outside))
     };
     let mut these = Vec::new();

@@ -8,7 +8,12 @@ use crate::scope::Scope;
 use crate::time::Lease;
 
 const CHEAP: Cost = Cost { memory: 32, passes: 1, lanes: 1 };
-const NOW: Now = Now { wall: UnixTime(1_800_000_000), since_boot: Duration::from_secs(100), boot: None };
+const NOW: Now = Now {
+    wall: UnixTime(1_800_000_000),
+    since_boot: Duration::from_secs(100),
+    boot: None,
+    not_before: UnixTime(0),
+};
 const RIGHT: &[u8; 16] = b"abcdefghijklmnop";
 const WRONG: &[u8; 16] = b"zzzzzzzzzzzzzzzz";
 
@@ -35,14 +40,7 @@ fn right() -> AppPassword {
 fn judge(candidates: &AppCandidates) -> (AppVerdict, usize) {
     let (password, service) = (right(), ServiceName::parse("imap").unwrap());
     let source = Source::from_items(Some("203.0.113.9"), None);
-    let login = AppLogin {
-        password: &password,
-        service: &service,
-        source: &source,
-        now: &NOW,
-        not_before: UnixTime(0),
-        cost: CHEAP,
-    };
+    let login = AppLogin { password: &password, service: &service, source: &source, now: &NOW, cost: CHEAP };
     match look_up(login, candidates) {
         AppLook::Settled(verdict) => (verdict, 0),
         AppLook::ToHash(some) => (some.hash().unwrap(), some.these.len()),

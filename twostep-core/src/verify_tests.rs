@@ -11,7 +11,7 @@ const CHEAP: Cost = Cost { memory: 32, passes: 1, lanes: 1 };
 const ENROLLMENT: EnrollmentId = EnrollmentId(7);
 
 fn now() -> Now {
-    Now { wall: UnixTime(1_800_000_000), since_boot: Duration::from_secs(50), boot: None }
+    Now { wall: UnixTime(1_800_000_000), since_boot: Duration::from_secs(50), ..Now::default() }
 }
 
 fn phone() -> Authenticator {
@@ -61,6 +61,35 @@ fn a_bypass_code_works_as_often_and_as_long_as_it_was_given_for() {
     assert_eq!(outcome.reason, Reason::BypassOver);
     assert!(matches!(outcome.changes.counts, Counts::Failure(_)));
     assert_eq!(outcome.changes.bypass, None);
+}
+
+/// A virtual machine was paused for 30 days, and its boot clock with it.
+#[test]
+fn a_bypass_code_for_an_hour_does_not_work_after_30_days_of_pause() {
+    let boot = Some(crate::time::BootId([1; 16]));
+    let lease = Lease::from(&Now { boot, ..now() }, Duration::from_secs(3_600));
+    let mut credentials = credentials();
+    credentials.backup_codes[0].bypass = Some(backup_code::Bypass { lease, uses: 2 });
+    let wall = now().wall.plus(Duration::from_secs(30 * 86_400));
+    let answer = entered("abcd-efgh-jkmnp");
+    let at =
+        |now: Now, credentials: &CodeCredentials| verify(&answer, Some(credentials), &now).unwrap().reason;
+    assert_eq!(at(Now { boot, wall, ..now() }, &credentials), Reason::BypassOver);
+    assert_eq!(at(Now { boot, ..now() }, &credentials), Reason::BypassCode { left: 1 });
+    // The clock was not corrected, but the configuration was written since, or somebody's code has confirmed the time.
+    assert_eq!(at(Now { boot, ..now() }.no_earlier_than(wall), &credentials), Reason::BypassOver);
+    credentials.latest_time = wall;
+    assert_eq!(at(Now { boot, ..now() }, &credentials), Reason::BypassOver);
+}
+
+#[test]
+fn a_place_is_no_longer_known_once_any_clock_says_that_90_days_are_over() {
+    let mut credentials = credentials();
+    credentials.tally.all_codes = throttle::CAP_STRANGERS;
+    credentials.tally.here.last_success = Some(now().wall);
+    assert_ne!(judge("000000", &credentials).reason, Reason::Capped);
+    credentials.latest_time = now().wall.plus(throttle::KNOWN_FOR + Duration::from_secs(1));
+    assert_eq!(judge("000000", &credentials).reason, Reason::Capped);
 }
 
 fn entered(text: &str) -> Answer {

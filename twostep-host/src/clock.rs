@@ -12,7 +12,7 @@ pub fn now() -> Now {
     // Neither clock can fail on Linux; a clock that did would read as 1970, at which no phone shows a matching code.
     let read = |id| clock_gettime(id).map_or(Duration::ZERO, Duration::from);
     let wall = i64::try_from(read(ClockId::CLOCK_REALTIME).as_secs()).unwrap_or(i64::MAX);
-    Now { wall: UnixTime(wall), since_boot: read(ClockId::CLOCK_BOOTTIME), boot: boot_id() }
+    Now { wall: UnixTime(wall), since_boot: read(ClockId::CLOCK_BOOTTIME), boot: boot_id(), ..Now::default() }
 }
 
 /// A clock that nobody can set, for time limits.

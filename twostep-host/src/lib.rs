@@ -18,6 +18,7 @@ mod syslog;
 pub mod testing;
 
 pub use clock::{monotonic, now};
+pub use ffi::{Aging, Shadow};
 pub use nss::{Membership, Nss};
 pub use syslog::Syslog;
 pub use twostep_core::event::Severity;

@@ -1,11 +1,12 @@
 //! The user database, as NSS has it.
 
-use crate::ffi;
+use crate::ffi::{self, Shadow};
 use nix::errno::Errno;
 use std::ffi::CString;
 use twostep_core::name::UserName;
 use twostep_core::ports::{Directory, DirectoryFailed, Person};
 use twostep_core::rule::Match;
+use twostep_core::secret::Secret;
 
 /// NSS. Any error of getpwnam_r(3) is a failure, ENOENT among them: with sssd stopped that is what it returns, where a real "no such
 /// user" is success without a result. With another source after sssd even that is told as "no such user".
@@ -30,9 +31,25 @@ impl Directory for Nss {
         }
         Ok(found)
     }
+
+    fn account_password(&self, user: &UserName) -> Result<Option<Secret>, DirectoryFailed> {
+        match ffi::shadow(user.as_str()) {
+            // SELinux keeps it from services whose pam_unix leaves the comparison to unix_chkpwd(8).
+            Err(Errno::EACCES | Errno::EPERM) => Ok(None),
+            found => Ok(found.map_err(failed("getspnam_r"))?.map(|entry| entry.password)),
+        }
+    }
 }
 
 impl Nss {
+    /// What the shadow database has of a user, if anything.
+    ///
+    /// # Errors
+    /// When the look-up itself failed.
+    pub fn shadow(&self, user: &UserName) -> Result<Option<Shadow>, DirectoryFailed> {
+        ffi::shadow(user.as_str()).map_err(failed("getspnam_r"))
+    }
+
     /// The first name that NSS has for a uid.
     ///
     /// # Errors
@@ -124,6 +141,18 @@ mod tests {
     fn root_is_known_and_nobody_in_particular_is_not() {
         assert_eq!(Nss.find("root").unwrap().unwrap().uid, 0);
         assert_eq!(Nss.find("no-such-user-here").unwrap(), None);
+    }
+
+    #[test]
+    fn an_account_password_is_as_shadow_has_it() {
+        let of = |name| Nss.account_password(&UserName::parse(name).unwrap());
+        assert_eq!(of("no-such-user-here"), Ok(None));
+        let field =
+            |line: &str| line.strip_prefix("root:").and_then(|rest| Some(rest.split(':').next()?.to_owned()));
+        if let Ok(text) = std::fs::read_to_string("/etc/shadow") {
+            let stored = text.lines().find_map(field).map(|hash| Secret::new(hash.into_bytes()));
+            assert_eq!(of("root"), Ok(stored));
+        }
     }
 
     #[test]

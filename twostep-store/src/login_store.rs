@@ -2,6 +2,7 @@
 
 use crate::admin::{Occasion, Refusal};
 use crate::rows::{self, ENROLLMENT, exclusively, one_row};
+use crate::trusted::Devices;
 use crate::vault::Session;
 use crate::{StoreError, at_login, boot_key, trusted, verdicts};
 use rusqlite::{OptionalExtension, Row, params};
@@ -91,11 +92,14 @@ impl Store for Session {
                 let _unraised = self.raise_flag(Occasion::Revoke);
                 Ok(all.into_iter().map(|one| one.name).collect())
             }
-            Err(Refusal::Store(error)) => Err(error.into()),
-            Err(other) => {
-                Err(Unavailable { cause: other.to_string(), remedy: "twostep-admin check".to_owned() })
-            }
+            Err(refusal) => Err(unavailable(refusal)),
         }
+    }
+
+    fn forget_trusted(&mut self, of: EnrollmentId, at: UnixTime) -> Result<Vec<String>, Unavailable> {
+        let author = Author { by: By::PasswordChange, why: None };
+        let forgotten = self.forget_devices(of, Devices::All, &author, at).map_err(unavailable)?;
+        Ok(forgotten.into_iter().map(|one| one.device).collect())
     }
 
     fn trusted(
@@ -125,6 +129,13 @@ impl Store for Session {
 
     fn complete(&mut self, completion: &Completion, now: &Now) -> Result<Vec<Untold>, Unavailable> {
         Ok(exclusively(self, || verdicts::complete(self, completion, now))?)
+    }
+}
+
+fn unavailable(refusal: Refusal) -> Unavailable {
+    match refusal {
+        Refusal::Store(error) => error.into(),
+        other => Unavailable { cause: other.to_string(), remedy: "twostep-admin check".to_owned() },
     }
 }
 

@@ -126,14 +126,22 @@ fn logins_go_on_after_a_minor_step() {
     session.pretend(&home(), Kind::BackupCode, &now).unwrap();
     let (service, device) =
         (ServiceName::parse("sshd").unwrap(), Device::Address("203.0.113.9".parse().unwrap()));
-    let trusts = Trusts { device: device.clone(), service: service.clone(), lifetime: WEEK };
+    let password = Some(Secret::new(b"$y$hash".to_vec()));
+    let trusts = Trusts {
+        device: device.clone(),
+        service: service.clone(),
+        password: password.clone(),
+        authenticator: AuthenticatorId(1),
+        lifetime: WEEK,
+    };
     let completion =
         Completion { enrollment: id, activates: true, makes_known: Some(home()), trusts: Some(trusts) };
     // Trusted anew, it is the same row.
     assert!(!session.complete(&completion, &now).unwrap().is_empty());
     assert!(session.complete(&completion, &now).unwrap().is_empty());
-    let at = Trusting { service: &service, device: &device, at_most: WEEK };
+    let at = Trusting { service: &service, device: &device, password: password.as_ref(), at_most: WEEK };
     assert!(session.trusted(id, &at, &now).unwrap().is_some());
+    assert_eq!(session.forget_trusted(id, now.wall).unwrap(), ["203.0.113.9"]);
     drop(session);
     is_whole(&files);
 }
@@ -250,6 +258,7 @@ fn an_administrator_does_what_she_did_before() {
     session.unlock(id, &author(), now.wall).unwrap();
     session.unlock_by_this_clock(id, &author(), now.wall).unwrap();
     assert_eq!(session.latest_time().unwrap(), UnixTime(0));
+    assert_eq!(session.present(&now).unwrap().latest(), now.wall);
     session.note_look(&person("alice", 1000), &author(), now.wall).unwrap();
     session.keep_for_uid(id, 1002, &author(), now.wall).unwrap();
     assert!(session.any_of_uid(1002).unwrap());
@@ -283,6 +292,8 @@ fn trusted_devices_are_listed_and_forgotten() {
     let trusts = |text: &str| Trusts {
         device: Device::Address(text.parse().unwrap()),
         service: ServiceName::parse("sshd").unwrap(),
+        password: None,
+        authenticator: AuthenticatorId(1),
         lifetime: WEEK,
     };
     let mut session = files.session().unwrap();
@@ -290,10 +301,12 @@ fn trusted_devices_are_listed_and_forgotten() {
         let completion = Completion { trusts: Some(trusts(address)), ..Completion::of(id) };
         session.complete(&completion, &now).unwrap();
     }
-    assert_eq!(session.trusted_devices(id, WEEK, &now).unwrap().len(), 2);
+    assert_eq!(session.trusted_devices(id, WEEK, None, &now).unwrap().len(), 2);
+    assert_eq!(session.all_trusted_devices().unwrap().len(), 2);
     assert_eq!(session.find_devices(id, Devices::All).unwrap().len(), 2);
     let one = Devices::Called("203.0.113.9");
     assert_eq!(session.forget_devices(id, one, &author(), now.wall).unwrap().len(), 1);
+    assert_eq!(session.forget_some_devices(&author(), now.wall).unwrap().len(), 1);
     drop(session);
     is_whole(&files);
 }

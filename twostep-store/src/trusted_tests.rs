@@ -2,22 +2,28 @@
 
 use super::*;
 use crate::admin::NewAuthenticator;
+use crate::host::Kernel;
 use crate::testing::{alice, author, enroll, host};
 use crate::vault::Files;
 use twostep_core::app_password::Label;
 use twostep_core::attempt::Source;
+use twostep_core::backup_code::BackupCode;
 use twostep_core::device::{Device, DeviceKind, Fingerprint};
 use twostep_core::name::ServiceName;
 use twostep_core::ports::{Completion, Store};
-use twostep_core::secret::Secret;
 use twostep_core::time::BootId;
-use twostep_core::totp::Parameters;
+use twostep_core::totp::{AuthenticatorId, Parameters};
 
 const DAY: Duration = Duration::from_secs(24 * 60 * 60);
 const MONTH: Duration = Duration::from_secs(30 * 24 * 60 * 60);
 
 fn now(wall: i64, up: u64, boot: u8) -> Now {
-    Now { wall: UnixTime(wall), since_boot: Duration::from_secs(up), boot: Some(BootId([boot; 16])) }
+    Now {
+        wall: UnixTime(wall),
+        since_boot: Duration::from_secs(up),
+        boot: Some(BootId([boot; 16])),
+        ..Now::default()
+    }
 }
 
 /// A day in 2027, some time after the first boot.
@@ -41,14 +47,21 @@ fn service(name: &str) -> ServiceName {
 
 /// What a login does at its end: with this device, which was to be trusted for a month.
 fn trust_at(files: &Files, of: EnrollmentId, device: &Device, at: &str, now: &Now) {
-    let trusts = Some(Trusts { device: device.clone(), service: service(at), lifetime: MONTH });
+    let trusts = Trusts {
+        device: device.clone(),
+        service: service(at),
+        password: None,
+        authenticator: AuthenticatorId(1),
+        lifetime: MONTH,
+    };
+    let trusts = Some(trusts);
     let completion = Completion { enrollment: of, activates: false, makes_known: None, trusts };
     files.session().unwrap().complete(&completion, now).unwrap();
 }
 
 /// Whether a login needs no code.
 fn is_trusted(files: &Files, of: EnrollmentId, device: &Device, at: &str, now: &Now) -> bool {
-    let at = Trusting { service: &service(at), device, at_most: MONTH };
+    let at = Trusting { service: &service(at), device, password: None, at_most: MONTH };
     files.session().unwrap().trusted(of, &at, now).unwrap().is_some()
 }
 
@@ -69,7 +82,7 @@ fn a_device_is_trusted_at_its_service_and_nowhere_else() {
     assert!(is_trusted(&files, id, &address("203.0.113.9"), "sshd", &then()));
     assert!(!is_trusted(&files, id, &address("203.0.113.10"), "sshd", &then()));
     let session = files.session().unwrap();
-    let listed = session.trusted_devices(id, MONTH, &then()).unwrap();
+    let listed = session.trusted_devices(id, MONTH, None, &then()).unwrap();
     let words: Vec<_> = listed.iter().map(|one| (one.kind.as_str(), one.device.as_str())).collect();
     let fingerprint = "SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA";
     assert_eq!(words, [("key", fingerprint), ("address", "203.0.113.9")]);
@@ -78,7 +91,7 @@ fn a_device_is_trusted_at_its_service_and_nowhere_else() {
 }
 
 #[test]
-fn within_a_boot_its_clock_ends_the_trust_whatever_the_wall_clock_says() {
+fn whichever_clock_says_so_first_ends_the_trust() {
     let files = host("trust-boot");
     let id = enroll(&files, &[]);
     trust_at(&files, id, &key(), "sshd", &then());
@@ -88,9 +101,13 @@ fn within_a_boot_its_clock_ends_the_trust_whatever_the_wall_clock_says() {
         ..then()
     };
     assert!(is_trusted(&files, id, &key(), "sshd", &after(29, 0)));
-    assert!(is_trusted(&files, id, &key(), "sshd", &after(29, 1_900_000_000)));
     assert!(!is_trusted(&files, id, &key(), "sshd", &after(30, 0)), "the clock was set back");
-    assert_eq!(files.session().unwrap().trusted_devices(id, MONTH, &after(30, 0)).unwrap(), []);
+    let paused = after(0, then().wall.0 + 300 * 86_400);
+    assert!(
+        !is_trusted(&files, id, &key(), "sshd", &paused),
+        "the machine was paused: the boot clock stood still"
+    );
+    assert_eq!(files.session().unwrap().trusted_devices(id, MONTH, None, &after(30, 0)).unwrap(), []);
 }
 
 #[test]
@@ -109,6 +126,174 @@ fn across_boots_a_clock_that_was_set_back_ends_the_trust() {
 }
 
 #[test]
+fn a_right_code_of_anybodys_that_confirms_the_time_ends_the_trust() {
+    let files = host("trust-latest");
+    let id = enroll(&files, &[]);
+    trust_at(&files, id, &key(), "sshd", &then());
+    let confirm = |time: UnixTime| {
+        let store = rusqlite::Connection::open(&files.paths.store).unwrap();
+        store.execute("UPDATE meta SET latest_time = ?", [time.0]).unwrap();
+    };
+    let end = then().wall.plus(MONTH);
+    confirm(UnixTime(end.0 - 1));
+    assert!(is_trusted(&files, id, &key(), "sshd", &then()));
+    confirm(end);
+    assert!(!is_trusted(&files, id, &key(), "sshd", &then()));
+    assert_eq!(files.session().unwrap().trusted_devices(id, MONTH, None, &then()).unwrap(), []);
+    // What is given while the clock is behind lasts from the latest time known.
+    trust_at(&files, id, &key(), "sshd", &then());
+    assert!(is_trusted(&files, id, &key(), "sshd", &then()));
+    let session = files.session().unwrap();
+    let code = BackupCode::generate(&mut Kernel).unwrap();
+    let until = session.give_bypass_code(id, &code, DAY, 1, &author(), &then()).unwrap();
+    assert_eq!(until, end.plus(DAY));
+    assert_eq!(session.bypass_until(id, &then()).unwrap(), Some((until, 1)));
+    drop(session);
+    confirm(until);
+    assert_eq!(files.session().unwrap().bypass_until(id, &then()).unwrap(), None);
+}
+
+/// What a login with this account password does at its end, and whether one with that needs no code.
+#[test]
+fn trust_is_bound_to_the_account_password_it_was_given_with() {
+    let files = host("trust-password");
+    let id = enroll(&files, &[]);
+    let (one, other) = (Secret::new(b"$y$one".to_vec()), Secret::new(b"$y$other".to_vec()));
+    let trust = |device: &Device, password: Option<&Secret>| {
+        let trusts = Trusts {
+            device: device.clone(),
+            service: service("sshd"),
+            password: password.cloned(),
+            authenticator: AuthenticatorId(1),
+            lifetime: MONTH,
+        };
+        let completion = Completion { trusts: Some(trusts), ..Completion::of(id) };
+        files.session().unwrap().complete(&completion, &then()).unwrap();
+    };
+    let is_trusted = |device: &Device, password: Option<&Secret>| {
+        let at = Trusting { service: &service("sshd"), device, password, at_most: MONTH };
+        files.session().unwrap().trusted(id, &at, &then()).unwrap().is_some()
+    };
+    let listed = |password: Option<&Secret>| {
+        let found = files.session().unwrap().trusted_devices(id, MONTH, password, &then()).unwrap();
+        found.into_iter().map(|one| one.device).collect::<Vec<_>>()
+    };
+    let home = address("203.0.113.9");
+    trust(&key(), Some(&one));
+    trust(&home, Some(&one));
+    assert!(is_trusted(&key(), Some(&one)) && is_trusted(&home, Some(&one)));
+    assert!(!is_trusted(&key(), Some(&other)) && !is_trusted(&key(), None), "changed, or gone");
+    assert_eq!(listed(Some(&one)), [key().to_string(), home.to_string()]);
+    assert_eq!((listed(Some(&other)), listed(None)), (vec![], vec![]));
+    // Neither history nor a list has anything of the password, and by its name alone a device is forgotten.
+    let session = files.session().unwrap();
+    let past = session.history(crate::admin::Whose::Name(&alice()), 2).unwrap();
+    assert!(past.iter().all(|past| !past.target.as_deref().unwrap_or_default().contains("password")));
+    session.forget_devices(id, Devices::Called("203.0.113.9"), &author(), UnixTime(9)).unwrap();
+    drop(session);
+    assert!(!is_trusted(&home, Some(&one)));
+    // With the next password it is trusted once more, and what was trusted with the one before is gone for good.
+    trust(&home, Some(&one));
+    trust(&key(), Some(&other));
+    assert_eq!(files.session().unwrap().find_devices(id, Devices::All).unwrap().len(), 1);
+    assert!(is_trusted(&key(), Some(&other)) && !is_trusted(&key(), Some(&one)));
+    // An account without a shadow entry that gets one.
+    trust(&key(), None);
+    assert!(is_trusted(&key(), None) && !is_trusted(&key(), Some(&one)));
+}
+
+/// The thief of a phone is at the question whether to trust the thief's key, when an administrator removes the phone.
+#[test]
+fn nobody_trusts_by_an_authenticator_that_was_removed_meanwhile() {
+    let files = host("trust-removed");
+    let id = enroll(&files, &[]);
+    let label = Label::parse("tablet").unwrap();
+    let secret = Secret::new(b"another phone's secret".to_vec());
+    let new = NewAuthenticator {
+        label: &label,
+        parameters: Parameters::COMMON,
+        secret: &secret,
+        last_step: None,
+        confirmed: None,
+    };
+    let mut session = files.session().unwrap();
+    session.add_authenticator(id, &new, &author(), UnixTime(5)).unwrap();
+    session.remove_authenticator(id, AuthenticatorId(1), &author(), UnixTime(6)).unwrap();
+    let trusts = Trusts {
+        device: key(),
+        service: service("sshd"),
+        password: None,
+        authenticator: AuthenticatorId(1),
+        lifetime: MONTH,
+    };
+    let completion = Completion { trusts: Some(trusts), ..Completion::of(id) };
+    assert!(session.complete(&completion, &then()).is_err());
+    drop(session);
+    assert!(!is_trusted(&files, id, &key(), "sshd", &then()));
+}
+
+/// The statement is that of version 0.1: it finds by the device's name.
+#[test]
+fn an_older_module_asks_for_a_code_where_trust_depends_on_the_account_password() {
+    let files = host("trust-older");
+    let id = enroll(&files, &[]);
+    let password = Some(Secret::new(b"$y$one".to_vec()));
+    let trusts = Trusts {
+        device: key(),
+        service: service("sshd"),
+        password: password.clone(),
+        authenticator: AuthenticatorId(1),
+        lifetime: MONTH,
+    };
+    let completion = Completion { trusts: Some(trusts), ..Completion::of(id) };
+    files.session().unwrap().complete(&completion, &then()).unwrap();
+    let session = files.session().unwrap();
+    let sql = "SELECT count(*) FROM trusted_device WHERE enrollment = ? AND service = 'sshd' AND kind = 'key' AND device = ?";
+    let found: u32 =
+        session.connection.query_row(sql, params![id.0, key().to_string()], |row| row.get(0)).unwrap();
+    assert_eq!(found, 0);
+    drop(session);
+    // And what it has written is worth nothing here, where the account has a password.
+    trust_at(&files, id, &key(), "sshd", &then());
+    let at =
+        Trusting { service: &service("sshd"), device: &key(), password: password.as_ref(), at_most: MONTH };
+    assert!(files.session().unwrap().trusted(id, &at, &then()).unwrap().is_none());
+}
+
+#[test]
+fn settling_for_another_account_forgets_and_renaming_does_not() {
+    let files = host("trust-settled");
+    let id = enroll(&files, &[]);
+    trust_at(&files, id, &key(), "sshd", &then());
+    let session = files.session().unwrap();
+    session.rename(id, &UserName::parse("alicia").unwrap(), &author(), UnixTime(5)).unwrap();
+    drop(session);
+    assert!(is_trusted(&files, id, &key(), "sshd", &then()), "the same account");
+    files.session().unwrap().keep_for_uid(id, 1002, &author(), UnixTime(6)).unwrap();
+    assert!(!is_trusted(&files, id, &key(), "sshd", &then()), "an account that was made again");
+}
+
+#[test]
+fn those_of_all_users_are_forgotten() {
+    let files = host("trust-forget-all");
+    let id = enroll(&files, &[]);
+    for at in ["sshd", "login"] {
+        trust_at(&files, id, &key(), at, &then());
+    }
+    let session = files.session().unwrap();
+    let named = |all: &[TrustedDeviceOf]| {
+        let one = |of: &TrustedDeviceOf| format!("{} {}", of.user, of.device.service);
+        all.iter().map(one).collect::<Vec<_>>()
+    };
+    assert_eq!(named(&session.all_trusted_devices().unwrap()), ["alice sshd", "alice login"]);
+    let gone = session.forget_some_devices(&author(), UnixTime(9)).unwrap();
+    assert_eq!(named(&gone), ["alice sshd", "alice login"]);
+    assert_eq!(session.forget_some_devices(&author(), UnixTime(9)).unwrap(), []);
+    let history = session.history(crate::admin::Whose::Name(&alice()), 2).unwrap();
+    assert!(history.iter().all(|past| past.action == "trusted-device-forget"), "{history:#?}");
+}
+
+#[test]
 fn a_stricter_configuration_shortens_what_was_given() {
     let files = host("trust-shrinks");
     let id = enroll(&files, &[]);
@@ -116,11 +301,11 @@ fn a_stricter_configuration_shortens_what_was_given() {
     let later = Now { since_boot: then().since_boot + DAY * 7, ..then() };
     let (service, device) = (service("sshd"), key());
     let trusted = |days: u32| {
-        let at = Trusting { service: &service, device: &device, at_most: DAY * days };
+        let at = Trusting { service: &service, device: &device, password: None, at_most: DAY * days };
         files.session().unwrap().trusted(id, &at, &later).unwrap().is_some()
     };
     assert!(trusted(365) && trusted(8) && !trusted(7));
-    let listed = |days: u32| files.session().unwrap().trusted_devices(id, DAY * days, &later).unwrap();
+    let listed = |days: u32| files.session().unwrap().trusted_devices(id, DAY * days, None, &later).unwrap();
     let until = |days: u32| listed(days).iter().map(|one| one.lease.until()).collect::<Vec<_>>();
     assert_eq!(until(365), [then().wall.plus(MONTH)]);
     assert_eq!(until(8), [then().wall.plus(DAY * 8)]);
@@ -136,7 +321,7 @@ fn trusting_anew_lasts_from_then_on_and_is_the_same_device() {
     trust_at(&files, id, &key(), "sshd", &later);
     let last = Now { since_boot: then().since_boot + DAY * 58, ..then() };
     assert!(is_trusted(&files, id, &key(), "sshd", &last));
-    assert_eq!(files.session().unwrap().trusted_devices(id, MONTH, &last).unwrap().len(), 1);
+    assert_eq!(files.session().unwrap().trusted_devices(id, MONTH, None, &last).unwrap().len(), 1);
 }
 
 #[test]
@@ -155,7 +340,7 @@ fn one_too_many_drops_the_oldest_and_what_is_over_goes_first() {
     trust_at(&files, id, &device(last), "sshd", &at(last));
     let trusted = |n| is_trusted(&files, id, &device(n), "sshd", &at(last));
     assert!(trusted(0) && !trusted(1) && trusted(2) && trusted(last));
-    let listed = |at: &Now| files.session().unwrap().trusted_devices(id, MONTH, at).unwrap().len();
+    let listed = |at: &Now| files.session().unwrap().trusted_devices(id, MONTH, None, at).unwrap().len();
     assert_eq!(listed(&at(last)), 50);
     let month_later = at(30 * 24 + 10);
     trust_at(&files, id, &key(), "sshd", &month_later);

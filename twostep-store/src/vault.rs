@@ -57,6 +57,7 @@ pub(crate) struct Keys {
     pub(crate) backup_codes: Subkey,
     pub(crate) login_secrets: Subkey,
     pub(crate) host: Subkey,
+    pub(crate) account_passwords: Subkey,
 }
 
 static TURN: Mutex<()> = Mutex::new(());
@@ -90,6 +91,7 @@ impl Files {
             backup_codes: key.subkey(Purpose::BackupCodeTags),
             login_secrets: key.subkey(Purpose::LoginSecrets),
             host: key.subkey(Purpose::Host),
+            account_passwords: key.subkey(Purpose::AccountPasswords),
         };
         let runtime = self.paths.runtime.clone();
         let hooks = self.hooks.clone();

@@ -9,8 +9,9 @@ use crate::ffi::Alarm;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::Duration;
 use twostep_core::protocol::{FromBroker, ToBroker};
+use twostep_core::time::Lease;
 use twostep_host::link::{Link, LinkError, Peer};
-use twostep_host::monotonic;
+use twostep_host::{monotonic, now};
 
 /// The broker's end.
 #[derive(Debug)]
@@ -34,9 +35,12 @@ impl Connection {
         self.link.send(message)
     }
 
-    /// See [`Link::receive`].
+    /// See [`Link::receive`]. What comes after a pause of the machine comes too late: whoever has proven something on this connection did so
+    /// before it, and the clock of `patience` stood still.
     pub(crate) fn receive(&self, patience: Duration) -> Result<ToBroker, LinkError> {
         let end = monotonic().saturating_add(patience);
+        // Wall times are whole seconds.
+        let lease = Lease::from(&now(), patience.saturating_add(Duration::from_secs(1)));
         loop {
             self.link.wait_for_message(end.saturating_sub(monotonic()))?;
             let alarm = Alarm::set();
@@ -45,6 +49,7 @@ impl Connection {
             match received {
                 // There was nothing after all.
                 Err(LinkError::TimedOut) if monotonic() < end => {}
+                Ok(_) if lease.is_over(&now()) => return Err(LinkError::TimedOut),
                 received => return received,
             }
         }

@@ -1,24 +1,23 @@
 //! Whether an account has expired (shadow(5)). A server that runs as a user of its own cannot see that, and pam_unix in its stack says only
 //! that it cannot: so it is looked at here, for those who were granted a service.
 
-use crate::ffi::{self, Shadow};
 use twostep_core::name::UserName;
 use twostep_core::ports::DirectoryFailed;
 use twostep_core::time::UnixTime;
+use twostep_host::{Aging, Nss};
 
 const DAY: i64 = 86_400;
 
 /// Whether the account of `user` has expired by `now`. Without an entry there is nothing that could.
 pub(crate) fn has_expired(user: &UserName, now: UnixTime) -> Result<bool, DirectoryFailed> {
-    let entry =
-        ffi::shadow(user.as_str()).map_err(|errno| DirectoryFailed(format!("getspnam_r: {errno}")))?;
-    Ok(entry.is_some_and(|entry| is_over(&entry, now.0.div_euclid(DAY))))
+    let entry = Nss.shadow(user)?;
+    Ok(entry.is_some_and(|entry| is_over(entry.aging, now.0.div_euclid(DAY))))
 }
 
 /// As pam_unix has it: the account's own day has come, or its password has been expired for longer than it may be. Negative numbers stand
 /// for "never".
-fn is_over(entry: &Shadow, today: i64) -> bool {
-    let Shadow { changed, longest, inactive, expires } = *entry;
+fn is_over(aging: Aging, today: i64) -> bool {
+    let Aging { changed, longest, inactive, expires } = aging;
     let by_itself = expires >= 0 && today >= expires;
     let age = today.saturating_sub(changed);
     let by_password = changed > 0 && longest >= 0 && inactive >= 0 && age > longest.saturating_add(inactive);
@@ -29,28 +28,28 @@ fn is_over(entry: &Shadow, today: i64) -> bool {
 mod tests {
     use super::*;
 
-    const NEVER: Shadow = Shadow { changed: 20_000, longest: 99_999, inactive: -1, expires: -1 };
+    const NEVER: Aging = Aging { changed: 20_000, longest: 99_999, inactive: -1, expires: -1 };
 
     #[test]
     fn an_account_ends_on_its_day() {
-        assert!(!is_over(&NEVER, 21_000));
-        let ends = Shadow { expires: 20_500, ..NEVER };
-        assert!(!is_over(&ends, 20_499));
-        assert!(is_over(&ends, 20_500));
-        assert!(is_over(&Shadow { expires: 0, ..NEVER }, 20_500), "chage -E 0");
+        assert!(!is_over(NEVER, 21_000));
+        let ends = Aging { expires: 20_500, ..NEVER };
+        assert!(!is_over(ends, 20_499));
+        assert!(is_over(ends, 20_500));
+        assert!(is_over(Aging { expires: 0, ..NEVER }, 20_500), "chage -E 0");
     }
 
     #[test]
     fn an_account_ends_when_its_password_has_been_expired_for_long() {
-        let aged = Shadow { longest: 90, inactive: 14, ..NEVER };
-        assert!(!is_over(&aged, 20_104));
-        assert!(is_over(&aged, 20_105));
+        let aged = Aging { longest: 90, inactive: 14, ..NEVER };
+        assert!(!is_over(aged, 20_104));
+        assert!(is_over(aged, 20_105));
         assert!(
-            !is_over(&Shadow { inactive: -1, ..aged }, 30_000),
+            !is_over(Aging { inactive: -1, ..aged }, 30_000),
             "an expired password is no expired account"
         );
-        assert!(!is_over(&Shadow { changed: 0, ..aged }, 30_000), "to be changed at the next sign-in");
-        assert!(!is_over(&Shadow { changed: -1, ..aged }, 30_000));
+        assert!(!is_over(Aging { changed: 0, ..aged }, 30_000), "to be changed at the next sign-in");
+        assert!(!is_over(Aging { changed: -1, ..aged }, 30_000));
     }
 
     #[test]

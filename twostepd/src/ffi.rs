@@ -110,61 +110,6 @@ impl Drop for Alarm {
     }
 }
 
-/// What shadow(5) says of how long an account lasts, in days (since 1970); negative for what is not set.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Shadow {
-    /// When the password was last changed.
-    pub(crate) changed: i64,
-    /// How long a password lasts.
-    pub(crate) longest: i64,
-    /// How long the account lasts after that.
-    pub(crate) inactive: i64,
-    /// When the account ends.
-    pub(crate) expires: i64,
-}
-
-/// Room for an entry, with a hash of any kind in it. NSS asks for more where there is not enough.
-const SHADOW_ROOM: usize = 1024;
-const SHADOW_ROOM_MAX: usize = 1 << 20;
-
-/// The entry of a user, if there is one. A name that is no C string has none.
-pub(crate) fn shadow(user: &str) -> Result<Option<Shadow>, Errno> {
-    let Ok(name) = std::ffi::CString::new(user) else { return Ok(None) };
-    let mut room = SHADOW_ROOM;
-    loop {
-        // There is a hash in it.
-        let mut buffer = zeroize::Zeroizing::new(vec![0u8; room]);
-        // SAFETY: plain numbers and pointers, for which all zeros are good values.
-        let mut entry: libc::spwd = unsafe { mem::zeroed() };
-        let mut found: *mut libc::spwd = ptr::null_mut();
-        // SAFETY: a NUL-terminated name, and live values and room of the length given.
-        let code = unsafe {
-            libc::getspnam_r(
-                name.as_ptr(),
-                &raw mut entry,
-                buffer.as_mut_ptr().cast(),
-                buffer.len(),
-                &raw mut found,
-            )
-        };
-        match Errno::from_raw(code) {
-            _ if code == 0 && found.is_null() => return Ok(None),
-            _ if code == 0 => {
-                return Ok(Some(Shadow {
-                    changed: entry.sp_lstchg,
-                    longest: entry.sp_max,
-                    inactive: entry.sp_inact,
-                    expires: entry.sp_expire,
-                }));
-            }
-            Errno::ERANGE if room < SHADOW_ROOM_MAX => room *= 4,
-            // glibc says so where no source knows the user.
-            Errno::ENOENT => return Ok(None),
-            errno => return Err(errno),
-        }
-    }
-}
-
 /// Takes over what is on standard input, where the child of a proof finds its end of the conversation: programs that PAM's modules start
 /// find nothing there.
 pub(crate) fn standard_input() -> Result<OwnedFd, Errno> {

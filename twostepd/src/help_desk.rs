@@ -15,7 +15,7 @@ use twostep_core::change::{Action, Author, By, Why};
 use twostep_core::event::{Event, Reason};
 use twostep_core::name::UserName;
 use twostep_core::policy::{Origin, Policy};
-use twostep_core::ports::{Audit, Person};
+use twostep_core::ports::{Audit, Directory, Person};
 use twostep_core::protocol::FromBroker;
 use twostep_core::protocol::own::{Aid, Done, HelpDesk};
 use twostep_core::secret::Secret;
@@ -119,11 +119,12 @@ struct Aided {
 
 impl Aided {
     fn aid(&self, aid: &Aid) -> Result<FromBroker, Declined> {
-        let session = self.subject.session()?;
         let person = &self.subject.person;
+        let password = Nss.account_password(&person.name)?;
+        let session = self.subject.session()?;
         let standing = self.subject.standing(&session)?;
         if *aid == Aid::Show {
-            let status = own::report(&session, &self.subject, &standing)?;
+            let status = own::report(&session, &self.subject, &standing, password.as_ref())?;
             session.note_look(person, &self.author, now().wall)?;
             drop(session);
             self.record(Action::Show);

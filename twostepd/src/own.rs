@@ -6,13 +6,16 @@ use crate::help_desk;
 use crate::limits::HISTORY;
 use crate::subject::{Standing, Subject};
 use twostep_core::account::EnrollmentId;
+use twostep_core::ports::Directory;
 use twostep_core::protocol::own::{
     AppPassword, Authenticator, Enrollment, LastUse, Past, Status, TrustedDevice,
 };
 use twostep_core::protocol::wire::LIST_MAX;
 use twostep_core::protocol::{FromBroker, Message};
 use twostep_core::schedule::Unenrolled;
-use twostep_host::now;
+use twostep_core::secret::Secret;
+use twostep_core::time::Now;
+use twostep_host::{Nss, now};
 use twostep_store::admin::Whose;
 use twostep_store::trusted;
 use twostep_store::vault::Session;
@@ -25,9 +28,10 @@ pub(crate) fn status(
 ) -> Result<FromBroker, Declined> {
     let subject = Subject::of(broker, asker, named)?;
     let help_desk = help_desk::is_of(&subject.policy, &subject.person.name)?;
+    let password = Nss.account_password(&subject.person.name)?;
     let session = subject.session()?;
     let standing = subject.standing(&session)?;
-    let mut status = report(&session, &subject, &standing)?;
+    let mut status = report(&session, &subject, &standing, password.as_ref())?;
     drop(session);
     status.may_enroll = standing == Standing::NotEnrolled
         && subject.policy.self_service.enroll.value.at(now().wall) == Unenrolled::Allow;
@@ -84,8 +88,14 @@ fn as_many_as_fit(mut entries: Vec<Past>) -> FromBroker {
     }
 }
 
-/// What the store says of a user, for the user and for the help desk.
-pub(crate) fn report(session: &Session, subject: &Subject, standing: &Standing) -> Result<Status, Declined> {
+/// What the store says of a user, for the user and for the help desk. `password` is the account's, hashed: devices that were trusted with
+/// another one are trusted no more.
+pub(crate) fn report(
+    session: &Session,
+    subject: &Subject,
+    standing: &Standing,
+    password: Option<&Secret>,
+) -> Result<Status, Declined> {
     let user = &subject.person.name;
     let mut status = Status {
         user: user.to_string(),
@@ -118,11 +128,12 @@ pub(crate) fn report(session: &Session, subject: &Subject, standing: &Standing) 
         status.activated = summary.activated;
         status.backup_codes = summary.backup_codes;
         status.wrong_codes = summary.failures;
-        let now = now();
+        let now = session.present(&now().no_earlier_than(subject.policy.written))?;
         status.bypass_until = session.bypass_until(id, &now)?.map(|(until, _)| until);
         status.authenticators = authenticators(session, id)?;
-        status.app_passwords = app_passwords(session, id)?;
-        let trusted = session.trusted_devices(id, subject.policy.interactive.trust_for, &now)?;
+        status.app_passwords = app_passwords(session, id, &now)?;
+        let at_most = subject.policy.interactive.trust_for;
+        let trusted = session.trusted_devices(id, at_most, password, &now)?;
         status.trusted_devices = trusted.into_iter().take(LIST_MAX).map(trusted_device).collect();
     }
     Ok(status)
@@ -145,8 +156,7 @@ fn authenticators(session: &Session, of: EnrollmentId) -> Result<Vec<Authenticat
 /// How many characters are shown of what an app password is limited to.
 const LIMITS_SHOWN: usize = 200;
 
-fn app_passwords(session: &Session, of: EnrollmentId) -> Result<Vec<AppPassword>, Declined> {
-    let now = now().wall;
+fn app_passwords(session: &Session, of: EnrollmentId, now: &Now) -> Result<Vec<AppPassword>, Declined> {
     let one = |info: twostep_store::admin::AppPasswordInfo| AppPassword {
         id: info.id.0,
         name: info.name.to_string(),
@@ -193,14 +203,14 @@ mod tests {
         assert_eq!(as_many_as_fit(Vec::new()), FromBroker::History { entries: Vec::new() });
     }
 
-    /// A trusted device as the store has it, with a fingerprint of the length they have.
+    /// A trusted device as the store has it, of the longest that there are: a key with a certificate.
     fn stored() -> trusted::TrustedDevice {
         let given = Stamp { wall: UnixTime(86_400), since_boot: Duration::ZERO, boot: None };
         trusted::TrustedDevice {
             id: 7,
             service: "sshd".to_owned(),
             kind: "key".to_owned(),
-            device: format!("SHA256:{}", "x".repeat(43)),
+            device: format!("SHA256:{0} certified by SHA256:{0}", "x".repeat(43)),
             lease: Lease { given, lifetime: Duration::from_secs(86_400) },
         }
     }

@@ -49,7 +49,7 @@ fn revoke_of_all(context: &Context, before: UnixTime, wanted: &AppPasswordRevoke
         }
         revoked
     };
-    let all = revoked.iter().map(|of| OfOne::of(of, context.now.wall)).collect();
+    let all = revoked.iter().map(|of| OfOne::of(of, &context.now)).collect();
     context.output.report(&RevokedOfAll {
         dry_run: wanted.dry_run,
         created_before: time(before),

@@ -5,14 +5,23 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use twostep_core::attempt::Source;
 use twostep_core::device::{Device, DeviceKind};
-use twostep_core::name::ServiceName;
-use twostep_core::ports::{Completion, Store, Trusts};
+use twostep_core::name::{ServiceName, UserName};
+use twostep_core::ports::{Completion, Directory, Store, Trusts};
+use twostep_core::secret::Secret;
 use twostep_core::time::{Now, UnixTime};
+use twostep_core::totp::AuthenticatorId;
 
 const DAY: u64 = 86_400;
 
 /// root, who has trusted this address at these services for a month, so many days ago.
 fn trust(place: &Place, address: &str, services: &[&str], days_ago: u64) {
+    let root = UserName::parse("root").unwrap();
+    let password = twostep_store::host::Nss.account_password(&root).unwrap();
+    trust_with(place, address, services, days_ago, password);
+}
+
+/// With this account password.
+fn trust_with(place: &Place, address: &str, services: &[&str], days_ago: u64, password: Option<Secret>) {
     let mut session = place.session();
     let enrollment = session.summaries(None).unwrap()[0].enrollment.id;
     let (now, ago) = (twostep_store::host::now(), Duration::from_secs(days_ago * DAY));
@@ -23,6 +32,8 @@ fn trust(place: &Place, address: &str, services: &[&str], days_ago: u64) {
         let trusts = Some(Trusts {
             device: device.clone(),
             service: ServiceName::parse(service).unwrap(),
+            password: password.clone(),
+            authenticator: AuthenticatorId(1),
             lifetime: Duration::from_secs(30 * DAY),
         });
         let completion = Completion { enrollment, activates: false, makes_known: None, trusts };
@@ -115,4 +126,56 @@ fn who_is_not_enrolled_trusts_nothing() {
     let place = Place::new("trusted-none");
     place.run(&["trusted-devices", "list", "root"]).is(1).says("root is not enrolled");
     place.run(&["trusted-devices", "forget", "root", "--all", "--yes"]).is(1).says("root is not enrolled");
+}
+
+/// Whoever restores a backup, or has lost count of what may be out there.
+#[test]
+fn those_of_all_users_are_forgotten_after_a_look_at_them() {
+    let place = enrolled("trusted-all-users");
+    let forget = |more: &[&str]| {
+        let mut all = vec!["trusted-devices", "forget"];
+        all.extend(more);
+        place.run(&all)
+    };
+    for wrong in [
+        &["--all-users", "root"][..],
+        &["--all"],
+        &["--dry-run", "root", "--all"],
+        &["root", "1", "--all-users"],
+    ] {
+        forget(wrong).is(2);
+    }
+    forget(&["--all-users", "--dry-run"]).is(0).shows("would be forgotten: 0 trusted devices of 0 users");
+    trust(&place, "203.0.113.9", &["sshd", "login"], 0);
+    forget(&["--all-users", "--dry-run"])
+        .is(0)
+        .shows("2 trusted devices of 1 user. Nothing was changed")
+        .shows("login");
+    forget(&["--all-users"]).is(2).says("--yes");
+    assert_eq!(list(&place).len(), 2);
+    let gone = forget(&["--all-users", "--yes", "--json", "--reason", "restored"]).is(0).stdout;
+    let one = |id, service| json!({"user": "root", "id": id, "service": service, "kind": "address", "device": "203.0.113.9"});
+    assert_eq!(
+        serde_json::from_str::<Value>(&gone).unwrap(),
+        json!({"dry_run": false, "forgotten": [one(1, "sshd"), one(2, "login")]})
+    );
+    assert_eq!(list(&place), Vec::<Value>::new());
+    let history = place.json(&["history", "root", "--limit", "2"]);
+    for past in history.as_array().unwrap() {
+        assert_eq!((&past["action"], &past["why"]), (&json!("trusted-device-forget"), &json!("restored")));
+    }
+    forget(&["--all-users", "--yes"]).is(0).shows("forgot 0 trusted devices of 0 users");
+}
+
+#[test]
+fn what_was_trusted_with_another_account_password_is_not_listed() {
+    let place = enrolled("trusted-password");
+    trust_with(&place, "203.0.113.9", &["sshd"], 0, Some(Secret::new(b"$y$another".to_vec())));
+    assert_eq!(list(&place), Vec::<Value>::new());
+    assert!(!place.run(&["show", "root"]).is(0).stdout.contains("203.0.113.9"));
+    // Whoever wants it gone all the same has their will.
+    place
+        .run(&["trusted-devices", "forget", "root", "203.0.113.9", "--yes"])
+        .is(0)
+        .shows("forgot 203.0.113.9");
 }

@@ -111,13 +111,12 @@ impl Login<'_, '_, '_> {
         password: &AppPassword,
         candidates: &AppCandidates,
     ) -> Result<Result<String, Reason>, Stop> {
-        let now = (self.ports.clock)();
+        let now = self.present();
         let login = AppLogin {
             password,
             service: &self.request.service,
             source: &self.request.source,
             now: &now,
-            not_before: self.policy.written,
             cost: self.policy.argon2id.cost,
         };
         let verdict = match look_up(login, candidates) {

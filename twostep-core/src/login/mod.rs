@@ -13,7 +13,7 @@ mod split;
 mod terms;
 mod texts;
 
-pub use password::{Change, change_password};
+pub use password::{Change, change_password, concerns_password_change};
 pub use terms::{Judged, demand};
 pub use texts::UNAVAILABLE_TEXT;
 
@@ -29,6 +29,7 @@ use crate::ports::{Audit, Completion, Conversation, Directory, Unavailable, Vaul
 use crate::protocol::{Echo, Mode};
 use crate::rule::Tty;
 use crate::time::{Now, UnixTime};
+use crate::totp::AuthenticatorId;
 use std::time::Duration;
 use terms::{Asked, naming};
 
@@ -165,12 +166,23 @@ pub enum Todo {
 pub struct Complete {
     /// What is written.
     pub completion: Completion,
-    /// The device that could be trusted, and for how long.
-    pub offer: Option<(Device, Duration)>,
+    /// What could be trusted.
+    pub offer: Option<Offer>,
     /// How many backup codes are left, where one was used.
     pub backup_codes_left: Option<usize>,
     /// Wrong answers that the owner has not been told of.
     pub untold: u32,
+}
+
+/// A device that could be trusted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Which.
+    pub device: Device,
+    /// How long.
+    pub lifetime: Duration,
+    /// The authenticator whose code was right.
+    pub authenticator: AuthenticatorId,
 }
 
 impl Complete {
@@ -382,9 +394,14 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
             && self.request.service.as_str() != SELF_SERVICE
     }
 
-    /// The time by which the configuration is judged: it was not written later than now, whatever the clock says.
+    /// The present: the configuration was not written later than now, whatever the clock says.
+    fn present(&self) -> Now {
+        (self.ports.clock)().no_earlier_than(self.policy.written)
+    }
+
+    /// The time by which the configuration is judged.
     fn now(&self) -> UnixTime {
-        (self.ports.clock)().wall.max(self.policy.written)
+        self.present().latest()
     }
 
     /// None of our business, but for a key that was seen: who needs no code needs no password then either.

@@ -1,4 +1,4 @@
-//! A changed account password: all app passwords of the user end with it, where the administrator wants that.
+//! A changed account password: trusted devices end with it, and all app passwords of the user, where the administrator wants that.
 
 use super::terms::{Asked, PLAIN};
 use super::{Ending, Login, Ports, Request, Stop};
@@ -17,20 +17,29 @@ pub enum Change {
     After,
 }
 
-/// The password phase. Nobody is refused for what he is, only where the store cannot be used.
+/// Whether a round of a password's change concerns us. App passwords are wanted to end without fail: it is seen beforehand whether they
+/// can. Trusted devices end afterwards, and nobody's password stays as it is for their sake: where there is a shadow entry, they end
+/// without us.
+#[must_use]
+pub fn concerns_password_change(policy: &Policy, change: Change) -> bool {
+    policy.app.revoke_on_password_change || (change == Change::After && policy.trusts_devices())
+}
+
+/// The password phase. It refuses nobody for who they are, and only where app passwords are to end and the store cannot be used.
 pub fn change_password(
     ports: &mut Ports<'_>,
     policy: &Policy,
     request: &Request<'_>,
     change: Change,
 ) -> Ending {
-    if !policy.app.revoke_on_password_change {
+    if !concerns_password_change(policy, change) {
         return Ending::Ignore(None);
     }
     let mut login = Login::new(ports, policy, request, None);
     match login.change_password(change) {
         Ok(()) => Ending::Ignore(None),
-        Err(stop) => login.stop(stop),
+        Err(stop) if policy.app.revoke_on_password_change => login.stop(stop),
+        Err(Stop(reason)) => login.tell_log(reason, Ending::Ignore(None)),
     }
 }
 
@@ -53,21 +62,32 @@ impl Login<'_, '_, '_> {
             return Ok(());
         };
         let at = (self.ports.clock)().wall;
-        let names = self.ports.vault.open()?.revoke_app_passwords(enrollment.id, at)?;
-        for name in &names {
-            let author = Author { by: By::PasswordChange, why: None };
-            self.log(Reason::Change {
-                action: Action::AppPasswordRevoke,
-                author,
-                target: Some(name.to_string()),
-            });
-        }
-        if !names.is_empty() {
-            let programs = if names.len() == 1 { "A program needs" } else { "Your programs need" };
-            self.ports.talk.tell(&format!(
-                "Your app passwords have ended with the old password. {programs} a new one: twostep app-password add NAME"
-            ));
+        let devices = self.ports.vault.open()?.forget_trusted(enrollment.id, at)?;
+        self.log_ended(Action::TrustedDeviceForget, &devices);
+        if self.policy.app.revoke_on_password_change {
+            let names = self.ports.vault.open()?.revoke_app_passwords(enrollment.id, at)?;
+            let names: Vec<_> = names.iter().map(ToString::to_string).collect();
+            self.log_ended(Action::AppPasswordRevoke, &names);
+            self.tell_of_app_passwords(names.len());
         }
         Ok(())
+    }
+
+    fn log_ended(&self, action: Action, all: &[String]) {
+        for target in all {
+            let author = Author { by: By::PasswordChange, why: None };
+            self.log(Reason::Change { action, author, target: Some(target.clone()) });
+        }
+    }
+
+    fn tell_of_app_passwords(&mut self, ended: usize) {
+        let programs = match ended {
+            0 => return,
+            1 => "A program needs",
+            _ => "Your programs need",
+        };
+        self.ports.talk.tell(&format!(
+            "Your app passwords have ended with the old password. {programs} a new one: twostep app-password add NAME"
+        ));
     }
 }

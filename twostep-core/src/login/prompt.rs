@@ -1,13 +1,17 @@
 //! The auth phase of interactive services: a code.
 
 use super::terms::{Asked, Read, naming};
-use super::{CODE_PROMPT, Complete, Ending, Login, Proof, Result_, Stop, Todo, Verdict, internal, texts};
+use super::{
+    CODE_PROMPT, Complete, Ending, Login, Offer, Proof, Result_, Stop, Todo, Verdict, internal, texts,
+};
 use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
 use crate::event::Reason;
-use crate::ports::Trusting;
+use crate::ports::{DirectoryFailed, Trusting};
+use crate::secret::Secret;
 use crate::throttle::Kind;
+use crate::totp::AuthenticatorId;
 use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
 
 impl Login<'_, '_, '_> {
@@ -126,18 +130,26 @@ impl Login<'_, '_, '_> {
         match &outcome.reason {
             Reason::BackupCode { left } => complete.backup_codes_left = Some(*left),
             // Whoever has lost the phone does not trust devices.
-            Reason::Code { .. } => complete.offer = wanted.trust.as_ref().and_then(|trust| self.offer(trust)),
+            Reason::Code { authenticator } => {
+                let authenticator = AuthenticatorId(*authenticator);
+                complete.offer = wanted.trust.as_ref().and_then(|trust| self.offer(trust, authenticator));
+            }
             _ => {}
         }
         complete
     }
 
-    fn offer(&self, trust: &Trust) -> Option<(Device, std::time::Duration)> {
-        Some((self.device(trust)?, trust.lifetime))
+    fn offer(&self, trust: &Trust, authenticator: AuthenticatorId) -> Option<Offer> {
+        Some(Offer { device: self.device(trust)?, lifetime: trust.lifetime, authenticator })
     }
 
     fn device(&self, trust: &Trust) -> Option<Device> {
         Device::of(&trust.kinds, self.request.key.as_ref(), &self.request.source)
+    }
+
+    /// The account's password, hashed. Read while the store is closed: a directory that hangs must not hold its lock.
+    pub(super) fn account_password(&self) -> Result<Option<Secret>, DirectoryFailed> {
+        self.user.as_ref().map_or(Ok(None), |user| self.ports.directory.account_password(user))
     }
 
     /// Whether this login needs no code, coming from a device that was trusted.
@@ -147,8 +159,15 @@ impl Login<'_, '_, '_> {
         trust: &Trust,
     ) -> Result<Option<(Reason, Ending)>, Stop> {
         let Some(device) = self.device(trust) else { return Ok(None) };
-        let now = (self.ports.clock)();
-        let at = Trusting { service: &self.request.service, device: &device, at_most: trust.lifetime };
+        // Nobody can tell whether the password is still the one of then: a code is asked for.
+        let Ok(password) = self.account_password() else { return Ok(None) };
+        let now = self.present();
+        let at = Trusting {
+            service: &self.request.service,
+            device: &device,
+            password: password.as_ref(),
+            at_most: trust.lifetime,
+        };
         let Some(trusted) = self.ports.vault.open()?.trusted(enrollment, &at, &now)? else { return Ok(None) };
         let complete = Complete { untold: trusted.untold, ..Complete::of(enrollment) };
         let todo = (trusted.untold > 0).then_some(Todo::Complete(complete));
@@ -171,7 +190,7 @@ impl Login<'_, '_, '_> {
     }
 
     fn judge(&mut self, enrollment: EnrollmentId, answer: &Answer) -> Result<CodeOutcome, Stop> {
-        let now = (self.ports.clock)();
+        let now = self.present();
         let mut hash_error = None;
         let mut judge = |credentials: Option<&_>| {
             verify::verify(answer, credentials, &now).unwrap_or_else(|error| {

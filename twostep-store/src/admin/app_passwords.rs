@@ -119,7 +119,8 @@ impl Session {
             return Err(Refusal::TooManyLimits);
         }
         let scope = new.scope(now);
-        if scope.lease.is_some_and(|lease| lease.lifetime.is_zero()) {
+        let present = self.present(now)?;
+        if scope.lease.is_some_and(|lease| lease.is_over(&present)) {
             return Err(Refusal::OverAlready);
         }
         let (password, tag) = self.with_tag_of_its_own(of)?;

@@ -16,7 +16,12 @@ use twostep_core::scope::Outside;
 use twostep_core::time::BootId;
 
 fn now(wall: i64) -> Now {
-    Now { wall: UnixTime(wall), since_boot: Duration::from_secs(7), boot: Some(BootId([3; 16])) }
+    Now {
+        wall: UnixTime(wall),
+        since_boot: Duration::from_secs(7),
+        boot: Some(BootId([3; 16])),
+        ..Now::default()
+    }
 }
 
 fn label(text: &str) -> Label {
@@ -319,5 +324,5 @@ fn app_passwords_of_the_third_schema_stay_good() {
     assert_eq!(candidates.live[0].scope, Scope::default());
     let service = twostep_core::name::ServiceName::parse("imap").unwrap();
     let source = twostep_core::attempt::Source::Unknown;
-    assert_eq!(candidates.live[0].scope.refuses(&service, &source, &now(9), UnixTime(0)), None::<Outside>);
+    assert_eq!(candidates.live[0].scope.refuses(&service, &source, &now(9)), None::<Outside>);
 }

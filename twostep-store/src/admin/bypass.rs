@@ -38,7 +38,7 @@ impl Session {
         self.let_others_write()?;
         let Hash { cost, salt, hash } =
             Hash::make(code.expose(), self.cost, &mut Kernel).map_err(Refusal::Hash)?;
-        let bypass = Bypass { lease: Lease { given: now.stamp(), lifetime }, uses };
+        let bypass = Bypass { lease: Lease::from(&self.present(now)?, lifetime), uses };
         in_transaction(self, || {
             self.still_there(of)?;
             let sql = "SELECT count(*) FROM authenticator WHERE enrollment = ?";
@@ -81,7 +81,8 @@ impl Session {
                    WHERE enrollment = ? AND uses > 0 ORDER BY id DESC LIMIT 1";
         let read = |row: &Row<'_>| rows::bypass(row, 0);
         let found = self.connection.query_row(sql, [of.0], read).optional()?.flatten();
-        Ok(found.filter(|bypass| !bypass.is_over(now)).map(|bypass| (bypass.lease.until(), bypass.uses)))
+        let now = self.present(now)?;
+        Ok(found.filter(|bypass| !bypass.is_over(&now)).map(|bypass| (bypass.lease.until(), bypass.uses)))
     }
 
     fn drop_bypass_code(&self, of: EnrollmentId) -> Result<usize, StoreError> {

@@ -3,12 +3,12 @@
 use super::due::{Occasion, forget_oldest, make_due};
 use super::history::{Deed, remember, remember_of};
 use super::{Refusal, in_transaction};
-use crate::StoreError;
 use crate::host::Kernel;
 use crate::login_store::{enrollment_by_name, enrollments_by_uid};
 use crate::rows::{self, one_row};
 use crate::vault::Session;
 use crate::verdicts::forget_failures;
+use crate::{StoreError, trusted};
 use rusqlite::{OptionalExtension, Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId, NO_UID, State};
 use twostep_core::app_password::Label;
@@ -226,6 +226,8 @@ impl Session {
             // Whoever says that it is the same person says so of what was done for her.
             let sql = "UPDATE history SET uid = ?1 WHERE user = ?2 AND uid = (SELECT uid FROM enrollment WHERE id = ?3)";
             self.connection.execute(sql, params![uid, user, id.0])?;
+            // Given at another account, which had keys and a password of its own.
+            trusted::forget_all(self, id)?;
             Ok(one_row(
                 self.connection.execute("UPDATE enrollment SET uid = ? WHERE id = ?", params![uid, id.0])?,
             )?)

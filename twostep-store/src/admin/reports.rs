@@ -7,7 +7,7 @@ use rusqlite::{Row, params};
 use twostep_core::account::{Enrollment, EnrollmentId};
 use twostep_core::app_password::Label;
 use twostep_core::name::UserName;
-use twostep_core::time::UnixTime;
+use twostep_core::time::{Now, UnixTime};
 use twostep_core::totp::{AuthenticatorId, Kind, Offset, Parameters, WINDOW};
 
 /// An enrollment as `list` shows it.
@@ -110,6 +110,14 @@ impl Session {
     /// When the store fails.
     pub fn latest_time(&self) -> Result<UnixTime, StoreError> {
         Ok(UnixTime(self.connection.query_row("SELECT latest_time FROM meta", [], |row| row.get(0))?))
+    }
+
+    /// The same moment, known to be no earlier than the latest time that a right code has confirmed.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub fn present(&self, now: &Now) -> Result<Now, StoreError> {
+        Ok(now.no_earlier_than(self.latest_time()?))
     }
 
     /// How many users have used codes that lie ahead of this clock, so that none of the present is accepted of them, and the first few

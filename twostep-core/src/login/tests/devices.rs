@@ -104,3 +104,59 @@ fn the_owner_of_a_trusted_device_is_told_of_wrong_codes_too() {
     let ending = enter(&mut host, &request, vec![]);
     let _in = end(&mut host, &request, ending, vec![Step::Tell("3 wrong codes were entered")]);
 }
+
+#[test]
+fn trust_ends_when_the_account_password_is_another_one() {
+    let (mut host, request) = (host("[\"key\"]"), after_key());
+    host.people.1 = Ok(Some("$y$one"));
+    let ending = enter(&mut host, &request, vec![ask(&code())]);
+    let _in = end(&mut host, &request, ending, vec![Step::Ask(TRUST_KEY, Ok("y".into()))]);
+    let is_asked = |host: &mut Host| {
+        let ending = enter(host, &request, vec![ask("000000"), Step::Tell("not accepted")]);
+        assert_eq!(ending, Ending::Refuse);
+        host.shelf.failures = 0;
+    };
+    for other in [Ok(Some("$y$two")), Ok(None), Err(DirectoryFailed("down".to_owned()))] {
+        host.people.1 = other;
+        is_asked(&mut host);
+    }
+    host.people.1 = Ok(Some("$y$one"));
+    assert!(matches!(
+        enter(&mut host, &request, vec![]),
+        Ending::Accept(Record { proof: Proof::Device, .. })
+    ));
+}
+
+#[test]
+fn nobody_is_asked_to_trust_while_the_password_cannot_be_recorded() {
+    let (mut host, request) = (host("[\"key\"]"), after_key());
+    host.people.1 = Err(DirectoryFailed("down".to_owned()));
+    let ending = enter(&mut host, &request, vec![ask(&code())]);
+    assert!(matches!(end(&mut host, &request, ending, vec![]), Ending::Accept(_)));
+    assert!(host.shelf.trusted.is_empty());
+}
+
+/// An account of a directory, without a shadow entry: only the password line hears of a change.
+#[test]
+fn a_changed_password_that_we_hear_of_ends_trust_whether_app_passwords_end_or_not() {
+    let (mut host, request) = (host("[\"key\"]"), after_key());
+    let ending = enter(&mut host, &request, vec![ask(&code())]);
+    let _in = end(&mut host, &request, ending, vec![Step::Ask(TRUST_KEY, Ok("y".into()))]);
+    let change = |host: &mut Host, change| {
+        let service = ServiceName::parse("passwd").unwrap();
+        let request = Request { service, ..Host::request("alice", ServiceClass::Interactive) };
+        host.play(vec![], None, |ports, policy| change_password(ports, policy, &request, change))
+    };
+    let opened = host.shelf.opened;
+    assert_eq!(change(&mut host, Change::Before), Ending::Ignore(None));
+    assert_eq!(host.shelf.opened, opened, "nobody keeps a password for want of a store");
+    host.shelf.read_only = true;
+    assert_eq!(change(&mut host, Change::After), Ending::Ignore(None));
+    assert!(host.last_line().contains("reason=store"), "{}", host.last_line());
+    host.shelf.read_only = false;
+    assert_eq!(change(&mut host, Change::After), Ending::Ignore(None));
+    assert!(host.shelf.trusted.is_empty());
+    let line = host.last_line();
+    assert!(line.contains("reason=trusted-device-forget user=alice service=passwd"), "{line}");
+    assert!(line.contains("by=password-change"), "{line}");
+}

@@ -31,7 +31,8 @@ use std::time::Duration;
 const NOW: UnixTime = UnixTime(1_800_000_000);
 const CHEAP: Cost = Cost { memory: 32, passes: 1, lanes: 1 };
 
-struct People(Vec<(&'static str, u32)>);
+/// With what shadow(5) has as the password of each of them.
+struct People(Vec<(&'static str, u32)>, Result<Option<&'static str>, DirectoryFailed>);
 
 impl Directory for People {
     fn find(&self, name: &str) -> Result<Option<Person>, DirectoryFailed> {
@@ -54,6 +55,10 @@ impl Directory for People {
             () => Match::No,
         })
     }
+
+    fn account_password(&self, _: &UserName) -> Result<Option<Secret>, DirectoryFailed> {
+        Ok(self.1.clone()?.map(|hash| Secret::new(hash.as_bytes().to_vec())))
+    }
 }
 
 struct Shelf {
@@ -61,7 +66,7 @@ struct Shelf {
     last_step: Option<u64>,
     failures: u32,
     completed: Vec<Completion>,
-    trusted: Vec<(ServiceName, Device)>,
+    trusted: Vec<(ServiceName, Device, Option<Secret>)>,
     pretended: usize,
     /// Whether too much has failed already.
     unheard: bool,
@@ -197,14 +202,23 @@ impl Store for Open<'_> {
         Ok(self.0.app_password.take().into_iter().map(|one| one.label).collect())
     }
 
+    fn forget_trusted(&mut self, of: EnrollmentId, _: UnixTime) -> Result<Vec<String>, Unavailable> {
+        assert_eq!(of, EnrollmentId(7));
+        if self.0.read_only {
+            return Err(unavailable());
+        }
+        Ok(self.0.trusted.drain(..).map(|(_, device, _)| device.to_string()).collect())
+    }
+
     fn trusted(
         &mut self,
         _: EnrollmentId,
         at: &Trusting<'_>,
         _: &Now,
     ) -> Result<Option<Trusted>, Unavailable> {
-        let known =
-            self.0.trusted.iter().any(|(service, device)| (service, device) == (at.service, at.device));
+        let known = self.0.trusted.iter().any(|(service, device, password)| {
+            (service, device, password.as_ref()) == (at.service, at.device, at.password)
+        });
         Ok(known.then_some(Trusted { untold: self.0.failures }))
     }
 
@@ -240,7 +254,7 @@ impl Store for Open<'_> {
     fn complete(&mut self, completion: &Completion, _: &Now) -> Result<Vec<Untold>, Unavailable> {
         self.0.completed.push(completion.clone());
         if let Some(new) = &completion.trusts {
-            self.0.trusted.push((new.service.clone(), new.device.clone()));
+            self.0.trusted.push((new.service.clone(), new.device.clone(), new.password.clone()));
         }
         let untold =
             Untold { source: "198.51.100.7".to_owned(), count: std::mem::take(&mut self.0.failures) };
@@ -374,7 +388,7 @@ struct Host {
 impl Host {
     fn with(state: State) -> Self {
         let shelf = Shelf { enrollments: vec![enrolled(state)], ..Shelf::default() };
-        let people = People(vec![("alice", 1000), ("al", 1000), ("bob", 1001)]);
+        let people = People(vec![("alice", 1000), ("al", 1000), ("bob", 1001)], Ok(None));
         let mut policy = Policy::defaults();
         policy.argon2id.cost = shelf.cost;
         let lines = Lines::default();
@@ -416,7 +430,7 @@ impl Host {
             refused_behind: self.refused_behind,
             ..Script::default()
         };
-        let clock = || Now { wall: NOW, since_boot: Duration::from_secs(9), boot: None };
+        let clock = || Now { wall: NOW, since_boot: Duration::from_secs(9), ..Now::default() };
         let mut ports = Ports {
             directory: &self.people,
             vault: &mut self.shelf,

@@ -84,7 +84,7 @@ fn on_a_trusted_device_all_of_it_is_the_password() {
     let mut host = Host::with(State::Active);
     host.configure("[interactive]\ntrust = [\"address\"]\n");
     let address = crate::device::Device::Address("203.0.113.9".parse().unwrap());
-    host.shelf.trusted.push((ServiceName::parse("sshd").unwrap(), address));
+    host.shelf.trusted.push((ServiceName::parse("sshd").unwrap(), address, None));
     assert_eq!(split(&mut host, "alice", "hunter2123456"), None);
 }
 

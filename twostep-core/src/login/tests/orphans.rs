@@ -6,7 +6,7 @@ use super::*;
 fn gone(state: State, more: &str) -> Host {
     let mut host = Host::with(state);
     host.configure(more);
-    host.people = People(vec![("carol", 1000), ("bob", 1001), ("root", 0)]);
+    host.people = People(vec![("carol", 1000), ("bob", 1001), ("root", 0)], Ok(None));
     host
 }
 
@@ -61,7 +61,7 @@ fn an_orphan_that_was_pending_is_asked_for_as_a_pending_one_is() {
 fn an_orphan_trusts_no_device_and_a_key_alone_is_not_enough() {
     let mut host = gone(State::Active, "[interactive]\ntrust = [\"address\"]\n");
     let device = Device::Address("203.0.113.9".parse().unwrap());
-    host.shelf.trusted.push((ServiceName::parse("sshd").unwrap(), device));
+    host.shelf.trusted.push((ServiceName::parse("sshd").unwrap(), device, None));
     let Ending::Accept(record) = host.at_prompt("carol", vec![ask(&code())]) else { panic!("refused") };
     assert_eq!(host.account("carol", &record, vec![]), Ending::Accept(record));
     let request = Host::request("carol", ServiceClass::Interactive);

@@ -85,7 +85,7 @@ fn what_is_not_heard_costs_as_much() {
 fn a_trusted_device_is_asked_as_well() {
     let mut host = host(State::Active, "trust = [\"address\"]\n");
     let address = crate::device::Device::Address("203.0.113.9".parse().unwrap());
-    host.shelf.trusted.push((ServiceName::parse("sshd").unwrap(), address));
+    host.shelf.trusted.push((ServiceName::parse("sshd").unwrap(), address, None));
     assert!(matches!(
         host.at_prompt("alice", vec![ask("")]),
         Ending::Accept(Record { proof: Proof::Device, .. })
