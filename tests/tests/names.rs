@@ -1,5 +1,7 @@
 //! Names cannot be dodged: whoever alice is called, and whoever is called alice.
 
+use twostep_tests::callers::su;
+use twostep_tests::own::twostep;
 use twostep_tests::pam::{Code, Item, Stacks};
 use twostep_tests::{Host, Phone, Ssh, in_box};
 
@@ -197,6 +199,30 @@ fn a_renamed_user_signs_in_with_the_code_and_not_without() {
         let attempt = Ssh::to("alicia").answers(&[PASSWORD, &phone.fresh_code()]).run("true");
         assert!(attempt.success, "{attempt:#?}");
         assert_eq!(authenticate("imap", "alicia", &app_password), Code::SUCCESS);
+    });
+}
+
+#[test]
+fn su_to_a_renamed_user_takes_the_code_too_and_twostep_says_so() {
+    in_box(|host| {
+        let mut phone = with_alice(host);
+        host.add_user("bob", PASSWORD);
+        host.wire_su_and_sudo();
+        let _broker = host.start_broker();
+        host.command("usermod", &["--login", "alicia", "alice"]).expect_success();
+        for (code, gets_in) in
+            [(String::new(), false), (phone.wrong_code(), false), (phone.fresh_code(), true)]
+        {
+            let mut console = su(host, "bob", "alicia");
+            console.answer("Password: ", PASSWORD);
+            console.answer("Verification code: ", &code);
+            assert_eq!(console.end() == Some(0), gets_in, "{}", console.shown());
+        }
+        host.wait_for_log(&["result=refused", "reason=orphan ", "user=alicia", "service=su"]);
+        let (_, shown) = twostep(host, "alicia", &["status"], &[]);
+        assert!(shown.contains("ask your administrator"), "{shown}");
+        let (status, shown) = twostep(host, "alicia", &["enroll"], &[]);
+        assert!(status == 1 && shown.contains("another name of your uid"), "{shown}");
     });
 }
 

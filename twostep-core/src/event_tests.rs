@@ -153,7 +153,7 @@ fn a_code_of_an_orphan_is_told_with_its_name() {
          remedy=\"twostep-admin settle alice --rename NEW, or --drop\""
     );
     let document = include_str!("../../docs/log.md");
-    assert!(document.contains("| `orphan` |") && document.contains("`remedy=`"));
+    assert!(document.contains("\n| `orphan` | "));
 }
 
 #[test]
