@@ -1,6 +1,7 @@
 //! Who somebody is: what NSS says of a name, what the store says that concerns it, and what the two come to.
 
 use crate::account::{Account, Enrollment, NO_UID, State, Unlisted};
+use crate::attempt::ServiceClass;
 use crate::event::Reason;
 use crate::login::Stop;
 use crate::name::{self, Naming, UserName};
@@ -174,8 +175,12 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Reads them.
-    pub(crate) fn read(store: &mut dyn Store, resolved: &Resolved) -> Result<Self, Stop> {
+    /// Reads them. At a prompt a name that NSS does not know is refused whoever has another like it: the names of all are not gone through.
+    pub(crate) fn read(
+        store: &mut dyn Store,
+        resolved: &Resolved,
+        class: ServiceClass,
+    ) -> Result<Self, Stop> {
         let (mut facts, given) = match resolved {
             Resolved::Known(person) => return Self::of(store, person),
             Resolved::Unusable => return Ok(Self::default()),
@@ -189,7 +194,7 @@ impl Facts {
             facts.given = store.by_name(name)?.or(facts.given);
         }
         if let Some(Likeness { readings, people }) = resolved.likeness() {
-            if let Some(readings) = readings {
+            if let (Some(readings), ServiceClass::App) = (readings, class) {
                 facts.alike = store.find(&|enrolled| readings.may_be(enrolled))?;
             }
             for person in people {

@@ -65,7 +65,7 @@ impl Login<'_, '_, '_> {
         let read = Read::of(terms, self.request, self.now());
         let Ports { directory, vault, .. } = &mut *self.ports;
         let mut store = vault.open()?;
-        let facts = Facts::read(&mut *store, &resolved)?;
+        let facts = Facts::read(&mut *store, &resolved, terms.class)?;
         let account = if facts.needs_directory() {
             drop(store);
             let account = facts.account(*directory, &resolved)?;

@@ -48,7 +48,7 @@ impl Login<'_, '_, '_> {
         let mut asked = Asked::new(self.ports.directory, self.request.user, PLAIN);
         let resolved = asked.resolve()?;
         let Some(user) = resolved.user().cloned() else { return Ok(()) };
-        let facts = Facts::read(&mut *self.ports.vault.open()?, resolved)?;
+        let facts = Facts::read(&mut *self.ports.vault.open()?, resolved, self.class)?;
         let account = facts.account(self.ports.directory, resolved)?;
         self.user = Some(user);
         // Those of an account that had the name before are good for nothing until somebody has settled that, and then not either.

@@ -300,7 +300,7 @@ impl<'t> Read<'t> {
             return Ok((None, self.decide(None, &Account::NotInNss(unlisted))));
         }
         // Read and closed again before NSS is asked anything more: a directory that hangs must not hold the store's lock.
-        let facts = Facts::read(&mut *vault.open()?, &resolved)?;
+        let facts = Facts::read(&mut *vault.open()?, &resolved, self.terms.class)?;
         let account = facts.account(directory, &resolved)?;
         let user = resolved.into_user(&account);
         let demand = self.decide(user.clone(), &account);
