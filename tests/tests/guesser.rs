@@ -108,3 +108,63 @@ fn from_one_address_one_waits_and_others_do_not() {
         assert!(guesser().answers(&[PASSWORD, &phone.fresh_code()]).run("true").success);
     });
 }
+
+/// Many wrong answers to the module; the password was right. Each must be plainly refused.
+fn refused(answer: &str, from: &str, times: usize) -> String {
+    child::run(|| {
+        let stacks = Stacks::new().file("sshd", "auth required pam_twostep.so");
+        let mut told = String::new();
+        for n in 0..times {
+            let mut pam = stacks.start_answering("sshd", "alice", answer);
+            pam.set_item(Item::Rhost, from);
+            if pam.authenticate(0) != Code::AUTH_ERR {
+                // Writing to a String cannot fail.
+                let _ = write!(told, "{n} ");
+            }
+            pam.end();
+        }
+        told
+    })
+}
+
+/// Backup codes that are wrong make nobody wait; and where wrong codes do, the owner's backup code and the help desk's bypass code do not.
+#[test]
+fn a_guesser_at_a_shared_source_keeps_no_backup_code_out_and_with_wrong_ones_nothing() {
+    const WRONG: &str = "2222-2222-22222";
+    in_box(|host| {
+        host.wire_sshd();
+        host.start_sshd("");
+        host.add_user("alice", PASSWORD);
+        let mut phone = host.enroll("alice");
+        let set = host.admin_json(&["backup-codes", "alice", "--yes"]);
+        let codes = set.as_array().or_else(|| set["backup_codes"].as_array()).expect("codes");
+        let backup_code = |at: usize| codes[at].as_str().expect("a code");
+        let owner = |answer: &str| Ssh::to("alice").answers(&[PASSWORD, answer]).run("true");
+        // All come through this host's loopback, as through a proxy.
+        assert_eq!(refused(WRONG, "127.0.0.1", 300), "");
+        let attempt = owner(&phone.fresh_code());
+        assert!(attempt.success, "{attempt:#?}");
+        assert!(
+            attempt.stderr.contains("300 wrong codes were entered since your last sign-in"),
+            "{attempt:#?}"
+        );
+        assert_eq!(refused(WRONG, "127.0.0.1", 300), "");
+        assert!(owner(backup_code(0)).success);
+        assert!(!host.log_lines().iter().any(|line| line.value("reason") == Some("throttled")));
+
+        // Wrong codes do keep a code out there.
+        let wait = || {
+            assert_eq!(refused(&phone.wrong_code(), "127.0.0.1", 12), "");
+            assert_eq!(refused(WRONG, "127.0.0.1", 20), "");
+            let attempt = owner(&phone.wrong_code());
+            assert!(attempt.stderr.contains("or enter a backup code now"), "{attempt:#?}");
+        };
+        wait();
+        assert!(owner(backup_code(1)).success);
+        wait();
+        let bypass = host.admin_json(&["bypass", "alice"]);
+        assert!(owner(bypass["code"].as_str().expect("a code")).success);
+        // Either lets all sources begin anew.
+        assert!(owner(&phone.fresh_code()).success);
+    });
+}

@@ -27,6 +27,7 @@ pub(crate) fn add(context: &Context, wanted: &AuthenticatorAdd) -> Result<(), Fa
     // Looked at before a secret is shown that would be refused in the end.
     context.session()?.has_room_for(enrollment.id, &wanted.name, wanted.seed.kind()).map_err(refused)?;
     let mut new = Seeded::make(context, &wanted.seed, &wanted.name, person)?;
+    context.session()?.has_no_twin(enrollment.id, new.new_authenticator().secret).map_err(refused)?;
     if !wanted.activate {
         new.confirm(context)?;
     }

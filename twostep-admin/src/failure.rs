@@ -193,7 +193,10 @@ impl Failure {
             Self::Memory => "Argon2id takes 19 MiB; make room and try again".to_owned(),
             Self::Refused(
                 user,
-                Refusal::NoAuthenticator(_) | Refusal::TooManyAuthenticators | Refusal::TooManyValues,
+                Refusal::NoAuthenticator(_)
+                | Refusal::TooManyAuthenticators
+                | Refusal::TooManyValues
+                | Refusal::SecretTaken(_),
             ) => format!("twostep-admin authenticator list {user}"),
             Self::Refused(user, Refusal::NoDevice(_)) => format!("twostep-admin trusted-devices list {user}"),
             Self::Refused(_, Refusal::NoCounter(_)) => {

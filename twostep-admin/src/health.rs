@@ -9,7 +9,7 @@ use twostep_core::name::{Naming, UserName};
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
 use twostep_core::time::UnixTime;
-use twostep_store::admin::Summary;
+use twostep_store::admin::{Holder, Summary};
 use twostep_store::files::{self, Want};
 use twostep_store::host::Nss;
 use twostep_store::vault::{Files, Session};
@@ -34,6 +34,10 @@ pub(crate) fn check(policy: &Policy) -> Vec<Finding> {
             Err(error) => findings.push(store(error)),
             Ok(session) => {
                 inside(&session, paths, &mut findings);
+                match session.shared_secrets() {
+                    Ok(shared) => findings.extend(shared.iter().flat_map(|holders| one_secret(holders))),
+                    Err(error) => findings.push(store(error)),
+                }
                 name_service::roster(&session, &mut findings);
                 match deadlines::expired(&session) {
                     Ok(finding) => findings.extend(finding),
@@ -142,6 +146,38 @@ fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
         )),
         Err(error) => findings.push(wrong(Id::StoreUnusable, &store, &error)),
     }
+}
+
+/// A secret that is there more than once: of one user, of several, or both.
+fn one_secret(holders: &[Holder]) -> Vec<Finding> {
+    let mut users: Vec<UserName> = holders.iter().map(|holder| holder.user.clone()).collect();
+    users.sort();
+    users.dedup();
+    let labels = |user: &UserName| -> Vec<String> {
+        let own = holders.iter().filter(|holder| holder.user == *user);
+        own.map(|holder| format!("\"{}\"", holder.label)).collect()
+    };
+    let twins = users.iter().map(|user| (user, labels(user))).filter(|(_, labels)| labels.len() > 1);
+    let mut findings: Vec<Finding> = twins
+        .map(|(user, labels)| {
+            let message = format!(
+                "has one secret in the authenticators {}: each code is accepted once by each of them",
+                labels.join(" and ")
+            );
+            let remedy = format!("twostep-admin authenticator remove {user} NAME, for all of them but one");
+            Finding::error(Id::SecretTwice, user, message, remedy)
+        })
+        .collect();
+    if users.len() > 1 {
+        let named: Vec<UserName> = users.iter().take(NAMED as usize).cloned().collect();
+        let count = u32::try_from(users.len()).unwrap_or(u32::MAX);
+        let message =
+            format!("one secret is in authenticators of {}: their codes are the same", some(count, &named));
+        let remedy =
+            "give each a secret of their own: twostep-admin authenticator add, then authenticator remove";
+        findings.push(Finding::warning(Id::SecretShared, "authenticators", message, remedy));
+    }
+    findings
 }
 
 /// All of them, or the first few and how many more there are.

@@ -6,9 +6,11 @@ use crate::failure::Failure;
 use crate::output::is_terminal;
 use crate::{confirm, seed};
 use serde::Serialize;
+use std::path::Path;
 use twostep_core::app_password::Label;
 use twostep_core::key_uri;
 use twostep_core::ports::Person;
+use twostep_core::secret::Secret;
 use twostep_core::totp::{self, Authenticator, AuthenticatorId, Kind, Offset, Parameters};
 use twostep_store::admin::NewAuthenticator;
 use twostep_store::host::{Kernel, issuer};
@@ -36,7 +38,7 @@ impl<'a> Seeded<'a> {
         person: &Person,
     ) -> Result<Self, Failure> {
         let secret = match &wanted.secret_file {
-            Some(path) => seed::read(path)?,
+            Some(path) => read(context, path, person)?,
             None => totp::new_secret(wanted.algorithm, &mut Kernel)?,
         };
         // The arguments let nothing else through than what is allowed here.
@@ -87,6 +89,20 @@ impl<'a> Seeded<'a> {
             uri: &self.uri,
         }
     }
+}
+
+/// Reads a secret, and warns where somebody else has it.
+fn read(context: &Context, path: &Path, person: &Person) -> Result<Secret, Failure> {
+    let secret = seed::read(path)?;
+    let holders = context.session()?.holders_of(&secret)?;
+    if let Some(other) = holders.iter().find(|holder| holder.user != person.name) {
+        eprintln!(
+            "twostep-admin: warning: \"{}\" of {} has this secret as well: who has one of the two makes the codes of both\n  \
+             hint: give each user a secret of their own",
+            other.label, other.user
+        );
+    }
+    Ok(secret)
 }
 
 /// A new authenticator in JSON.

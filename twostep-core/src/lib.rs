@@ -22,6 +22,7 @@ pub mod device;
 pub mod event;
 pub mod hotp;
 pub mod key_uri;
+pub mod likeness;
 pub mod log_line;
 pub mod login;
 pub mod memory_hard;

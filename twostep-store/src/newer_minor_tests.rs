@@ -232,6 +232,7 @@ fn an_administrator_does_what_she_did_before() {
         confirmed: None,
     };
     session.has_room_for(id, &token, totp::Kind::Hotp).unwrap();
+    session.has_no_twin(id, &secret).unwrap();
     let token = session.add_authenticator(id, &new, &author(), now.wall).unwrap();
     assert_eq!(session.find_authenticator(id, "token").unwrap().id, token);
     let counted = Authenticator { id: token, parameters: by_count, secret: secret.clone(), last_step: None };
@@ -240,6 +241,8 @@ fn an_administrator_does_what_she_did_before() {
     assert_eq!(next, 302);
     assert_eq!(session.authenticators(id).unwrap().len(), 2);
     assert_eq!(session.ahead_of(now.wall, 5).unwrap(), (0, vec![]));
+    assert!(session.shared_secrets().unwrap().is_empty());
+    assert_eq!(session.holders_of(&secret).unwrap().len(), 1);
     session.remove_authenticator(id, token, &author(), now.wall).unwrap();
 
     let codes = [BackupCode::generate(&mut Kernel).unwrap()];

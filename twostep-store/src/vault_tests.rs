@@ -556,9 +556,9 @@ fn authenticators_come_and_go_but_for_the_last() {
     let files = host("authenticators");
     let id = enroll(&files, &[]);
     let session = files.session().unwrap();
-    let secret = Secret::new(b"another phone's secret".to_vec());
     let label = |text: &str| Label::parse(text).unwrap();
     let add = |name: &str| {
+        let secret = Secret::new(format!("the secret of {name}").into_bytes());
         let new = NewAuthenticator {
             label: &label(name),
             parameters: Parameters::COMMON,
@@ -595,7 +595,10 @@ fn token(last_step: Option<u64>) -> Authenticator {
 
 /// Beside the phone, a token whose next counter is 100.
 fn add_token(session: &Session, of: EnrollmentId, name: &str) -> Result<AuthenticatorId, Refusal> {
-    let Authenticator { parameters, secret, last_step, .. } = token(Some(99));
+    let Authenticator { parameters, mut secret, last_step, .. } = token(Some(99));
+    if name != "token" {
+        secret = Secret::new(format!("the secret of {name}").into_bytes());
+    }
     let label = Label::parse(name).unwrap();
     let new = NewAuthenticator { label: &label, parameters, secret: &secret, last_step, confirmed: None };
     session.add_authenticator(of, &new, &author(), UnixTime(5))
@@ -695,9 +698,8 @@ fn authenticators_accept_no_more_than_thirty_values_together() {
     let (common, by_count) = (Parameters::COMMON, token(None).parameters);
     let label = |text: &str| Label::parse(text).unwrap();
     session.has_room_for(id, &label("phone 2"), common.kind()).unwrap();
-    let secret = Secret::new(b"another phone's secret".to_vec());
     let add = |name: &str| {
-        let label = label(name);
+        let (label, secret) = (label(name), Secret::new(format!("the secret of {name}").into_bytes()));
         let new = NewAuthenticator {
             label: &label,
             parameters: common,
@@ -851,4 +853,53 @@ fn no_more_than_so_many_sources_are_kept_and_the_owner_is_told_of_all() {
     let untold = session.complete(&completion, &now).unwrap();
     assert_eq!(untold.iter().map(|one| one.count).sum::<u32>(), 1_250);
     assert_eq!((untold[0].source.as_str(), untold[0].count >= 200), ("elsewhere", true));
+}
+
+/// Its codes would be accepted twice, once by each, whatever else differs; and so would those of other bytes that HMAC takes for the same.
+#[test]
+fn no_user_has_one_secret_twice_and_users_who_share_one_are_found() {
+    let files = host("one-secret-twice");
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let eight = Parameters::new(Algorithm::Sha1, 8, totp::Kind::Totp { period: 60 }).unwrap();
+    let sha512 = Parameters::new(Algorithm::Sha512, 6, totp::Kind::Totp { period: 30 }).unwrap();
+    let counts = Parameters::new(Algorithm::Sha1, 6, totp::Kind::Hotp).unwrap();
+    let add = |label: &str, parameters, secret: &[u8]| {
+        let (label, secret) = (Label::parse(label).unwrap(), Secret::new(secret.to_vec()));
+        let new =
+            NewAuthenticator { label: &label, parameters, secret: &secret, last_step: None, confirmed: None };
+        session.add_authenticator(id, &new, &author(), UnixTime(5))
+    };
+    let filled = [SECRET, &[0; 7]].concat();
+    for parameters in [Parameters::COMMON, eight, sha512, counts] {
+        for secret in [SECRET, &filled] {
+            let refused = add("twin", parameters, secret);
+            assert!(matches!(refused, Err(Refusal::SecretTaken(label)) if label.as_str() == "phone"));
+        }
+    }
+    assert!(session.shared_secrets().unwrap().is_empty());
+    add("tablet", eight, b"the secret of a tablet").unwrap();
+    // Two that an older version has let in, and another user's.
+    let sql = "INSERT INTO enrollment (id, user, uid, state, created) VALUES (9, 'bob', 1001, 'active', 0)";
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    session.connection.execute(sql, []).unwrap();
+    for (of, authenticator, secret) in [(id, 7, SECRET), (EnrollmentId(9), 8, &filled[..])] {
+        let secret = Secret::new(secret.to_vec());
+        let sealed = session
+            .keys
+            .authenticators
+            .seal(&secret, &crate::rows::binding(&session, authenticator, of), &mut Kernel)
+            .unwrap();
+        let sql = "INSERT INTO authenticator (id, enrollment, label, algorithm, digits, period, secret, created) \
+                   VALUES (?1, ?2, 'twin', 'sha1', 8, 30, ?3, 0)";
+        session.connection.execute(sql, rusqlite::params![authenticator, of.0, sealed]).unwrap();
+    }
+    let holder = |user: &str, label: &str| admin::Holder {
+        user: UserName::parse(user).unwrap(),
+        label: Label::parse(label).unwrap(),
+    };
+    let shared = [holder("alice", "phone"), holder("alice", "twin"), holder("bob", "twin")];
+    assert_eq!(session.shared_secrets().unwrap(), [shared.to_vec()]);
+    assert_eq!(session.holders_of(&Secret::new(SECRET.to_vec())).unwrap(), shared);
+    assert_eq!(session.holders_of(&Secret::new(b"the secret of a tablet".to_vec())).unwrap().len(), 1);
 }

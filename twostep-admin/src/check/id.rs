@@ -46,6 +46,8 @@ ids! {
     ClockNotSynchronised,
     ClockBehindLatestCode,
     CodesAheadOfClock,
+    SecretTwice,
+    SecretShared,
     // Accounts.
     NameServiceFails,
     AccountGone,

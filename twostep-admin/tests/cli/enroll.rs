@@ -216,3 +216,26 @@ fn the_list_is_by_state() {
     assert!(users(&["list", "--state", "none"]).contains(&"root".to_owned()));
     place.run(&["list"]).is(0).shows("USER").shows("daemon");
 }
+
+#[test]
+fn a_secret_that_the_user_has_is_refused_and_one_of_anothers_is_warned_about() {
+    let place = Place::new("one-secret-twice");
+    let secret = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ";
+    place.enroll_as("carol", 4_000);
+    place.run_with(&["enroll", "root", "--activate", "--secret-file", "-"], secret).is(0);
+    for more in [&[][..], &["--digits", "8"], &["--period", "60"], &["--algorithm", "sha512"], &["--hotp"]] {
+        let add = ["authenticator", "add", "root", "twin", "--activate", "--secret-file", "-"];
+        place
+            .run_with(&[&add[..], more].concat(), secret)
+            .is(1)
+            .says("\"phone\" has that secret already")
+            .says("twostep-admin authenticator list root");
+    }
+    assert_eq!(place.json(&["authenticator", "list", "root"]).as_array().unwrap().len(), 1);
+    // Moved to another account, it is another's.
+    place.sql("UPDATE enrollment SET user = 'somebody', uid = 4001 WHERE user = 'root'");
+    place
+        .run_with(&["enroll", "root", "--activate", "--secret-file", "-"], secret)
+        .is(0)
+        .says("\"phone\" of somebody has this secret as well");
+}

@@ -140,7 +140,9 @@ impl Session {
         of: EnrollmentId,
         new: &NewAuthenticator<'_>,
         at: UnixTime,
-    ) -> Result<AuthenticatorId, StoreError> {
+    ) -> Result<AuthenticatorId, Refusal> {
+        // Every way to an authenticator leads through here.
+        self.has_no_twin(of, new.secret)?;
         // The row comes first: its id is part of what the secret is sealed to.
         let sql = "INSERT INTO authenticator (enrollment, label, kind, algorithm, digits, period, secret, last_step, \
                                               off_by, used, created) \
@@ -161,7 +163,11 @@ impl Session {
         ];
         self.connection.execute(sql, values)?;
         let id = self.connection.last_insert_rowid();
-        let sealed = self.keys.authenticators.seal(new.secret, &rows::binding(self, id, of), &mut Kernel)?;
+        let sealed = self
+            .keys
+            .authenticators
+            .seal(new.secret, &rows::binding(self, id, of), &mut Kernel)
+            .map_err(StoreError::from)?;
         one_row(
             self.connection
                 .execute("UPDATE authenticator SET secret = ? WHERE id = ?", params![sealed, id])?,

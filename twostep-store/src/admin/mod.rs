@@ -8,6 +8,7 @@ mod enrollments;
 pub(crate) mod history;
 mod init;
 mod reports;
+mod secrets;
 
 pub use app_passwords::{AppPasswordInfo, LastUse, NewAppPassword, Of, Which};
 pub use authenticators::AUTHENTICATORS_MAX;
@@ -16,6 +17,7 @@ pub use enrollments::{NewAuthenticator, NewEnrollment};
 pub use history::{HISTORY_KEPT, Past, Whose};
 pub use init::{BesideKey, Made, Upgraded, init};
 pub use reports::{AuthenticatorInfo, Summary};
+pub use secrets::{Holder, SHARED_LOOK_MAX};
 
 use crate::StoreError;
 use crate::rows::exclusively_and_clean;
@@ -48,6 +50,8 @@ pub enum Refusal {
     NoAppPassword(String),
     /// The user has an authenticator of that name.
     LabelTaken(Label),
+    /// The user has an authenticator with that secret, of this name.
+    SecretTaken(Label),
     /// The user has as many authenticators as are allowed.
     TooManyAuthenticators,
     /// With it, too many values would be right at a time.
@@ -142,6 +146,12 @@ impl fmt::Display for Refusal {
             ),
             Self::NoAppPassword(which) => write!(f, "there is no app password {which:?}"),
             Self::LabelTaken(label) => write!(f, "there is an authenticator named \"{label}\" already"),
+            Self::SecretTaken(label) => {
+                write!(
+                    f,
+                    "the authenticator \"{label}\" has that secret already: each code would be accepted twice"
+                )
+            }
             Self::TooManyAuthenticators => write!(f, "a user can have {AUTHENTICATORS_MAX} authenticators"),
             Self::TooManyValues => write!(
                 f,

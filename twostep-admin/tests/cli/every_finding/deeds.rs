@@ -113,6 +113,20 @@ pub(super) const DEEDS: &[Deed] = &[
         },
     },
     Deed {
+        kind: ("secret-twice", "error"),
+        ill: has_a_twin,
+        well: |place| {
+            place.run(&["authenticator", "remove", "root", "twin", "--yes"]).is(0);
+        },
+    },
+    Deed {
+        kind: ("secret-shared", "warning"),
+        ill: |place| enroll_ahead(place, 2, -3_600),
+        well: |place| {
+            place.run(&["unenroll", "user1", "--yes"]).is(0);
+        },
+    },
+    Deed {
         kind: ("account-gone", "warning"),
         ill: |place| place.enroll_as("gone-user", 4_343),
         well: |place| {
@@ -280,4 +294,23 @@ fn denies_in_days(place: &Place, days: u64) {
 fn exempts_for_days(place: &Place, days: u64) {
     let until = date_in(days);
     place.configure(&format!("[[rule]]\nservice = \"cron\"\ndemand = \"nothing\"\nuntil = {until}"));
+}
+
+/// Of before such secrets were refused: the first one is somebody else's while the second one is added.
+fn has_a_twin(place: &Place) {
+    place.run(&["enroll", "root", "--activate"]).is(0);
+    enroll_ahead(place, 1, -3_600);
+    let add = |name| {
+        let add = ["authenticator", "add", "root", name, "--activate", "--secret-file", "-"];
+        place.run_with(&add, "MFRGGZDFMZTWQ2LKNNWG23TPOBYXE43U").is(0);
+    };
+    let give = |user: &str| {
+        place.sql(&format!(
+            "UPDATE authenticator SET enrollment = (SELECT id FROM enrollment WHERE user = '{user}') WHERE label = 'tablet'"
+        ));
+    };
+    add("tablet");
+    give("user0");
+    add("twin");
+    give("root");
 }
