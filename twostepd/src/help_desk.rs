@@ -133,7 +133,7 @@ impl Aided {
         let Standing::Active(enrollment) = standing else {
             return Err(Declined::conflict("Two-step verification is not on for this user."));
         };
-        let now = now();
+        let now = now().no_earlier_than(self.subject.policy.written);
         let done = match aid {
             Aid::Show => return Err(Declined::out_of_turn()),
             Aid::Unlock => {
