@@ -2,7 +2,6 @@
 //! processes of any uids that call libpam.
 
 use std::process::Command;
-use std::time::{Duration, Instant};
 
 use crate::child;
 use crate::console::Console;
@@ -61,10 +60,9 @@ pub fn stacks() -> Stacks {
     services.into_iter().fold(Stacks::new(), |stacks, service| stacks.file(service, stack))
 }
 
-/// One login by a caller with these uids; what its two phases return, and how long it took.
-pub fn login(ids: [u32; 3], service: &str, user: &str, reply: &str) -> (String, Duration) {
-    let begun = Instant::now();
-    let told = child::run(|| {
+/// One login by a caller with these uids; what its two phases return.
+pub fn login(ids: [u32; 3], service: &str, user: &str, reply: &str) -> String {
+    child::run(|| {
         let stacks = stacks();
         let [real, effective, saved] = ids;
         child::become_ids(if effective == 0 { 0 } else { real }, real, effective, saved);
@@ -75,8 +73,7 @@ pub fn login(ids: [u32; 3], service: &str, user: &str, reply: &str) -> (String, 
         std::mem::forget(stacks);
         drop(pam);
         format!("{auth:?}{account}")
-    });
-    (told, begun.elapsed())
+    })
 }
 
 /// su by some user.

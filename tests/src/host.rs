@@ -11,7 +11,7 @@ use crate::command::{self, Done};
 use crate::log::{self, LogLine};
 use crate::phone::Phone;
 use crate::product;
-use crate::wait::{OrDie, PATIENCE, eventually, found};
+use crate::wait::{OrDie, PATIENCE, eventually, found_within};
 
 /// The throw-away host a test runs on. There is one a process, so it holds nothing but what was found out about the machine.
 #[derive(Debug)]
@@ -26,6 +26,10 @@ impl Host {
         let host = Self::as_it_is();
         host.edit("/etc/pam.d/common-auth", |line| {
             if line.contains("pam_unix.so") { format!("{line} nodelay") } else { line.to_owned() }
+        });
+        // login(1) gives up after a minute in all, and a test types more than one login.
+        host.edit("/etc/login.defs", |line| {
+            if line.starts_with("LOGIN_TIMEOUT") { "LOGIN_TIMEOUT 600".to_owned() } else { line.to_owned() }
         });
         host
     }
@@ -214,7 +218,7 @@ impl Host {
     #[track_caller]
     pub fn wait_for_log(&self, parts: &[&str]) -> LogLine {
         let holds = |line: &LogLine| parts.iter().all(|part| line.text.contains(part));
-        let logged = found(|| self.log_lines().into_iter().find(holds));
+        let logged = found_within(PATIENCE, || self.log_lines().into_iter().find(holds));
         logged.unwrap_or_else(|| {
             let all: String = self.log_lines().iter().map(|line| format!("  {line}\n")).collect();
             panic!("no line with {parts:?} was logged in {} s, but these:\n{all}", PATIENCE.as_secs())

@@ -20,6 +20,7 @@ port = 5432
 unix_socket_directories = '/var/lib/postgresql/tests'
 fsync = off
 autovacuum = off
+authentication_timeout = 600
 jit = off
 ";
 

@@ -47,6 +47,9 @@ const FOLDERS: [&str; 29] = [
 /// The same below both prefixes' `share`.
 const COMPLETIONS: [&str; 4] = ["bash-completion/completions", "zsh/*", "fish/*", "man/*"];
 
+/// Users and groups of the system that tests make by themselves, and that a mail server or its like has already.
+const MADE_BY_TESTS: [&str; 4] = ["database", "postdrop", "postfix", "vmail"];
+
 /// What wrote lines of PAM's files takes them out again; then those go that were written by hand.
 const UNWIRE: &str = r##"
 export DEBIAN_FRONTEND=noninteractive
@@ -127,9 +130,11 @@ fn edit(path: &Path, change: impl FnOnce(&str) -> String) {
 
 /// Takes out of a folder's passwd and its like those whom somebody has added: uids from 1000 on (login.defs(5)), but for nobody's.
 fn remove_people(etc: &Path) {
-    let is_a_persons = |line: &str| {
-        let id = line.split(':').nth(2).and_then(|id| id.parse::<u32>().ok());
-        id.is_some_and(|id| (1_000..60_000).contains(&id))
+    let is_a_persons = |line: &&str| {
+        let mut fields = line.split(':');
+        let name = fields.next().unwrap_or_default();
+        let id = fields.nth(1).and_then(|id| id.parse::<u32>().ok());
+        id.is_some_and(|id| (1_000..60_000).contains(&id)) || MADE_BY_TESTS.contains(&name)
     };
     for (file, others) in [("passwd", ["shadow", "subuid", "subgid"]), ("group", ["gshadow"; 3])] {
         let text = fs::read_to_string(etc.join(file)).unwrap_or_default();
@@ -176,7 +181,10 @@ mod tests {
         let etc = std::env::temp_dir().join(format!("twostep-people-{}", std::process::id()));
         fs::create_dir(&etc).or_die("make a folder");
         for (file, text) in [
-            ("passwd", "root:x:0:0::/:/\nalice:x:1000:1000::/:/\nnobody:x:65534:65534::/:/\n"),
+            (
+                "passwd",
+                "root:x:0:0::/:/\nalice:x:1000:1000::/:/\nvmail:x:999:999::/:/\nnobody:x:65534:65534::/:/\n",
+            ),
             ("shadow", "root:*:1::::::\nalice:$6$x:1::::::\n"),
             (
                 "group",

@@ -12,14 +12,15 @@ pub const PATIENCE: Duration = Duration::from_secs(300);
 /// Calls `look` until it finds something; panics with `what` and the end of every log when [`PATIENCE`] is over.
 #[track_caller]
 pub fn eventually<T>(what: impl Display, look: impl FnMut() -> Option<T>) -> T {
-    found(look).unwrap_or_else(|| {
+    let found = found_within(PATIENCE, look);
+    found.unwrap_or_else(|| {
         panic!("waited {} s in vain for {what}\n{}", PATIENCE.as_secs(), log::tails("/".as_ref()))
     })
 }
 
-/// Calls `look` until it finds something, or until [`PATIENCE`] is over.
-pub(crate) fn found<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
-    let deadline = Instant::now() + PATIENCE;
+/// Calls `look` until it finds something, or until so much time is over.
+pub(crate) fn found_within<T>(limit: Duration, mut look: impl FnMut() -> Option<T>) -> Option<T> {
+    let deadline = Instant::now() + limit;
     loop {
         if let Some(found) = look() {
             return Some(found);

@@ -469,7 +469,7 @@ impl Locked {
     fn new() -> Self {
         let script = "import sqlite3, sys, time\n\
                       c = sqlite3.connect(sys.argv[1], isolation_level=None)\n\
-                      c.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\ntime.sleep(600)";
+                      c.execute('BEGIN EXCLUSIVE')\nprint('held', flush=True)\ntime.sleep(1e6)";
         let mut python = Command::new("/usr/bin/python3");
         python.args(["-c", script, STORE]).stdout(Stdio::piped());
         let mut child = python.spawn().or_die("start python3");

@@ -1,8 +1,7 @@
-//! Something else in the broker's place: nobody is let in by it, and nobody waits for it longer than is documented.
+//! Something else in the broker's place: nobody is let in by it, and nobody waits for it for ever.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
-use std::time::Duration;
 
 use twostep_core::protocol::{FromBroker, Message, Verdict};
 use twostep_tests::broker::SOCKET;
@@ -10,8 +9,8 @@ use twostep_tests::callers::{SU, login};
 use twostep_tests::{FalseBroker, Host, OrDie, Phone, child, eventually, in_box};
 
 const PASSWORD: &str = "correct horse";
-/// What the module gives a broker that says nothing (docs/broker.md).
-const PATIENCE: Duration = Duration::from_secs(30);
+/// Milliseconds that are never over: the other side speaks or goes before.
+const LONG: i32 = 300_000;
 
 /// alice is enrolled.
 fn with_alice(host: &Host) -> Phone {
@@ -26,9 +25,7 @@ fn only_roots_socket_with_root_behind_it_is_spoken_to() {
         let broker = host.start_broker();
         let code = phone.fresh_code();
         let refused = |told: &str| {
-            let (result, took) = login(SU, "su", "alice", &code);
-            assert_eq!(result, "PAM_AUTHINFO_UNAVAIL", "{told}");
-            assert!(took < PATIENCE, "{took:?}");
+            assert_eq!(login(SU, "su", "alice", &code), "PAM_AUTHINFO_UNAVAIL", "{told}");
             host.wait_for_log(&["result=unavailable", "reason=broker ", told]);
         };
         chown(SOCKET, Some(1234), None).or_die("chown the socket");
@@ -43,7 +40,7 @@ fn only_roots_socket_with_root_behind_it_is_spoken_to() {
             child::become_ids(1234, 1234, 1234, 1234);
             let server = FalseBroker::listen();
             let peer = server.accept();
-            let heard = peer.receive(2_000).unwrap_or_default();
+            let heard = peer.receive(LONG).unwrap_or_default();
             format!("{}", heard.len())
         });
         eventually("the false server to listen", || fs::metadata(SOCKET).ok());
@@ -57,7 +54,7 @@ fn only_roots_socket_with_root_behind_it_is_spoken_to() {
         refused("is not a socket");
         fs::remove_file(SOCKET).or_die("remove the file");
         let _broker = host.start_broker();
-        assert_eq!(login(SU, "su", "alice", &code).0, "PAM_SUCCESS PAM_SUCCESS");
+        assert_eq!(login(SU, "su", "alice", &code), "PAM_SUCCESS PAM_SUCCESS");
     });
 }
 
@@ -83,18 +80,17 @@ fn a_server_that_talks_nonsense_lets_nobody_in() {
         for (words, told) in cases {
             let server = child::start(|| {
                 let peer = FalseBroker::listen().accept();
-                let _ = peer.receive(5_000);
+                let _ = peer.receive(LONG);
                 if !words.is_empty() {
                     peer.send(&words);
                 }
                 // Until the peer has had enough.
-                while peer.receive(60_000).is_some_and(|heard| !heard.is_empty()) {}
+                while peer.receive(LONG).is_some_and(|heard| !heard.is_empty()) {}
                 String::new()
             });
             eventually("the server to listen", || fs::metadata(SOCKET).ok());
-            let (result, took) = login(SU, "su", "alice", "123456");
-            assert_eq!(result, "PAM_AUTHINFO_UNAVAIL", "{told}");
-            assert!(took < PATIENCE + Duration::from_secs(5), "{told}: {took:?}");
+            // The server waits for the end of the connection: a module that waited for ever would hang here.
+            assert_eq!(login(SU, "su", "alice", "123456"), "PAM_AUTHINFO_UNAVAIL", "{told}");
             host.wait_for_log(&["result=unavailable", "reason=broker ", told]);
             server.join();
             fs::remove_file(SOCKET).or_die("remove the socket");

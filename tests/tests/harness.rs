@@ -127,6 +127,21 @@ fn login_asks_on_a_terminal_and_asks_again_after_a_refusal() {
     });
 }
 
+/// What was waited for, of whom, and what there was instead.
+#[test]
+fn a_wait_that_is_in_vain_tells_what_it_waited_for() {
+    in_bare_box(|host| {
+        host.command("logger", &["-p", "daemon.info", "-t", "one", "something else"]).expect_success();
+        let waited = std::panic::catch_unwind(|| Console::open("/bin/echo", &["hello"]).wait_for("goodbye"));
+        let told = waited.expect_err("it was never shown").downcast::<String>().expect("a message");
+        for part in
+            ["`/bin/echo hello` ended without showing \"goodbye\"", "hello\r\n", "one: something else"]
+        {
+            assert!(told.contains(part), "{part}: {told}");
+        }
+    });
+}
+
 #[test]
 fn dovecot_takes_the_right_password_from_both_clients() {
     in_bare_box(|host| {

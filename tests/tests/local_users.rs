@@ -1,6 +1,7 @@
 //! Local users who mean harm: to somebody's account, to all who need the broker, to the log.
 
-use std::time::Duration;
+use std::fs;
+use std::path::Path;
 
 use twostep_core::name::ServiceName;
 use twostep_core::protocol::{Echo, FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker};
@@ -57,6 +58,11 @@ fn a_guesser_at_su_neither_locks_the_owner_out_nor_begins_anew_with_her() {
     });
 }
 
+/// Waits until somebody has removed a file: what children are told by.
+fn until_removed(file: &str) {
+    eventually(format_args!("{file} to be removed"), || (!Path::new(file).exists()).then_some(()));
+}
+
 /// An open file that comes with a message is closed by whoever throws the message away, which can take as long as its sender likes.
 #[test]
 fn files_that_are_sent_along_hold_nobody_up() {
@@ -64,6 +70,8 @@ fn files_that_are_sent_along_hold_nobody_up() {
         with_people(host);
         let broker = host.start_broker();
         let mallory = host.uid("mallory");
+        let [connected, stay] = ["/tmp/connected", "/tmp/stay"];
+        host.write(stay, "");
         let sender = child::start(|| {
             child::become_ids(mallory, mallory, mallory, mallory);
             // As many as she may have, and more: some are turned away, some are read, some are never read.
@@ -75,18 +83,32 @@ fn files_that_are_sent_along_hold_nobody_up() {
                     link.send_with(b"\x01\x04\x00", &slow);
                     kept.push((link, other_end));
                 }
+                // The last one to close it is held up, which is not to be this loop.
+                std::thread::spawn(move || drop(slow));
             }
-            std::thread::sleep(Duration::from_secs(3));
+            fs::write(connected, "").or_die("tell that all are connected");
+            until_removed(stay);
+            fs::remove_file(connected).or_die("tell that they go");
             // The links go, the other ends stay: nobody ever reads them.
-            let others: Vec<_> = kept.into_iter().map(|(_, other_end)| other_end).collect();
-            std::thread::sleep(Duration::from_secs(100));
-            format!("{}", others.len())
+            let _others: Vec<_> = kept.into_iter().map(|(_, other_end)| other_end).collect();
+            loop {
+                std::thread::park();
+            }
         });
-        for _ in 0..5 {
+        // While they come, while they are there, and while they go.
+        let step = |number| match number {
+            1 => eventually("mallory to connect", || fs::metadata(connected).ok().map(drop)),
+            3 => {
+                fs::remove_file(stay).or_die("have mallory go");
+                until_removed(connected);
+            }
+            _ => {}
+        };
+        for number in 0..5 {
+            step(number);
             let mut console = su(host, "alice", "carol");
             console.answer("Password: ", PASSWORD);
             assert_eq!(console.end(), Some(0), "{}", console.shown());
-            std::thread::sleep(Duration::from_secs(1));
         }
         eventually("the threads to end", || (broker.threads() == 1).then_some(()));
         assert_eq!(broker.stop(), Some(0));
@@ -100,13 +122,15 @@ fn many_uids_are_one_party() {
     in_box(|host| {
         with_people(host);
         let broker = host.start_broker();
+        let stay = "/tmp/stay";
+        host.write(stay, "");
         let crowd: Vec<_> = (0..16u32)
             .map(|n| {
                 child::start(move || {
                     let uid = 200_000 + n;
                     child::become_ids(uid, uid, uid, uid);
                     let links: Vec<RawLink> = (0..128).filter_map(|_| RawLink::connect().ok()).collect();
-                    std::thread::sleep(Duration::from_secs(4));
+                    until_removed(stay);
                     format!("{}", links.len())
                 })
             })
@@ -115,6 +139,7 @@ fn many_uids_are_one_party() {
         let mut console = su(host, "alice", "carol");
         console.answer("Password: ", PASSWORD);
         assert_eq!(console.end(), Some(0), "{}", console.shown());
+        fs::remove_file(stay).or_die("have them go");
         crowd.into_iter().for_each(|one| drop(one.join()));
         host.wait_for_log(&["twostepd[", "too many connections"]);
     });
@@ -154,7 +179,7 @@ fn nobody_fills_the_log() {
             for request in requests.iter().cycle().take(1_000) {
                 let link = RawLink::connect().or_die("connect");
                 assert!(link.send(request));
-                let told = link.receive(10_000).unwrap_or_default();
+                let told = link.receive(300_000).unwrap_or_default();
                 let Ok(FromBroker::Refused { refusal, .. }) = FromBroker::decode(&told) else {
                     panic!("{told:?}");
                 };

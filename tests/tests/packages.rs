@@ -64,7 +64,7 @@ fn by_code(host: &Host, phone: &mut Phone) {
 fn holds_the_module(host: &Host) -> Child {
     let module = host.module_path();
     let script = format!(
-        "import ctypes, time; ctypes.CDLL('{}'); open('/tmp/held', 'w').close(); time.sleep(100)",
+        "import ctypes, time; ctypes.CDLL('{}'); open('/tmp/held', 'w').close(); time.sleep(1e6)",
         module.display()
     );
     let child = Command::new("python3").args(["-c", &script]).spawn().or_die("start python3");
