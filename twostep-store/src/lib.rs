@@ -16,6 +16,7 @@ pub mod error;
 pub mod key_file;
 mod login_store;
 pub mod origin;
+pub mod process;
 pub mod roster;
 mod rows;
 pub mod schema;

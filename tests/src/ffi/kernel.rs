@@ -148,6 +148,12 @@ pub(crate) fn wait_for_any_child() -> io::Result<Option<(i32, i32)>> {
     loop {
         let mut status = 0;
         // SAFETY: `status` is a live c_int.
+/// close(2), of whatever it is.
+pub(crate) fn close(descriptor: i32) -> io::Result<()> {
+    // SAFETY: takes no pointer; a forked child closes what only its parent goes on using.
+    check(unsafe { libc::close(descriptor) })
+}
+
         let pid = unsafe { libc::waitpid(-1, &mut status, 0) };
         if pid > 0 {
             return Ok(Some((pid, exit_code(status))));

@@ -18,7 +18,8 @@ pub use init::{BesideKey, Made, Upgraded, init};
 pub use reports::{AuthenticatorInfo, Summary};
 
 use crate::StoreError;
-use crate::rows::exclusively_and_clean;
+use crate::rows::exclusively_with;
+use crate::settings::Journal;
 use crate::vault::Session;
 use rusqlite::OptionalExtension;
 use std::fmt;
@@ -106,20 +107,7 @@ pub(crate) fn in_transaction<T>(
     session: &Session,
     work: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let mut refused = None;
-    let done = exclusively_and_clean(session, || {
-        work().map_err(|refusal| match refusal {
-            Refusal::Store(error) => error,
-            other => {
-                refused = Some(other);
-                StoreError::Gone
-            }
-        })
-    });
-    match refused {
-        Some(refusal) => Err(refusal),
-        None => Ok(done?),
-    }
+    exclusively_with(session, Journal::Truncate, work)
 }
 
 impl fmt::Display for Refusal {
