@@ -17,8 +17,9 @@ use std::time::Duration;
 use twostep_core::event::Severity;
 use twostep_core::policy;
 use twostep_store::StoreError;
-use twostep_store::admin::{self, Due, FLAG, Occasion, TRIES};
-use twostep_store::host::{Syslog, monotonic};
+use twostep_store::admin::{self, Due, FLAG, Occasion, TRIES, Taken};
+use twostep_store::host::{Syslog, lock_file, monotonic};
+use twostep_store::vault::Session;
 use twostep_terminal::put_line;
 
 /// The file whose lock says that somebody is running commands.
@@ -75,7 +76,17 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
     }
     let mut ran = Ran { done: 0, failed: 0 };
     let mut after = 0;
-    while let Some(due) = take(context, after)? {
+    while let Some(taken) = take(context, after)? {
+        let due = match taken {
+            Taken::Due(due) => due,
+            Taken::Damaged { id, row } => {
+                after = id;
+                ran.failed += 1;
+                let text = "a command that was due is damaged in the store, and was not run";
+                log(Severity::Error, &format!("{text}: {row}; run it by hand, and twostep-admin check"));
+                continue;
+            }
+        };
         after = due.id;
         let hooks = &context.policy.app.hooks;
         let command = match due.occasion {
@@ -117,7 +128,7 @@ fn raise_flag(context: &Context) {
     }
 }
 
-fn take(context: &Context, after: i64) -> Result<Option<Due>, Failure> {
+fn take(context: &Context, after: i64) -> Result<Option<Taken>, Failure> {
     Ok(context.session()?.take_due(after)?)
 }
 

@@ -11,7 +11,7 @@ mod reports;
 
 pub use app_passwords::{AppPasswordInfo, LastUse, NewAppPassword, Of, Which};
 pub use authenticators::AUTHENTICATORS_MAX;
-pub use due::{Due, FLAG, Occasion, TRIES, raise_flag};
+pub use due::{Due, FLAG, Occasion, TRIES, Taken, raise_flag};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
 pub use history::{HISTORY_KEPT, Past, Whose};
 pub use init::{BesideKey, Made, Upgraded, init};
@@ -151,7 +151,7 @@ impl fmt::Display for Refusal {
             Self::BypassLifetime => f.write_str("a bypass code is good for one minute to seven days"),
             Self::BypassUses => f.write_str("a bypass code can be used one to ten times"),
             Self::Store(error) => error.fmt(f),
-            Self::Hash(_) => f.write_str("no memory for Argon2id"),
+            Self::Hash(error) => error.fmt(f),
         }
     }
 }
