@@ -10,6 +10,7 @@ mod clock;
 pub mod configuration;
 pub mod files;
 pub mod link;
+pub mod lock_file;
 mod nss;
 mod syslog;
 #[cfg(any(test, feature = "testing"))]

@@ -20,6 +20,7 @@ pub mod process;
 pub mod roster;
 mod rows;
 pub mod schema;
+pub mod seen;
 pub mod settings;
 #[cfg(test)]
 mod testing;

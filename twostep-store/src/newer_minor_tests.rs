@@ -271,6 +271,8 @@ fn the_host_is_recorded_and_compared() {
     let session = files.session().unwrap();
     session.record_host(&here).unwrap();
     assert_eq!(session.origin(Some(&here)).unwrap(), Origin::Here);
+    assert_eq!(session.remember_seen().unwrap(), None);
+    assert_eq!(session.restored().unwrap(), None);
     drop(session);
     is_whole(&files);
 }

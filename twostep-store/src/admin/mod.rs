@@ -5,6 +5,7 @@ mod authenticators;
 mod bypass;
 mod due;
 mod enrollments;
+mod folder;
 pub(crate) mod history;
 mod init;
 mod reports;
@@ -13,6 +14,7 @@ pub use app_passwords::{AppPasswordInfo, LastUse, NewAppPassword, Of, Which};
 pub use authenticators::AUTHENTICATORS_MAX;
 pub use due::{Due, FLAG, Occasion, TRIES, Taken, raise_flag};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
+pub use folder::{close_to_others, open_to_others};
 pub use history::{HISTORY_KEPT, Past, Whose};
 pub use init::{BesideKey, Made, Upgraded, init};
 pub use reports::{AuthenticatorInfo, Summary};
@@ -73,7 +75,7 @@ pub enum Refusal {
     BypassUses,
     /// The store.
     Store(StoreError),
-    /// No memory for a hash.
+    /// A hash could not be made.
     Hash(HashError),
 }
 
@@ -102,7 +104,7 @@ fn pick<T>(all: Vec<T>, which: &str, key: impl Fn(&T) -> (&str, i64)) -> Result<
     }
 }
 
-/// [`exclusively_and_clean`], for work whose refusals are not the store's.
+/// A change of the administrator's: one transaction, and what was overwritten does not stay behind in the journal.
 pub(crate) fn in_transaction<T>(
     session: &Session,
     work: impl FnOnce() -> Result<T, Refusal>,
