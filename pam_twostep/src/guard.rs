@@ -7,7 +7,8 @@ use pam::constants::{PamFlag, PamResultCode};
 use pam::module::PamHandle;
 use std::ffi::CStr;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Mutex, Once, PoisonError};
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 use twostep_core::event::{Event, Reason};
 use twostep_core::ports::Audit;
 use twostep_core::protocol::{Mode, Verdict};
@@ -43,7 +44,7 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
     caught.unwrap_or_else(|payload| {
         // Dropping a payload can panic in its turn; leaking it cannot.
         std::mem::forget(payload);
-        let place = LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let place = LAST_PANIC.try_lock().ok().and_then(|mut place| place.take());
         let cause = place.unwrap_or_else(|| "panic at an unknown place".to_owned());
         LOG.record(&Event { reason: Reason::Internal { cause }, user: None, service, source: None });
         phase.code(Verdict::Unavailable)
@@ -117,14 +118,18 @@ static LAST_PANIC: Mutex<Option<String>> = Mutex::new(None);
 
 /// The hook is of the std that is linked into this module: the host's own panics, should it be written in Rust, are not touched.
 /// It keeps the place for the log, and not the message, which could hold a secret; nothing goes to the host's stderr.
+///
+/// Nobody waits for anybody here, nor for the place: a process may have been forked while another of its threads was at it.
 fn silence_panics() {
-    static SILENCED: Once = Once::new();
-    SILENCED.call_once(|| {
+    static SILENCED: AtomicBool = AtomicBool::new(false);
+    if !SILENCED.swap(true, Ordering::Relaxed) {
         std::panic::set_hook(Box::new(|panic| {
             let place = panic.location().map(|place| format!("panic at {}:{}", place.file(), place.line()));
-            *LAST_PANIC.lock().unwrap_or_else(PoisonError::into_inner) = place;
+            if let Ok(mut last) = LAST_PANIC.try_lock() {
+                *last = place;
+            }
         }));
-    });
+    }
 }
 
 #[cfg(feature = "provoke")]

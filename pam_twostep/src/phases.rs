@@ -15,7 +15,8 @@ use twostep_core::name::ServiceName;
 use twostep_core::policy::{Policy, SELF_SERVICE, SELF_SERVICE_VARIABLE};
 use twostep_core::ports::{Audit, Conversation};
 use twostep_core::protocol::{Mode, Verdict};
-use twostep_host::configuration;
+use twostep_host::{Severity, configuration};
+use twostep_store::process::has_inherited_turn;
 
 /// A phase of a login.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,7 +111,7 @@ pub(crate) fn authenticate(call: Call<'_>) -> Verdict {
         Ok(login) => login,
         Err(reason) => return unusable(handle, flags, arguments.mode, reason),
     };
-    let judged = match wholly_root() {
+    let judged = match may_touch_store() {
         Ok(true) => here::authenticate(handle, flags, &arguments, &login),
         Ok(false) => broker::authenticate(handle, flags, &arguments, &login),
         Err(reason) => return stopped(handle, reason),
@@ -155,7 +156,7 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
         Ok(login) => login,
         Err(reason) => return unusable(handle, flags, arguments.mode, reason),
     };
-    match (wholly_root(), record) {
+    match (may_touch_store(), record) {
         (Ok(true), Some(record)) => {
             let left = if by_key && record.todo == Some(Todo::Unjudged) {
                 Left::UnjudgedOrKey
@@ -177,8 +178,8 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
         (Ok(false), Some(_)) => stopped(
             handle,
             Reason::Broker {
-                cause: "the process is root no more since the auth phase".to_owned(),
-                remedy: "run the service wholly as root".to_owned(),
+                cause: "since the auth phase the process is no longer wholly root, or was forked while it had the store open".to_owned(),
+                remedy: "run both phases in one process that is wholly root".to_owned(),
             },
         ),
         (Err(reason), _) => stopped(handle, reason),
@@ -198,7 +199,7 @@ pub(crate) fn password(call: Call<'_>) -> Verdict {
     if !concerns_password_change(&login.policy, change) {
         return Verdict::Ignored;
     }
-    let verdict = match wholly_root() {
+    let verdict = match may_touch_store() {
         Ok(true) => here::password(handle, flags, &arguments, &login, change),
         Ok(false) => broker::password(handle, flags, &arguments, &login, change),
         Err(reason) => stopped(handle, reason),
@@ -242,12 +243,20 @@ fn key_was_used(handle: &PamHandle) -> bool {
 }
 
 /// Only a process whose real, effective and saved uid are 0 may touch the store: the caller of su could stop it while it holds a lock,
-/// and with it every login of the host.
-fn wholly_root() -> Result<bool, Reason> {
+/// and with it every login of the host. And only one that was not forked while another thread of its parent had the store open: SQLite would
+/// believe in locks that this process does not have. For all others the broker judges.
+fn may_touch_store() -> Result<bool, Reason> {
     let failed = |errno: nix::errno::Errno| Reason::Internal { cause: format!("getresuid: {errno}") };
     let ids = nix::unistd::getresuid().map_err(failed)?;
-    Ok([ids.real, ids.effective, ids.saved].iter().all(|uid| uid.is_root()))
+    let is_wholly_root = [ids.real, ids.effective, ids.saved].iter().all(|uid| uid.is_root());
+    if is_wholly_root && has_inherited_turn() {
+        LOG.note(Severity::Warning, FORKED);
+        return Ok(false);
+    }
+    Ok(is_wholly_root)
 }
+
+const FORKED: &str = "this process was forked while another of its threads had the store open, and cannot use it: twostepd judges its logins";
 
 /// Ends a phase that could not begin, or not be brought to its end.
 pub(crate) fn stopped(handle: &PamHandle, reason: Reason) -> Verdict {

@@ -112,3 +112,25 @@ pub fn dead_stack_holds(bytes: &[u8]) -> bool {
 pub fn lock_bytes(file: &File, count: i64) {
     kernel::lock_bytes(file, count).or_die("lock bytes of a file");
 }
+
+/// Closes a descriptor that something else in this process owns.
+#[track_caller]
+pub fn close(descriptor: i32) {
+    kernel::close(descriptor).or_die("close a descriptor");
+}
+
+/// Takes shared locks of the first `count` bytes of a file, for which reading it is enough.
+#[track_caller]
+pub fn lock_bytes_shared(file: &File, count: i64) {
+    // A folder has no bytes.
+    let is_file = file.metadata().or_die("look at a file").is_file();
+    if is_file {
+        kernel::lock_range(file, libc::F_RDLCK, count).or_die("lock bytes of a file");
+    }
+}
+
+/// Takes the lock of a whole file or folder, as flock(2) does.
+#[track_caller]
+pub fn lock_whole_shared(file: &File) {
+    file.lock_shared().or_die("lock a file");
+}

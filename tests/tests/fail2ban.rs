@@ -127,7 +127,7 @@ fn states() -> Vec<Reason> {
         Reason::CodeUnjudged,
         Reason::Service,
         Reason::Internal { cause: text() },
-        Reason::Hash { cause: text() },
+        Reason::Hash { cause: text(), remedy: text() },
         Reason::Code { authenticator: 1 },
         Reason::BackupCode { left: 9 },
         Reason::BypassCode { left: 0 },

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use twostep_core::account::NO_UID;
 use twostep_core::account::State;
 use twostep_core::app_password::Label;
+use twostep_core::memory_hard::HashError;
 use twostep_core::name::{NameError, UserName};
 use twostep_store::StoreError;
 use twostep_store::admin::Refusal;
@@ -72,8 +73,10 @@ pub(crate) enum Failure {
     Store(StoreError),
     /// A service's wiring.
     Pam(Box<PamFailure>),
-    /// No memory for a password hash.
-    Memory,
+    /// A hash could not be made.
+    Hash(HashError),
+    /// What the store refused to do for all users at once.
+    OfAll(Refusal),
     /// The output could not be written.
     Output(io::Error),
 }
@@ -107,7 +110,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
-            Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Memory => 3,
+            Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Hash(_) => 3,
             _ => 1,
         })
     }
@@ -119,7 +122,7 @@ impl Failure {
             Refusal::NameTaken(name) => Self::NameTaken(user.clone(), name),
             Refusal::TooMany(most) => Self::TooMany(user.clone(), most),
             Refusal::Store(error) => Self::Store(error),
-            Refusal::Hash(_) => Self::Memory,
+            Refusal::Hash(error) => Self::Hash(error),
             Refusal::NoAppPassword(which) => Self::NoAppPassword(user.clone(), which),
             Refusal::Ambiguous(which) => Self::Ambiguous(which),
             Refusal::AppOnly => Self::AppOnly(user.clone()),
@@ -131,8 +134,8 @@ impl Failure {
     pub(crate) fn of_all(refusal: Refusal) -> Self {
         match refusal {
             Refusal::Store(error) => Self::Store(error),
-            // Nothing else can be wrong with those that were just read.
-            _ => Self::Store(StoreError::Gone),
+            Refusal::Hash(error) => Self::Hash(error),
+            refusal => Self::OfAll(refusal),
         }
     }
 
@@ -190,7 +193,7 @@ impl Failure {
             Self::Configuration(_) => format!("write a new one; {DEFAULT_PATH} documents every key"),
             Self::Store(error) => error.remedy(),
             Self::Pam(failure) => return failure.hint(),
-            Self::Memory => "Argon2id takes 19 MiB; make room and try again".to_owned(),
+            Self::Hash(error) => error.remedy().to_owned(),
             Self::Refused(
                 user,
                 Refusal::NoAuthenticator(_)
@@ -212,7 +215,7 @@ impl Failure {
             Self::Refused(_, Refusal::HadAccount) => {
                 "choose another name for the mail user: one with its domain, user@example.org".to_owned()
             }
-            Self::Refused(..) => return None,
+            Self::Refused(..) | Self::OfAll(_) => return None,
             Self::NotAName(_) | Self::LogUnread(..) | Self::Declined | Self::Output(_) => return None,
         })
     }
@@ -283,7 +286,8 @@ impl fmt::Display for Failure {
             Self::Configuration(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Pam(failure) => failure.fmt(f),
-            Self::Memory => f.write_str("no memory for Argon2id"),
+            Self::Hash(error) => error.fmt(f),
+            Self::OfAll(refusal) => write!(f, "{refusal}"),
             Self::Output(error) => write!(f, "the output could not be written: {error}"),
         }?;
         match self.hint() {
@@ -308,5 +312,21 @@ impl From<ConfigError> for Failure {
 impl From<twostep_core::random::NoEntropy> for Failure {
     fn from(_: twostep_core::random::NoEntropy) -> Self {
         Self::Store(StoreError::Entropy)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_refused_is_told_as_that_and_not_as_gone() {
+        let told = Failure::of_all(Refusal::HadAccount).to_string();
+        assert!(told.contains("was enrolled for an account of this host before"), "{told}");
+        let told = Failure::of_all(Refusal::Hash(HashError::Memory(19_456))).to_string();
+        assert!(told.contains("no memory for Argon2id (19456 KiB)\n  hint: make room"), "{told}");
+        let user = UserName::parse("alice").expect("a name");
+        let told = Failure::refused(&user, Refusal::Hash(HashError::Entropy)).to_string();
+        assert!(told.contains("no randomness\n  hint: getrandom"), "{told}");
     }
 }

@@ -9,9 +9,10 @@ use twostep_core::name::{Naming, UserName};
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
 use twostep_core::time::UnixTime;
-use twostep_store::admin::{Holder, Summary};
+use twostep_store::admin::{self, Holder, Summary};
 use twostep_store::files::{self, Want};
 use twostep_store::host::Nss;
+use twostep_store::seen::Restored;
 use twostep_store::vault::{Files, Session};
 use twostep_store::{StoreError, boot_key, host, key_file};
 
@@ -90,13 +91,36 @@ fn folders(paths: &Paths, findings: &mut Vec<Finding>) {
         // A folder that is missing or that others can write has been told with the store.
         && matches!(untrusted.fault, files::Fault::Readable(_))
     {
-        findings.push(Finding::warning(
-            Id::StoreFolderOpen,
-            folder.display(),
-            untrusted.to_string(),
-            untrusted.remedy(),
-        ));
+        let message = format!("{untrusted}: they see when somebody signs in");
+        let remedy = format!(
+            "twostep-admin init closes it, unless other things lie in it; {}; or a folder of its own for [paths] store",
+            untrusted.remedy()
+        );
+        findings.push(Finding::error(Id::StoreFolderOpen, folder.display(), message, remedy));
     }
+    // A folder that cannot be looked at has been told with the store.
+    for path in admin::open_to_others(&paths.store).unwrap_or_default() {
+        if Some(path.as_path()) != paths.store.parent() {
+            let message = "others can open it, hold its lock, or read what it has of the store";
+            let remedy = "twostep-admin init takes it away from them";
+            findings.push(Finding::error(Id::StoreFileOpen, path.display(), message, remedy));
+        }
+    }
+}
+
+/// That the store was put back from a backup, and what to do about it.
+pub(crate) fn restored(restored: &Restored) -> [String; 2] {
+    let Restored { ends, seen, file } = restored;
+    let (ends, seen) = (crate::output::time(*ends), crate::output::time(*seen));
+    [
+        format!(
+            "the store was put back from a backup: it ends at {ends}, and this host has seen it as of {seen}. What was revoked, removed or used up since is good again"
+        ),
+        format!(
+            "docs/incidents.md, case E: revoke it again, or twostep-admin app-password revoke --all-users --created-before {seen}; then rm {}",
+            file.display()
+        ),
+    ]
 }
 
 fn boot_key(runtime: &Path, found: Result<(), StoreError>) -> Option<Finding> {
@@ -115,6 +139,13 @@ fn inside(session: &Session, paths: &Paths, findings: &mut Vec<Finding>) {
                 Finding::error(Id::StoreDamaged, &store, what, "put the store back from a backup")
             }))
         }
+        Err(error) => findings.push(wrong(Id::StoreUnusable, &store, &error)),
+    }
+    match session.restored() {
+        Ok(found) => findings.extend(found.map(|found| {
+            let [message, remedy] = restored(&found);
+            Finding::error(Id::StoreRestored, &store, message, remedy)
+        })),
         Err(error) => findings.push(wrong(Id::StoreUnusable, &store, &error)),
     }
     let now = host::now().wall;

@@ -3,23 +3,24 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::health;
 use crate::orphans;
 use crate::output::Report;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use serde::Serialize;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write as _};
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use twostep_core::event::Severity;
 use twostep_core::policy;
 use twostep_store::StoreError;
-use twostep_store::admin::{self, Due, FLAG, Occasion, TRIES};
-use twostep_store::host::{Syslog, monotonic};
+use twostep_store::admin::{self, Due, FLAG, Occasion, TRIES, Taken};
+use twostep_store::host::{Syslog, lock_file, monotonic};
+use twostep_store::vault::Session;
 use twostep_terminal::put_line;
 
 /// The file whose lock says that somebody is running commands.
@@ -30,9 +31,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Runs what is due.
 pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     // Every ten minutes somebody looks: a roster or a store that was put back from a backup is not left so until the next change.
-    if let Err(error) = context.session()?.tend_roster() {
+    let session = context.session()?;
+    if let Err(error) = session.tend_roster() {
         log(Severity::Error, &format!("{error}; {}", error.remedy()));
     }
+    remember_seen(&session);
+    drop(session);
     // Whoever else is at it is waited for: a command is run once.
     let turn = turn(context, FlockArg::LockExclusive)?;
     let done = run_all(context)?;
@@ -41,7 +45,16 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     context.output.report(&done)
 }
 
-/// The same at the end of another command, which has done its own work whatever comes of this.
+/// Writes down how far the store has come, or tells the log that it was put back from a backup.
+pub(crate) fn remember_seen(session: &Session) {
+    match session.remember_seen() {
+        Ok(None) => {}
+        Ok(Some(restored)) => log(Severity::Error, &health::restored(&restored).join("; ")),
+        Err(error) => log(Severity::Warning, &format!("{error}; {}", error.remedy())),
+    }
+}
+
+/// Runs what is due at the end of another command, which has done its own work whatever comes of this.
 pub(crate) fn run_due(context: &Context) {
     let hooks = &context.policy.app.hooks;
     if hooks.on_create.is_none() && hooks.on_revoke.is_none() {
@@ -77,7 +90,17 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
     }
     let mut ran = Ran { done: 0, failed: 0 };
     let mut after = 0;
-    while let Some(due) = take(context, after)? {
+    while let Some(taken) = take(context, after)? {
+        let due = match taken {
+            Taken::Due(due) => due,
+            Taken::Damaged { id, row } => {
+                after = id;
+                ran.failed += 1;
+                let text = "a command that was due is damaged in the store, and was not run";
+                log(Severity::Error, &format!("{text}: {row}; run it by hand, and twostep-admin check"));
+                continue;
+            }
+        };
         after = due.id;
         let hooks = &context.policy.app.hooks;
         let command = match due.occasion {
@@ -102,14 +125,13 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
     Ok(ran)
 }
 
-/// Keeps others from running commands meanwhile. The lock lies in the store's folder, which has been found to be root's alone by the time
-/// that the store could be opened.
+/// Keeps others from running commands meanwhile. The lock lies in the store's folder, which has been found to be written by root alone by
+/// the time that the store could be opened.
 fn turn(context: &Context, how: FlockArg) -> Result<Flock<File>, Failure> {
     drop(context.session()?);
     let path = context.policy.paths.store.with_file_name(LOCK);
     let failed = |error: io::Error| Failure::Store(StoreError::Io(path.clone(), error));
-    let file = OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(&path);
-    Flock::lock(file.map_err(failed)?, how).map_err(|(_, errno)| failed(errno.into()))
+    Flock::lock(lock_file::open(&path).map_err(failed)?, how).map_err(|(_, errno)| failed(errno.into()))
 }
 
 /// Has the commands run by whoever watches for the flag.
@@ -119,7 +141,7 @@ fn raise_flag(context: &Context) {
     }
 }
 
-fn take(context: &Context, after: i64) -> Result<Option<Due>, Failure> {
+fn take(context: &Context, after: i64) -> Result<Option<Taken>, Failure> {
     Ok(context.session()?.take_due(after)?)
 }
 

@@ -4,6 +4,7 @@ use crate::audit;
 use crate::cli::Init;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::hooks;
 use crate::origin;
 use crate::output::Report;
 use serde::Serialize;
@@ -26,12 +27,14 @@ pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
     for (file, mode) in [(&paths.key, 0o755), (&paths.store, 0o700)] {
         folders.extend(folder_for(file, mode)?);
     }
+    let closed = admin::close_to_others(&paths.store);
     let beside_key = if wanted.new_store { BesideKey::NewStore } else { BesideKey::Refuse };
     let made = admin::init(&context.files, beside_key)?;
     if made.key || made.store || made.upgraded.is_some() {
         audit::record(None, Action::Init, None, context.author.clone());
     }
     let host = Host::settle(context, wanted)?;
+    hooks::remember_seen(&context.session()?);
     context.output.report(&Initialised {
         folders: folders.iter().map(|folder| folder.display().to_string()).collect(),
         key: Part { path: paths.key.display().to_string(), made: made.key },
@@ -41,6 +44,9 @@ pub(crate) fn run(context: &Context, wanted: &Init) -> Result<(), Failure> {
         newer_schema: made.newer.map(|schema| schema.to_string()),
         host,
         roster: Roster::of(context, made.roster),
+        // The rest is as it is to be; and `check` has it.
+        unclosed: closed.as_ref().err().map(ToString::to_string),
+        closed: closed.unwrap_or_default().iter().map(|path| path.display().to_string()).collect(),
     })
 }
 
@@ -69,6 +75,10 @@ struct Initialised {
     newer_schema: Option<String>,
     host: Host,
     roster: Roster,
+    /// What others could open or enter, and cannot any more.
+    closed: Vec<String>,
+    /// Why it could not be taken away from them.
+    unclosed: Option<String>,
 }
 
 /// Which host key and store belong to.
@@ -149,6 +159,12 @@ impl Report for Initialised {
     fn text(&self, to: &mut String) {
         for folder in &self.folders {
             put_line!(to, "made    folder {folder}");
+        }
+        for path in &self.closed {
+            put_line!(to, "closed  to others: {path}");
+        }
+        if let Some(fault) = &self.unclosed {
+            put_line!(to, "not closed to others: {fault}\n  hint: twostep-admin check");
         }
         for (what, part) in [("key", &self.key), ("store", &self.store)] {
             let did = if part.made { "made" } else { "found" };

@@ -3,6 +3,7 @@
 use crate::cli::RosterMend;
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::hooks;
 use crate::output::{Report, table};
 use serde::Serialize;
 use twostep_core::policy::Readers;
@@ -38,6 +39,7 @@ pub(crate) fn mend(context: &Context, wanted: &RosterMend) -> Result<(), Failure
     let session = context.session()?;
     let others = if wanted.take_over { Others::TakeOver } else { Others::Leave };
     let wrong = session.mend_roster(others)?;
+    hooks::remember_seen(&session);
     report_mended(context, &session, wrong)
 }
 

@@ -277,10 +277,12 @@ pub enum Reason {
         /// Where.
         cause: String,
     },
-    /// No memory for, or damage in, a password hash.
+    /// A password hash could not be computed.
     Hash {
         /// What is wrong.
         cause: String,
+        /// What to do about it.
+        remedy: &'static str,
     },
 
     // changed
@@ -453,7 +455,10 @@ impl Reason {
             Self::Nss { cause } => {
                 vec![("cause", cause.clone()), ("remedy", "getent passwd USER must work".to_owned())]
             }
-            Self::Internal { cause } | Self::Hash { cause } | Self::RosterMadeAnew { cause } => {
+            Self::Hash { cause, remedy } => {
+                vec![("cause", cause.clone()), ("remedy", (*remedy).to_owned())]
+            }
+            Self::Internal { cause } | Self::RosterMadeAnew { cause } => {
                 vec![("cause", cause.clone())]
             }
             Self::Change { author, target, .. } => {

@@ -116,7 +116,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         Nss { cause: text() },
         Service,
         Internal { cause: text() },
-        Hash { cause: text() },
+        Hash { cause: text(), remedy: "" },
         RosterLost { cause: text(), remedy: text() },
         RosterMadeAnew { cause: text() },
         Activated,

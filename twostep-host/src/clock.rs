@@ -2,7 +2,7 @@
 
 use nix::time::{ClockId, clock_gettime};
 use std::fs;
-use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 use twostep_core::time::{BootId, Now, UnixTime};
 
@@ -23,12 +23,21 @@ pub fn monotonic() -> Duration {
 
 /// Read once: no process outlives the boot, and opening that file is a twentieth of what a login with an app password costs.
 fn boot_id() -> Option<BootId> {
-    static KNOWN: OnceLock<BootId> = OnceLock::new();
-    match KNOWN.get() {
-        Some(known) => Some(*known),
-        // What could not be read is not kept: the next caller tries anew.
-        None => read_boot_id().map(|read| *KNOWN.get_or_init(|| read)),
+    static KNOWN: AtomicBool = AtomicBool::new(false);
+    static HALVES: [AtomicU64; 2] = [const { AtomicU64::new(0) }; 2];
+    let [high, low] = &HALVES;
+    if KNOWN.load(Ordering::Acquire) {
+        let id = u128::from(high.load(Ordering::Relaxed)) << 64 | u128::from(low.load(Ordering::Relaxed));
+        return Some(BootId(id.to_be_bytes()));
     }
+    // What could not be read is not kept: the next caller tries again. No lock: a child that is forked meanwhile would wait for it for ever,
+    // and all who write here write the same.
+    let read = read_boot_id()?;
+    let id = u128::from_be_bytes(read.0);
+    high.store((id >> 64) as u64, Ordering::Relaxed);
+    low.store((id & u128::from(u64::MAX)) as u64, Ordering::Relaxed);
+    KNOWN.store(true, Ordering::Release);
+    Some(read)
 }
 
 fn read_boot_id() -> Option<BootId> {
@@ -49,5 +58,11 @@ mod tests {
     fn the_clocks_run() {
         let now = now();
         assert!(now.wall.0 > 1_700_000_000 && !now.since_boot.is_zero() && now.boot.is_some());
+    }
+
+    #[test]
+    fn the_boot_is_the_same_when_it_is_remembered() {
+        assert_eq!(boot_id(), read_boot_id());
+        assert_eq!(boot_id(), read_boot_id());
     }
 }

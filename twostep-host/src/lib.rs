@@ -11,6 +11,7 @@ pub mod configuration;
 mod ffi;
 pub mod files;
 pub mod link;
+pub mod lock_file;
 mod nss;
 mod syslog;
 #[cfg(any(test, feature = "testing"))]

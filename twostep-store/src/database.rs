@@ -3,12 +3,13 @@
 use crate::files::{self, Fault, Want};
 use crate::host::Kernel;
 use crate::schema::{self, SCHEMA, Version};
-use crate::settings;
+use crate::settings::{self, BUSY};
 use crate::{StoreError, key_file};
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 use twostep_core::crypto::KeyId;
 use twostep_core::random::Entropy;
 
@@ -22,8 +23,8 @@ pub(crate) struct Meta {
 }
 
 /// Opens a store of this version's schema, or of a newer minor of it. On return a read transaction is open: what is read belongs together.
-pub(crate) fn open(path: &Path) -> Result<(Connection, Version, Meta), StoreError> {
-    let connection = connect(path)?;
+pub(crate) fn open(path: &Path, patience: Duration) -> Result<(Connection, Version, Meta), StoreError> {
+    let connection = connect(path, patience)?;
     connection.execute_batch("BEGIN")?;
     let version = schema::version(&connection, path)?;
     schema::fits(version)?;
@@ -58,7 +59,7 @@ pub(crate) fn create(path: &Path, key_id: KeyId) -> Result<(), StoreError> {
 
 fn build(draft: &Path, key_id: KeyId) -> Result<(), StoreError> {
     let mut connection = Connection::open_with_flags(draft, settings::open_flags())?;
-    settings::prepare(&connection)?;
+    settings::prepare(&connection, BUSY)?;
     // 1 KiB pages: a login changes a row here and there, and every page it touches is written twice and synced.
     connection.execute_batch("PRAGMA page_size = 1024;")?;
     connection.query_row("PRAGMA journal_mode = MEMORY", [], |_| Ok(()))?;
@@ -84,7 +85,7 @@ pub struct Upgraded {
 /// Brings a store of an older schema up to date, in one transaction, if it belongs to this key, and keeps it beside its place as it was.
 /// Nothing where it is up to date, or knows more than this version.
 pub(crate) fn upgrade(path: &Path, key_id: KeyId) -> Result<Option<Upgraded>, StoreError> {
-    let mut connection = connect(path)?;
+    let mut connection = connect(path, BUSY)?;
     let found = schema::version(&connection, path)?;
     let is_older = match schema::fits(found) {
         Ok(()) => false,
@@ -150,7 +151,7 @@ fn keep(path: &Path) -> Result<PathBuf, StoreError> {
 
 fn copy(path: &Path, draft: &Path) -> Result<(), StoreError> {
     // A second connection, since VACUUM runs in no transaction. It is of the same SQLite, which knows of the first one's locks.
-    let reader = connect(path)?;
+    let reader = connect(path, BUSY)?;
     let name = draft.to_str().ok_or(StoreError::Damaged("its path is no text"))?;
     reader.execute("VACUUM INTO ?", [name])?;
     reader.close().map_err(|(_, error)| error)?;
@@ -159,7 +160,7 @@ fn copy(path: &Path, draft: &Path) -> Result<(), StoreError> {
         .map_err(|error| StoreError::Io(draft.to_owned(), error))
 }
 
-fn connect(path: &Path) -> Result<Connection, StoreError> {
+fn connect(path: &Path, patience: Duration) -> Result<Connection, StoreError> {
     let files::Checked { path, metadata } =
         files::check(path, Want::PrivateFile).map_err(|untrusted| match untrusted.fault {
             Fault::Absent => StoreError::NoStore(path.to_owned()),
@@ -170,7 +171,7 @@ fn connect(path: &Path) -> Result<Connection, StoreError> {
         return Err(StoreError::Empty(path));
     }
     let connection = Connection::open_with_flags(&path, settings::open_flags())?;
-    settings::prepare(&connection)?;
+    settings::prepare(&connection, patience)?;
     Ok(connection)
 }
 

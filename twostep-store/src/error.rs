@@ -24,6 +24,7 @@ pub enum StoreError {
     Sealed { authenticator: i64 },
     Damaged(&'static str),
     Busy,
+    Forked,
     Full,
     ReadOnly,
     Sqlite(rusqlite::Error),
@@ -50,6 +51,9 @@ impl StoreError {
             Self::Older { .. } => "twostep-admin init brings the store up to date".into(),
             Self::Busy => {
                 "find the process that holds the store (fuser); it is held for milliseconds as a rule".into()
+            }
+            Self::Forked => {
+                "twostepd judges the logins of such a process where it runs: systemctl start twostepd.socket".into()
             }
             Self::Full => "make room on the file system of the store".into(),
             Self::ReadOnly => "make the file system of the store writable".into(),
@@ -94,6 +98,9 @@ impl fmt::Display for StoreError {
             Self::Busy => {
                 write!(f, "the store was locked for longer than {} s", crate::settings::BUSY.as_secs())
             }
+            Self::Forked => f.write_str(
+                "this process was forked while another of its threads had the store open, and cannot use it",
+            ),
             Self::Full => f.write_str("no space left for the store"),
             Self::ReadOnly => f.write_str("the store cannot be written: read-only"),
             Self::Sqlite(error) => write!(f, "the store cannot be used: {error}"),

@@ -16,9 +16,11 @@ pub mod error;
 pub mod key_file;
 mod login_store;
 pub mod origin;
+pub mod process;
 pub mod roster;
 mod rows;
 pub mod schema;
+pub mod seen;
 pub mod settings;
 #[cfg(test)]
 mod testing;

@@ -3,7 +3,7 @@
 use super::tests::sources;
 use super::*;
 use crate::admin::{
-    self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment, Occasion, Refusal, Which, Whose,
+    self, BesideKey, NewAppPassword, NewAuthenticator, NewEnrollment, Occasion, Refusal, Taken, Which, Whose,
 };
 use crate::host::{self, Kernel};
 use crate::origin::{MachineId, Origin};
@@ -209,7 +209,7 @@ fn app_passwords_are_made_used_renamed_and_revoked() {
     assert_eq!(session.revoke_some(which, &author(), UnixTime(82)).unwrap().len(), 1);
     assert!(session.app_passwords(id).unwrap().is_empty());
 
-    let due = session.take_due(0).unwrap().unwrap();
+    let Some(Taken::Due(due)) = session.take_due(0).unwrap() else { panic!("nothing is due") };
     assert_eq!((due.occasion, due.name.as_str()), (Occasion::Create, "mail"));
     session.due_done(due.id).unwrap();
     assert!(session.take_due(due.id).unwrap().is_some());
@@ -284,6 +284,8 @@ fn the_host_is_recorded_and_compared() {
     let session = files.session().unwrap();
     session.record_host(&here).unwrap();
     assert_eq!(session.origin(Some(&here)).unwrap(), Origin::Here);
+    assert_eq!(session.remember_seen().unwrap(), None);
+    assert_eq!(session.restored().unwrap(), None);
     drop(session);
     is_whole(&files);
 }

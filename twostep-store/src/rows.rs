@@ -189,35 +189,40 @@ pub(crate) fn exclusively<T>(
     exclusively_with(session, Journal::Persist, work)
 }
 
-/// [`exclusively`], where what was overwritten must not stay behind in the journal.
-pub(crate) fn exclusively_and_clean<T>(
-    session: &Session,
-    work: impl FnOnce() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    exclusively_with(session, Journal::Truncate, work)
-}
-
-fn exclusively_with<T>(
+/// [`exclusively`], for work whose refusals need not be the store's, with the journal as it is to be afterwards.
+pub(crate) fn exclusively_with<T, E: From<StoreError>>(
     session: &Session,
     journal: Journal,
-    work: impl FnOnce() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    let connection = &session.connection;
-    settings::leave_transaction(connection)?;
-    settings::prepare_to_write(connection, journal)?;
-    session.roster.begin();
-    connection.execute_batch("BEGIN IMMEDIATE")?;
+    work: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    begin(session, journal)?;
     // Between the reading and this the store may have been brought to a schema that is written otherwise.
-    let done = schema::still_fits(connection).and_then(|()| work()).and_then(|result| {
-        let published = roster::publish(session)?;
-        connection.execute_batch("COMMIT")?;
-        published.finish();
+    let fits = schema::still_fits(&session.connection).map_err(E::from);
+    let done = fits.and_then(|()| work()).and_then(|result| {
+        commit(session)?;
         Ok(result)
     });
-    let left = if done.is_err() { settings::leave_transaction(connection) } else { Ok(()) };
+    if done.is_err() {
+        // What is told is why it failed. A transaction that cannot be taken back ends with the connection, before anything else is written.
+        let _open_still = settings::leave_transaction(&session.connection);
+    }
     session.roster.tell();
-    left?;
     done
+}
+
+fn begin(session: &Session, journal: Journal) -> Result<(), StoreError> {
+    settings::leave_transaction(&session.connection)?;
+    settings::prepare_to_write(&session.connection, journal)?;
+    session.roster.begin();
+    Ok(session.patience.run(&session.connection, "BEGIN IMMEDIATE")?)
+}
+
+fn commit(session: &Session) -> Result<(), StoreError> {
+    let published = roster::publish(session)?;
+    session.patience.run(&session.connection, "COMMIT")?;
+    published.finish();
+    session.patience.renew(&session.connection);
+    Ok(())
 }
 
 /// Exactly one row was to be changed.

@@ -4,7 +4,7 @@ use crate::StoreError;
 use rusqlite::{Connection, OpenFlags};
 use std::time::Duration;
 
-/// How long one waits for another process's lock.
+/// How long one waits for the store: for other threads and for other processes together.
 pub const BUSY: Duration = Duration::from_secs(5);
 
 /// Never created by opening, never through a link, no mutex of SQLite's own (a connection stays in one thread).
@@ -15,9 +15,9 @@ pub(crate) fn open_flags() -> OpenFlags {
         | OpenFlags::SQLITE_OPEN_EXRESCODE
 }
 
-/// Set on every connection.
-pub(crate) fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(BUSY)?;
+/// Set on every connection, which waits so long for others at most.
+pub(crate) fn prepare(connection: &Connection, patience: Duration) -> rusqlite::Result<()> {
+    connection.busy_timeout(patience)?;
     // A damaged page is found when it is read, not when it has led somewhere.
     connection.execute_batch("PRAGMA cell_size_check = ON")
 }

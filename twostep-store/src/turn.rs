@@ -6,18 +6,17 @@
 
 use crate::StoreError;
 use nix::errno::Errno;
-use nix::fcntl::{FcntlArg, OFlag, fcntl};
+use nix::fcntl::{FcntlArg, fcntl};
 use nix::libc::{F_UNLCK, F_WRLCK, SEEK_SET, c_short, flock};
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 use std::thread;
 use std::time::Duration;
-use twostep_host::monotonic;
+use twostep_host::{lock_file, monotonic};
 
 /// The file, in the folder of the store.
-const FILE: &str = "argon2id.lock";
+pub(crate) const FILE: &str = "argon2id.lock";
 /// How long a login waits for its turn. Dovecot's clients wait a minute and more; the module waits for the broker for thirty seconds, in
 /// which the store may keep it waiting twice as well.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(15);
@@ -47,9 +46,7 @@ pub(crate) fn take(store: &Path, at_once: Option<u32>, patience: Duration) -> Re
         io::ErrorKind::StorageFull => StoreError::Full,
         _ => StoreError::Io(path.clone(), error),
     };
-    let mut options = OpenOptions::new();
-    options.read(true).write(true).create(true).truncate(false).mode(0o600);
-    let file = options.custom_flags(OFlag::O_NOFOLLOW.bits()).open(&path).map_err(failed)?;
+    let file = lock_file::open(&path).map_err(failed)?;
     let turns = at_once.unwrap_or_else(by_processors);
     let end = monotonic().saturating_add(patience);
     loop {
@@ -127,6 +124,19 @@ mod tests {
         drop(turn);
         assert!(at_once(&store, 1).is_ok());
         drop(copy);
+    }
+
+    #[test]
+    fn a_file_that_others_could_open_is_replaced_and_their_locks_stop_nobody() {
+        use std::os::unix::fs::PermissionsExt;
+        let store = test_folder("turn-open").join("store.db");
+        let path = store.with_file_name(FILE);
+        std::fs::write(&path, "").unwrap();
+        std::fs::set_permissions(&path, std::fs::Permissions::from_mode(0o644)).unwrap();
+        let theirs = File::open(&path).unwrap();
+        let l_type = c_short::try_from(nix::libc::F_RDLCK).unwrap();
+        (0..2).for_each(|byte| set(&theirs, l_type, byte).unwrap());
+        assert!(at_once(&store, 2).is_ok());
     }
 
     #[test]

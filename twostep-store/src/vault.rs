@@ -2,12 +2,12 @@
 
 use crate::database::{self, StoreId};
 use crate::host::Kernel;
+use crate::process::{self, Patience};
 use crate::roster::Keeping;
 use crate::schema::{SCHEMA, Version};
 use crate::{StoreError, key_file, turn};
 use rusqlite::Connection;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use twostep_core::app_password::AppPassword;
 use twostep_core::crypto::{Purpose, Subkey};
@@ -45,9 +45,10 @@ pub struct Session {
     pub(crate) cost: Cost,
     pub(crate) naming: Naming,
     pub(crate) roster: Keeping,
+    pub(crate) patience: Patience,
     // Last, so that it is released when the connection is closed: SQLite's locks belong to the process, and another thread's
     // connection to the same file must not come and go meanwhile.
-    _turn: MutexGuard<'static, ()>,
+    _turn: process::Turn,
 }
 
 /// The keys derived from the master key, which is not kept.
@@ -59,8 +60,6 @@ pub(crate) struct Keys {
     pub(crate) host: Subkey,
     pub(crate) account_passwords: Subkey,
 }
-
-static TURN: Mutex<()> = Mutex::new(());
 
 impl Files {
     /// Where this policy says.
@@ -78,10 +77,15 @@ impl Files {
     /// When a file is missing or cannot be trusted, when the key is another store's, when the store is damaged, of another
     /// major schema or an older minor one, or locked for too long.
     pub fn session(&self) -> Result<Session, StoreError> {
-        // Whoever panicked while it was its turn has dropped its connection on the way out.
-        let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+        self.session_within(Patience::new())
+    }
+
+    pub(crate) fn session_within(&self, patience: Patience) -> Result<Session, StoreError> {
+        let turn = process::turn(&patience)?;
         let key = key_file::read(&self.paths.key)?;
-        let (connection, schema, meta) = database::open(&self.paths.store)?;
+        let (connection, schema, meta) =
+            patience.spend(|_| database::open(&self.paths.store, patience.left()))?;
+        connection.busy_timeout(patience.left())?;
         if meta.key_id != key.id() {
             return Err(StoreError::WrongKey { store: meta.key_id, file: key.id() });
         }
@@ -109,6 +113,7 @@ impl Files {
             cost,
             naming,
             roster,
+            patience,
             _turn: turn,
         })
     }

@@ -85,7 +85,7 @@ impl From<admin::Refusal> for Declined {
     fn from(refusal: admin::Refusal) -> Self {
         match refusal {
             admin::Refusal::Store(error) => error.into(),
-            admin::Refusal::Hash(_) => Self::unavailable(&refusal.to_string()),
+            admin::Refusal::Hash(error) => Self::unavailable(&format!("{error}; {}", error.remedy())),
             refusal => Self::conflict(sentence(&refusal.to_string())),
         }
     }

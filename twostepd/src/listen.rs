@@ -2,7 +2,7 @@
 
 use crate::ffi;
 use nix::errno::Errno;
-use nix::fcntl::{Flock, FlockArg, OFlag, open};
+use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
     AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen, socket, sockopt,
 };
@@ -14,6 +14,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use twostep_host::files::{self, Fault, Untrusted, Want};
 use twostep_host::link::SOCKET;
+use twostep_host::lock_file;
 
 /// The file whose lock says that a broker listens on a socket of its own beside it.
 const LOCK: &str = "twostepd.lock";
@@ -128,8 +129,8 @@ fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
 }
 
 fn lock(path: &Path) -> Result<Flock<OwnedFd>, Errno> {
-    let flags = OFlag::O_CREAT | OFlag::O_RDWR | OFlag::O_CLOEXEC | OFlag::O_NOFOLLOW;
-    let file = open(path, flags, Mode::S_IRUSR | Mode::S_IWUSR)?;
+    let failed = |error: std::io::Error| error.raw_os_error().map_or(Errno::EINVAL, Errno::from_raw);
+    let file = OwnedFd::from(lock_file::open(path).map_err(failed)?);
     Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, errno)| errno)
 }
 

@@ -142,12 +142,23 @@ pub(crate) fn lock(file: &File) -> io::Result<()> {
 
 /// Locks the first `count` bytes of a file, for as long as it is open.
 pub(crate) fn lock_bytes(file: &File, count: i64) -> io::Result<()> {
+    lock_range(file, libc::F_WRLCK, count)
+}
+
+/// The same, exclusive or shared.
+pub(crate) fn lock_range(file: &File, kind: c_int, count: i64) -> io::Result<()> {
     // SAFETY: flock is plain data for which all zeroes is a value.
     let mut wanted: libc::flock = unsafe { std::mem::zeroed() };
-    wanted.l_type = libc::F_WRLCK as libc::c_short;
+    wanted.l_type = kind as libc::c_short;
     wanted.l_len = count;
     // SAFETY: a descriptor that `file` keeps open; F_OFD_SETLK reads a flock, which is what it gets.
     check(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_OFD_SETLK, &wanted) })
+}
+
+/// close(2), of whatever it is.
+pub(crate) fn close(descriptor: i32) -> io::Result<()> {
+    // SAFETY: takes no pointer; a forked child closes what only its parent goes on using.
+    check(unsafe { libc::close(descriptor) })
 }
 
 /// Waits for any child. `None` when there is none left. Returns pid and exit status, a signal counted as 128 + its number.

@@ -37,6 +37,8 @@ ids! {
     StoreDamaged,
     StoreNewer,
     StoreFolderOpen,
+    StoreFileOpen,
+    StoreRestored,
     KeyOfAnotherHost,
     HostNotRecorded,
     MachineIdMissing,

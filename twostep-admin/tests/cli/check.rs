@@ -286,10 +286,10 @@ fn key_and_store_are_looked_at() {
 }
 
 #[test]
-fn a_folder_that_others_can_look_into_is_a_warning() {
+fn a_folder_that_others_can_look_into_is_an_error() {
     let place = healthy("check-folder");
     fs::set_permissions(place.folder.join("store"), fs::Permissions::from_mode(0o755)).unwrap();
-    assert!(messages(&place, "warning").iter().any(|message| message.contains("can be read by others")));
+    assert!(messages(&place, "error").iter().any(|message| message.contains("can be read by others")));
 }
 
 #[test]

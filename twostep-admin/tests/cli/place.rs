@@ -7,6 +7,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use twostep_core::name::UserName;
+use twostep_store::StoreError;
 use twostep_store::admin::NewEnrollment;
 use twostep_store::configuration;
 use twostep_store::files::{self, Want};
@@ -104,7 +105,13 @@ impl Place {
     /// The open store, to bring about what the command itself cannot.
     pub(crate) fn session(&self) -> Session {
         let policy = configuration::read(Some(&self.folder.join("config.toml"))).unwrap();
-        Files::of(&policy).session().unwrap()
+        // All tests are one process, of which one thread uses a store at a time, and a busy machine keeps it long.
+        loop {
+            match Files::of(&policy).session() {
+                Err(StoreError::Busy) => {}
+                opened => return opened.unwrap(),
+            }
+        }
     }
 
     /// Changes the store by hand, to bring about what a test cannot wait for.

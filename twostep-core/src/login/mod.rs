@@ -290,12 +290,7 @@ impl From<Unavailable> for Stop {
 
 impl From<HashError> for Stop {
     fn from(error: HashError) -> Self {
-        let cause = match error {
-            HashError::Memory => "no memory for Argon2id",
-            HashError::Parameters => "a stored hash has impossible parameters: the store is damaged",
-            HashError::Entropy => "the kernel gives no randomness",
-        };
-        Self(Reason::Hash { cause: cause.to_owned() })
+        Self(Reason::Hash { cause: error.to_string(), remedy: error.remedy() })
     }
 }
 

@@ -1,5 +1,5 @@
 use super::*;
-use crate::admin::{BesideKey, NewEnrollment};
+use crate::admin::{BesideKey, Due, NewEnrollment, Taken};
 use crate::testing::{add_app_password, alice, author, enroll, host};
 use crate::vault::Files;
 use crate::{StoreError, admin};
@@ -8,7 +8,7 @@ use twostep_core::account::{NO_UID, State};
 use twostep_core::app_password::BootKey;
 use twostep_core::change::Action;
 use twostep_core::crypto::MasterKey;
-use twostep_core::memory_hard::Cost;
+use twostep_core::memory_hard::{Cost, HashError};
 use twostep_core::network;
 use twostep_core::policy::{Command, Hooks};
 use twostep_core::ports::{Store, Use, Vault};
@@ -280,6 +280,56 @@ fn a_name_that_had_an_account_is_never_a_virtual_users() {
     assert!(files.session().unwrap().enrollment(&alice()).unwrap().is_none());
 }
 
+fn taken(session: &Session) -> Option<Due> {
+    match session.take_due(0).unwrap()? {
+        Taken::Due(due) => Some(due),
+        damaged => panic!("{damaged:?}"),
+    }
+}
+
+#[test]
+fn a_damaged_row_of_what_is_due_is_no_revocation_and_keeps_nothing_after_it() {
+    let files = Files {
+        hooks: Hooks { on_revoke: Some(Command { words: vec!["/bin/true".to_owned()] }), on_create: None },
+        ..host("due-damaged")
+    };
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let (app_id, _) = add_app_password(&session, id, "mail");
+    crate::settings::leave_transaction(&session.connection).unwrap();
+    let damage = "PRAGMA ignore_check_constraints = ON;
+                  INSERT INTO due (at, event, user, name) VALUES (1, 'crevoke', 'alice', 'mail');
+                  INSERT INTO due (at, event, user, name, tries) VALUES (1, 'revoke', 'bob', 'x', -1);
+                  PRAGMA ignore_check_constraints = OFF;";
+    session.connection.execute_batch(damage).unwrap();
+    session.revoke_app_password(id, app_id, &author(), UnixTime(6)).unwrap();
+    let mut rows = Vec::new();
+    let due = loop {
+        match session.take_due(0).unwrap().unwrap() {
+            Taken::Damaged { row, .. } => rows.push(row),
+            Taken::Due(due) => break due,
+        }
+    };
+    assert_eq!(
+        rows,
+        [
+            r#"event="crevoke" user="alice" name="mail" tries=0"#,
+            r#"event="revoke" user="bob" name="x" tries=-1"#
+        ]
+    );
+    assert_eq!((due.occasion, due.user.as_str()), (Occasion::Revoke, "alice"));
+}
+
+#[test]
+fn a_refusal_comes_out_of_a_transaction_as_what_it_is() {
+    let files = host("refusal");
+    let session = files.session().unwrap();
+    let refused = |refusal| crate::admin::in_transaction::<()>(&session, || Err(refusal)).unwrap_err();
+    assert!(matches!(refused(Refusal::HadAccount), Refusal::HadAccount));
+    assert!(matches!(refused(Refusal::Hash(HashError::Entropy)), Refusal::Hash(HashError::Entropy)));
+    assert!(matches!(refused(Refusal::Store(StoreError::Full)), Refusal::Store(StoreError::Full)));
+}
+
 #[test]
 fn commands_are_due_where_the_administrator_wants_them() {
     let files = host("due");
@@ -292,10 +342,10 @@ fn commands_are_due_where_the_administrator_wants_them() {
     let (app_id, _) = add_app_password(&session, id, "mail");
     assert_eq!(session.take_due(0).unwrap(), None, "nobody wants to know of new ones");
     session.revoke_app_password(id, app_id, &author(), UnixTime(6)).unwrap();
-    let due = session.take_due(0).unwrap().unwrap();
+    let due = taken(&session).unwrap();
     assert_eq!((due.user.as_str(), due.name.as_str(), due.tries), ("alice", "mail", 0));
     assert_eq!(session.take_due(due.id).unwrap(), None);
-    assert_eq!(session.take_due(0).unwrap().unwrap().tries, 1, "a try is counted when it begins");
+    assert_eq!(taken(&session).unwrap().tries, 1, "a try is counted when it begins");
     session.due_done(due.id).unwrap();
     assert_eq!(session.take_due(0).unwrap(), None);
     let (other, _) = add_app_password(&session, id, "mail");

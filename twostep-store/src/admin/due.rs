@@ -4,6 +4,7 @@ use crate::StoreError;
 use crate::rows::exclusively;
 use crate::vault::Session;
 use nix::fcntl::OFlag;
+use rusqlite::types::ValueRef;
 use rusqlite::{OptionalExtension, Row, params};
 use std::fs::OpenOptions;
 use std::io;
@@ -43,7 +44,25 @@ pub struct Due {
     pub tries: u32,
 }
 
+/// What was taken of the commands that are due.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// One to be run.
+    Due(Due),
+    /// A row that says nothing that could be run. It has been deleted.
+    Damaged {
+        /// Its id.
+        id: i64,
+        /// All that it says, for the log.
+        row: String,
+    },
+}
+
 impl Occasion {
+    fn parse(word: &str) -> Option<Self> {
+        [Self::Create, Self::Revoke].into_iter().find(|occasion| occasion.word() == word)
+    }
+
     /// The word for it: `{event}` of the command.
     #[must_use]
     pub fn word(self) -> &'static str {
@@ -79,27 +98,23 @@ impl Session {
         if occasion.is_wanted(&self.hooks) { raise_flag(&self.runtime) } else { Ok(()) }
     }
 
-    /// Takes the oldest command that is due after `after`, and counts the try: whoever is killed while it runs has used it up.
+    /// Takes the oldest command that is due after `after`, and counts the try: whoever is killed while it runs has used it up. A damaged
+    /// row is nobody's command: it is taken away.
     ///
     /// # Errors
     /// When the store fails.
-    pub fn take_due(&self, after: i64) -> Result<Option<Due>, StoreError> {
+    pub fn take_due(&self, after: i64) -> Result<Option<Taken>, StoreError> {
         exclusively(self, || {
             let sql = "SELECT id, event, user, name, tries FROM due WHERE id > ? ORDER BY id LIMIT 1";
-            let read = |row: &Row<'_>| {
-                let event: String = row.get(1)?;
-                let occasion = if event == "create" { Occasion::Create } else { Occasion::Revoke };
-                Ok(Due {
-                    id: row.get(0)?,
-                    occasion,
-                    user: row.get(2)?,
-                    name: row.get(3)?,
-                    tries: row.get(4)?,
-                })
-            };
             let found = self.connection.query_row(sql, [after], read).optional()?;
-            if let Some(due) = &found {
-                self.connection.execute("UPDATE due SET tries = tries + 1 WHERE id = ?", [due.id])?;
+            match &found {
+                Some(Taken::Due(due)) => {
+                    self.connection.execute("UPDATE due SET tries = tries + 1 WHERE id = ?", [due.id])?;
+                }
+                Some(Taken::Damaged { id, .. }) => {
+                    self.connection.execute("DELETE FROM due WHERE id = ?", [id])?;
+                }
+                None => {}
             }
             Ok(found)
         })
@@ -114,6 +129,34 @@ impl Session {
             self.connection.execute("DELETE FROM due WHERE id = ?", [id])?;
             Ok(())
         })
+    }
+}
+
+/// `id, event, user, name, tries`.
+fn read(row: &Row<'_>) -> rusqlite::Result<Taken> {
+    let id = row.get(0)?;
+    let text = |at| row.get::<_, String>(at).ok();
+    let due = || {
+        let occasion = Occasion::parse(&text(1)?)?;
+        Some(Due { id, occasion, user: text(2)?, name: text(3)?, tries: row.get(4).ok()? })
+    };
+    if let Some(due) = due() {
+        return Ok(Taken::Due(due));
+    }
+    let mut said = String::new();
+    for (at, column) in ["event", "user", "name", "tries"].into_iter().enumerate() {
+        said.push_str(&format!("{}{column}={}", if at == 0 { "" } else { " " }, shown(row.get_ref(at + 1)?)));
+    }
+    Ok(Taken::Damaged { id, row: said })
+}
+
+/// A value, quoted and without what a terminal or a log would take for something else.
+fn shown(value: ValueRef<'_>) -> String {
+    match value {
+        ValueRef::Null => "NULL".to_owned(),
+        ValueRef::Integer(number) => number.to_string(),
+        ValueRef::Real(number) => number.to_string(),
+        ValueRef::Text(bytes) | ValueRef::Blob(bytes) => format!("{:?}", String::from_utf8_lossy(bytes)),
     }
 }
 

@@ -5,6 +5,7 @@ mod authenticators;
 mod bypass;
 mod due;
 mod enrollments;
+mod folder;
 pub(crate) mod history;
 mod init;
 mod reports;
@@ -12,15 +13,17 @@ mod secrets;
 
 pub use app_passwords::{AppPasswordInfo, LastUse, NewAppPassword, Of, Which};
 pub use authenticators::AUTHENTICATORS_MAX;
-pub use due::{Due, FLAG, Occasion, TRIES, raise_flag};
+pub use due::{Due, FLAG, Occasion, TRIES, Taken, raise_flag};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
+pub use folder::{close_to_others, open_to_others};
 pub use history::{HISTORY_KEPT, Past, Whose};
 pub use init::{BesideKey, Made, Upgraded, init};
 pub use reports::{AuthenticatorInfo, Summary};
 pub use secrets::{Holder, SHARED_LOOK_MAX};
 
 use crate::StoreError;
-use crate::rows::exclusively_and_clean;
+use crate::rows::exclusively_with;
+use crate::settings::Journal;
 use crate::vault::Session;
 use rusqlite::OptionalExtension;
 use std::fmt;
@@ -76,7 +79,7 @@ pub enum Refusal {
     BypassUses,
     /// The store.
     Store(StoreError),
-    /// No memory for a hash.
+    /// A hash could not be made.
     Hash(HashError),
 }
 
@@ -105,25 +108,12 @@ fn pick<T>(all: Vec<T>, which: &str, key: impl Fn(&T) -> (&str, i64)) -> Result<
     }
 }
 
-/// [`exclusively_and_clean`], for work whose refusals are not the store's.
+/// A change of the administrator's: one transaction, and what was overwritten does not stay behind in the journal.
 pub(crate) fn in_transaction<T>(
     session: &Session,
     work: impl FnOnce() -> Result<T, Refusal>,
 ) -> Result<T, Refusal> {
-    let mut refused = None;
-    let done = exclusively_and_clean(session, || {
-        work().map_err(|refusal| match refusal {
-            Refusal::Store(error) => error,
-            other => {
-                refused = Some(other);
-                StoreError::Gone
-            }
-        })
-    });
-    match refused {
-        Some(refusal) => Err(refusal),
-        None => Ok(done?),
-    }
+    exclusively_with(session, Journal::Truncate, work)
 }
 
 impl fmt::Display for Refusal {
@@ -173,7 +163,7 @@ impl fmt::Display for Refusal {
             Self::BypassLifetime => f.write_str("a bypass code is good for one minute to seven days"),
             Self::BypassUses => f.write_str("a bypass code can be used one to ten times"),
             Self::Store(error) => error.fmt(f),
-            Self::Hash(_) => f.write_str("no memory for Argon2id"),
+            Self::Hash(error) => error.fmt(f),
         }
     }
 }

@@ -56,7 +56,12 @@ impl Keeping {
     }
 
     fn path(&self) -> PathBuf {
-        self.folder.join(twostep_roster::FILE)
+        self.beside(twostep_roster::FILE)
+    }
+
+    /// A file in the roster's folder.
+    pub(crate) fn beside(&self, name: &str) -> PathBuf {
+        self.folder.join(name)
     }
 
     /// The path, as the store writes it down.

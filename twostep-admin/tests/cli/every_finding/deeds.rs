@@ -83,9 +83,27 @@ pub(super) const DEEDS: &[Deed] = &[
         },
     },
     Deed {
-        kind: ("store-folder-open", "warning"),
+        kind: ("store-folder-open", "error"),
         ill: |place| mode(place, "store", 0o755),
         well: |place| mode(place, "store", 0o700),
+    },
+    Deed {
+        kind: ("store-file-open", "error"),
+        ill: |place| drop(place.write("store/argon2id.lock", "", 0o644)),
+        well: |place| mode(place, "store/argon2id.lock", 0o600),
+    },
+    Deed {
+        kind: ("store-restored", "error"),
+        ill: |place| {
+            place.run(&["enroll", "root", "--activate"]).is(0);
+            place.run(&["hooks"]).is(0);
+            let store = place.folder.join("store/store.db");
+            fs::copy(&store, place.folder.join("backup")).unwrap();
+            place.run(&["unenroll", "root", "--yes"]).is(0);
+            place.run(&["hooks"]).is(0);
+            fs::copy(place.folder.join("backup"), &store).unwrap();
+        },
+        well: |place| fs::remove_file(place.folder.join("roster/store.seen")).unwrap(),
     },
     Deed {
         kind: ("app-passwords-expired", "note"),
