@@ -110,7 +110,7 @@ fn verdict(
 
 /// Logs why no verdict can be reached.
 pub(crate) fn unavailable(handle: &PamHandle, reason: Reason) {
-    let (service, source) = (service::name(handle).ok(), Some(service::source(handle)));
+    let (service, source) = (service::name(handle).ok(), service::source_for_log(handle));
     LOG.record(&Event { reason, user: None, service, source });
 }
 

@@ -134,3 +134,16 @@ pub fn lock_bytes_shared(file: &File, count: i64) {
 pub fn lock_whole_shared(file: &File) {
     file.lock_shared().or_die("lock a file");
 }
+
+/// Makes the node of a virtual console, as udev would.
+#[track_caller]
+pub fn make_console(number: u32) {
+    let path = format!("/dev/tty{number}");
+    kernel::make_character_device(Path::new(&path), 4, number).or_die(format_args!("make {path}"));
+}
+
+/// Makes this process the leader of a session with that terminal as its controlling one, as getty does. It stays open until the process ends.
+#[track_caller]
+pub fn sit_at(terminal: &Path) {
+    kernel::sit_at(terminal).or_die(format_args!("take {}", terminal.display()));
+}

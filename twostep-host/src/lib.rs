@@ -14,6 +14,7 @@ pub mod link;
 pub mod lock_file;
 mod nss;
 mod syslog;
+pub mod terminal;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::unwrap_used)]
 pub mod testing;

@@ -129,12 +129,12 @@ fn wrong(right: &Answer) -> Answer {
 
 /// A name as long as one can be.
 fn named() -> Source {
-    Source::from_items(Some(&"long.".repeat(60)), None)
+    Source::of_host(&"long.".repeat(60), &[])
 }
 
 /// Where a new source goes between others.
 fn between() -> Source {
-    Source::from_items(Some("100.0.113.1"), None)
+    Source::of_host("100.0.113.1", &[])
 }
 
 #[test]
