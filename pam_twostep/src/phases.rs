@@ -35,6 +35,8 @@ pub(crate) enum Kept {
     Here(Box<Record>),
     /// The broker has, and waits for the rest.
     AtBroker(Arc<Sitting>),
+    /// Nobody has: this user, as PAM has the name, is exempt whatever else is broken.
+    BreakGlass(String),
 }
 
 impl Kept {
@@ -43,6 +45,7 @@ impl Kept {
         match self {
             Self::Here(record) => record.todo == Some(Todo::Unjudged),
             Self::AtBroker(sitting) => sitting.is_unjudged(),
+            Self::BreakGlass(_) => false,
         }
     }
 }
@@ -90,7 +93,8 @@ fn is_app_service(handle: &PamHandle, arguments: &Arguments) -> Result<bool, Rea
 /// it have credentials to set, and success would lead past them.
 pub(crate) fn has_credentials(handle: &PamHandle, arguments: &Arguments) -> bool {
     arguments.scope == Scope::All
-        || (ffi::kept(handle).is_some() && is_app_service(handle, arguments) == Ok(true))
+        || (ffi::kept(handle).is_some_and(|kept| !matches!(kept, Kept::BreakGlass(_)))
+            && is_app_service(handle, arguments) == Ok(true))
 }
 
 /// The auth phase. It has a frame of its own, below that of its caller, which does not scrub itself.
@@ -132,6 +136,8 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
                 Err(reason) => stopped(handle, reason),
             };
         }
+        // It was left for another name.
+        Some(Kept::BreakGlass(_)) => return stopped(handle, Reason::UserSwitched),
         Some(Kept::Here(record)) => Some(record),
     };
     // The same name on the same handle, and nothing to write: all was decided in the auth phase.
@@ -218,7 +224,7 @@ fn policy(config: Option<&Path>) -> Result<Arc<Policy>, Reason> {
 }
 
 /// Whether it is a login by key alone, for which sshd sets this, empty.
-fn was_by_key(handle: &PamHandle) -> bool {
+pub(crate) fn was_by_key(handle: &PamHandle) -> bool {
     ffi::environment(handle, c"SSH_AUTH_INFO_0").is_some()
 }
 
@@ -229,7 +235,7 @@ fn key_was_used(handle: &PamHandle) -> bool {
 
 /// Only a process whose real, effective and saved uid are 0 may touch the store: the caller of su could stop it while it holds a lock,
 /// and with it every login of the host.
-fn wholly_root() -> Result<bool, Reason> {
+pub(crate) fn wholly_root() -> Result<bool, Reason> {
     let failed = |errno: nix::errno::Errno| Reason::Internal { cause: format!("getresuid: {errno}") };
     let ids = nix::unistd::getresuid().map_err(failed)?;
     Ok([ids.real, ids.effective, ids.saved].iter().all(|uid| uid.is_root()))

@@ -120,6 +120,12 @@ pub enum Reason {
         rule: Origin,
     },
 
+    /// A break-glass exemption holds.
+    BreakGlass {
+        /// Its line in break-glass.toml.
+        entry: usize,
+    },
+
     // refused
     /// A rule refuses.
     DeniedByRule {
@@ -277,6 +283,13 @@ pub enum Reason {
         /// What to do.
         remedy: String,
     },
+    /// break-glass.toml cannot be used: there are no exemptions of this kind. Nobody is refused for it.
+    BreakGlassUnusable {
+        /// What is wrong.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The public roster was made anew from the store.
     RosterMadeAnew {
         /// What was wrong with the one that was there.
@@ -321,6 +334,7 @@ impl Reason {
             Self::PendingSkipped => (Ignored, "pending-skipped"),
             Self::ToEnroll { .. } => (Ignored, "to-enroll"),
             Self::Exempt { .. } => (Ignored, "exempt"),
+            Self::BreakGlass { .. } => (Ignored, "break-glass"),
             Self::NotEnrolledDenied => (Refused, "not-enrolled"),
             Self::DeniedByRule { .. } => (Refused, "denied-by-rule"),
             Self::NotSetUp { .. } => (Refused, "not-set-up"),
@@ -361,6 +375,7 @@ impl Reason {
             Self::Internal { .. } => (Unavailable, "internal"),
             Self::Hash { .. } => (Unavailable, "hash"),
             Self::RosterLost { .. } => (Changed, "roster-lost"),
+            Self::BreakGlassUnusable { .. } => (Changed, "break-glass-unusable"),
             Self::RosterMadeAnew { .. } => (Changed, "roster-made-anew"),
             Self::Activated => (Changed, "activated"),
             Self::Change { action, .. } => (Changed, action.word()),
@@ -385,6 +400,7 @@ impl Reason {
             Self::TrustedDevice { device } => vec![("device", device.clone())],
             Self::ToEnroll { by } => by.map(|by| ("by", by.date())).into_iter().collect(),
             Self::Exempt { rule } | Self::DeniedByRule { rule } => vec![("rule", line_of(*rule))],
+            Self::BreakGlass { entry } => vec![("entry", entry.to_string())],
             Self::NotSetUp { cause } => vec![("cause", (*cause).to_owned())],
             Self::CodeUnjudged => {
                 vec![("remedy", "after the password modules: auth required pam_twostep.so".to_owned())]
@@ -414,7 +430,8 @@ impl Reason {
             )],
             Self::Store { cause, remedy }
             | Self::Broker { cause, remedy }
-            | Self::RosterLost { cause, remedy } => {
+            | Self::RosterLost { cause, remedy }
+            | Self::BreakGlassUnusable { cause, remedy } => {
                 vec![("cause", cause.clone()), ("remedy", remedy.clone())]
             }
             Self::Configuration { cause } => {
@@ -461,8 +478,11 @@ impl Event {
     /// How urgent the line is.
     #[must_use]
     pub fn severity(&self) -> Severity {
-        if matches!(self.reason, Reason::RosterLost { .. }) {
-            return Severity::Error;
+        match &self.reason {
+            Reason::RosterLost { .. } | Reason::BreakGlassUnusable { .. } => return Severity::Error,
+            // A door that is opened on the worst day is to be noticed on every other one.
+            Reason::BreakGlass { .. } => return Severity::Warning,
+            _ => {}
         }
         match self.reason.ending() {
             Ending::Unavailable => Severity::Error,

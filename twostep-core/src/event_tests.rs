@@ -61,6 +61,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         BypassCode { .. } | BypassOver => {}
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
+        BreakGlass { .. } | BreakGlassUnusable { .. } => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
         DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } | CodeUnjudged => {}
     }
@@ -73,6 +74,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         TrustedDevice { device: text() },
         ToEnroll { by: Some(UnixTime(0)) },
         Exempt { rule: Origin::Line(7) },
+        BreakGlass { entry: 7 },
         DeniedByRule { rule: Origin::Line(7) },
         NotSetUp { cause: "nothing was entered" },
         AtOdds { rule: Origin::Line(7) },
@@ -116,6 +118,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         Hash { cause: text() },
         RosterLost { cause: text(), remedy: text() },
         RosterMadeAnew { cause: text() },
+        BreakGlassUnusable { cause: text(), remedy: text() },
         Activated,
     ]
 }
