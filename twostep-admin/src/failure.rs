@@ -1,5 +1,6 @@
 //! Why a command was not carried out: a fact, and what to do about it.
 
+use crate::break_glass::BreakGlassFailure;
 use crate::pam::failure::PamFailure;
 use std::fmt;
 use std::io;
@@ -72,6 +73,8 @@ pub(crate) enum Failure {
     Store(StoreError),
     /// A service's wiring.
     Pam(Box<PamFailure>),
+    /// The way in for emergencies.
+    BreakGlass(Box<BreakGlassFailure>),
     /// No memory for a password hash.
     Memory,
     /// The output could not be written.
@@ -108,6 +111,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
             Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Memory => 3,
+            Self::BreakGlass(failure) if matches!(**failure, BreakGlassFailure::Unusable(_)) => 3,
             _ => 1,
         })
     }
@@ -190,6 +194,7 @@ impl Failure {
             Self::Configuration(_) => format!("write a new one; {DEFAULT_PATH} documents every key"),
             Self::Store(error) => error.remedy(),
             Self::Pam(failure) => return failure.hint(),
+            Self::BreakGlass(failure) => return failure.hint(),
             Self::Memory => "Argon2id takes 19 MiB; make room and try again".to_owned(),
             Self::Refused(
                 user,
@@ -280,6 +285,7 @@ impl fmt::Display for Failure {
             Self::Configuration(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Pam(failure) => failure.fmt(f),
+            Self::BreakGlass(failure) => failure.fmt(f),
             Self::Memory => f.write_str("no memory for Argon2id"),
             Self::Output(error) => write!(f, "the output could not be written: {error}"),
         }?;
