@@ -12,7 +12,7 @@ use twostep_core::ports::Audit;
 use twostep_core::protocol::Verdict;
 use twostep_host::break_glass::{PATH, read};
 
-/// Whether the phase stands aside. An auth phase that does leaves a mark on the handle, and the account phase goes by that: the file may
+/// Whether the phase stands aside. An auth phase that does leaves a mark on the handle, which decides in the account phase: the file may
 /// be another by then.
 pub(crate) fn stands_aside(handle: &mut PamHandle, phase: Phase) -> bool {
     let is_marked = matches!(ffi::kept(handle), Some(Kept::BreakGlass(_)));

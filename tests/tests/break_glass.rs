@@ -261,6 +261,20 @@ fn a_caller_who_can_choose_the_terminal_is_not_exempt() {
     });
 }
 
+#[test]
+fn a_real_login_at_a_pseudo_terminal_is_not_at_the_console() {
+    in_box(|host| {
+        with_an_exemption(host);
+        host.wire_login();
+        host.write(CONFIGURATION, "[interactive\n");
+        let mut console = Console::login();
+        console.answer("login: ", "root");
+        console.answer("Password: ", PASSWORD);
+        console.wait_for("Login incorrect");
+        host.wait_for_log(&["result=unavailable", "reason=configuration ", "service=login"]);
+    });
+}
+
 /// What is wrong with the file itself opens nothing, and shuts nothing that was open.
 #[test]
 fn a_file_that_cannot_be_trusted_or_read_exempts_nobody_and_refuses_nobody() {

@@ -6,7 +6,7 @@ use twostep_core::change::{Action, Author, By, Why};
 use twostep_core::event::{Event, Reason};
 use twostep_core::name::UserName;
 use twostep_core::ports::Audit;
-use twostep_store::host::{Severity, Syslog};
+use twostep_store::host::Syslog;
 
 /// What the kernel says of a process that nobody logged in to start.
 const NO_LOGIN: u32 = u32::MAX;
@@ -25,11 +25,6 @@ pub(crate) fn record(user: Option<&UserName>, action: Action, target: Option<Str
         service: None,
         source: None,
     });
-}
-
-/// Writes that something was done that is no user's.
-pub(crate) fn note(text: &str) {
-    Syslog { tag: "twostep-admin" }.note(Severity::Info, text);
 }
 
 /// Who is at the keyboard: the login uid, which the kernel keeps through sudo and su and which only root can change. Where nobody

@@ -480,7 +480,7 @@ impl Event {
     pub fn severity(&self) -> Severity {
         match &self.reason {
             Reason::RosterLost { .. } | Reason::BreakGlassUnusable { .. } => return Severity::Error,
-            // A door that is opened on the worst day is to be noticed on every other one.
+            // The way in for the worst day must be noticed when it is used on any other.
             Reason::BreakGlass { .. } => return Severity::Warning,
             _ => {}
         }

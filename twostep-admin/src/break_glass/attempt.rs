@@ -15,6 +15,7 @@ use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
 use twostep_core::break_glass::Exemption;
+use twostep_core::change::Action;
 use twostep_stacks::{Handler, Part, Phase};
 use twostep_store::host;
 use twostep_terminal::put_line;
@@ -46,14 +47,15 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     let attempt =
         Attempt { service: exemption.service.as_str(), user: &user, tty: tty.as_deref(), from: None };
     let tried = attempt.go_through();
-    drop(hidden);
+    hidden.end().map_err(BreakGlassFailure::NotHidden)?;
     let service = exemption.service.to_string();
     if !tried?.let_in {
         return Err(BreakGlassFailure::Refused { user, service, tty }.into());
     }
     let trials = Trials::read(&wanted.places.trials).unwrap_or_default();
     trials.add(&wanted.places.trials, shape, host::now().wall)?;
-    audit::note(&format!("break-glass exemption tried: {}", described(&exemption)));
+    let author = audit::author(arguments.reason.clone());
+    audit::record(None, Action::BreakGlassTry, Some(described(&exemption)), author);
     Output::of(arguments).report(&Holds { user, service, tty, let_in: true })
 }
 

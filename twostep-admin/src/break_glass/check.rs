@@ -63,10 +63,11 @@ fn missing(file: &Path, seen: &Seen) -> Option<Finding> {
 
 fn of_one(exemption: &Exemption, file: &Path, trials: Option<&Trials>, stacks: &Stacks) -> Vec<Finding> {
     let (subject, service) = (format!("{}:{}", file.display(), exemption.line), &exemption.service);
-    let mut found = Vec::new();
+    let message = format!("no code for {}: {} ({})", described(exemption), exemption.reason, exemption.owner);
+    let mut found = vec![Finding::note(Id::Exemption, &subject, message, "see whether it is needed still")];
     if exemption.ttys.is_none() {
-        let message = format!("no code for {}", described(exemption));
-        let remedy = "let nobody but administrators reach that service: a network of its own, a firewall";
+        let message = format!("{service} is open without a code from wherever it can be reached");
+        let remedy = "let nobody but administrators reach it: a network of its own, a firewall";
         found.push(Finding::warning(Id::BreakGlassNetwork, &subject, message, remedy));
     }
     match stacks.read(service.as_str()) {

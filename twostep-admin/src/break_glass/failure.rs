@@ -17,7 +17,7 @@ pub(crate) enum BreakGlassFailure {
     Nothing(PathBuf, Option<ServiceName>),
     /// The exemption names no user.
     NeedsUser,
-    /// Nothing could be put out of reach, so that nothing would be proven.
+    /// The rest of twostep could not be put out of reach, so that nothing would be proven.
     NotHidden(nix::Error),
     /// The way in is shut.
     Refused { user: String, service: String, tty: Option<String> },
@@ -35,7 +35,7 @@ impl BreakGlassFailure {
             Self::Nothing(..) => "twostep-admin break-glass make".to_owned(),
             Self::NeedsUser => "name one: twostep-admin break-glass try SERVICE USER".to_owned(),
             Self::NotHidden(_) => {
-                "this takes a mount namespace of its own, which root has on a host but not in every container"
+                "no other process is affected; this takes a mount namespace, which root can make on a host but not in every container"
                     .to_owned()
             }
             Self::Refused { service, tty: Some(_), .. } => format!(
@@ -63,7 +63,9 @@ impl fmt::Display for BreakGlassFailure {
             Self::NeedsUser => {
                 f.write_str("the exemption is for everybody: whose login is tried must be said")
             }
-            Self::NotHidden(error) => write!(f, "nothing was tried: a mount failed: {error}"),
+            Self::NotHidden(error) => {
+                write!(f, "the rest of twostep could not be put out of reach, or back again: {error}")
+            }
             Self::Refused { user, service, tty } => {
                 let place = tty.as_ref().map(|tty| format!(" at {tty}")).unwrap_or_default();
                 write!(f, "the way in is shut: {service} refuses {user}{place}")

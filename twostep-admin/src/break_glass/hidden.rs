@@ -13,7 +13,8 @@ const BROKEN: &str = "broken on purpose by `twostep-admin break-glass try`\n";
 /// Key and configuration, the store, the broker's socket and the boot key.
 const FOLDERS: [&str; 3] = ["/etc/twostep", "/var/lib/twostep", "/run/twostep"];
 
-/// While it lives, this process sees an empty host, as far as twostep is concerned. Nobody else does.
+/// From here on this process sees a host without twostep's files, and no other process does.
+#[must_use = "what is written before it ends is lost"]
 pub(super) struct Hidden {
     outside: File,
 }
@@ -40,12 +41,10 @@ impl Hidden {
         }
         Ok(hidden)
     }
-}
 
-impl Drop for Hidden {
-    fn drop(&mut self) {
-        // Where that fails, what is written later ends with the process.
-        let _stays = setns(&self.outside, CloneFlags::CLONE_NEWNS);
+    /// Back to the host as it is.
+    pub(super) fn end(self) -> Result<(), Errno> {
+        setns(&self.outside, CloneFlags::CLONE_NEWNS)
     }
 }
 

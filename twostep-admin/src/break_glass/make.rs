@@ -7,16 +7,12 @@ use crate::cli::Arguments;
 use crate::consent;
 use crate::failure::Failure;
 use crate::output::{Output, Report};
-use crate::pam::failure::PamFailure;
 use crate::pam::{diff, files};
-use nix::unistd::{chown, geteuid};
 use serde::Serialize;
-use std::fs::{self, Permissions};
-use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
 use twostep_core::break_glass::is_dedicated;
-use twostep_core::change::By;
+use twostep_core::change::{Action, By};
 use twostep_core::config::break_glass::parse;
+use twostep_store::configuration::ConfigError;
 use twostep_terminal::put_line;
 
 /// Carries it out. A file that is there is replaced only after the change was shown and agreed to.
@@ -30,18 +26,16 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Make) -> Result<(), Failure> {
         output.say(&diff::unified(&path.display().to_string(), old, &text))?;
         consent::obtain(wanted.consent, "The file that is there is replaced.")?;
     }
+    if matches!(read(&path), Err(BreakGlassFailure::Unusable(ConfigError::Untrusted(_)))) {
+        // Its owner and mode would be kept: somebody else could have the new file open for writing.
+        files::remove(&path)?;
+    }
     files::replace(&path, &text)?;
-    own(&path).map_err(|error| PamFailure::Unwritten(path.clone(), error))?;
     let exemptions = read(&path)?;
     let made: Vec<String> = exemptions.iter().map(described).collect();
-    audit::note(&format!("break-glass.toml written by {}: {}", administrator(), made.join("; ")));
+    let author = audit::author(arguments.reason.clone());
+    audit::record(None, Action::BreakGlassMake, Some(made.join("; ")), author);
     output.report(&Made { file: path.display().to_string(), exemptions: made })
-}
-
-/// A file that was there may have had another owner, and then nothing in it would hold.
-fn own(path: &Path) -> std::io::Result<()> {
-    chown(path, Some(geteuid()), None)?;
-    fs::set_permissions(path, Permissions::from_mode(0o644))
 }
 
 fn text(arguments: &Arguments, wanted: &Make) -> String {

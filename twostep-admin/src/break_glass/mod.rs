@@ -39,7 +39,7 @@ fn read(file: &Path) -> Result<Vec<Exemption>, BreakGlassFailure> {
     break_glass::read(file).map_err(BreakGlassFailure::Unusable)
 }
 
-/// Where an exemption holds, and for whom.
+/// The users of an exemption, and where it holds for them.
 fn described(exemption: &Exemption) -> String {
     let users = exemption.users.as_ref().map_or_else(|| "everybody".to_owned(), |users| joined(users));
     match &exemption.ttys {

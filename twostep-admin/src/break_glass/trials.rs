@@ -1,5 +1,6 @@
 //! Which exemptions were tried, and what they and their services' stacks were like then: what has changed since counts as never tried.
 
+use super::joined;
 use crate::pam::failure::PamFailure;
 use crate::pam::{Stacks, files};
 use serde::{Deserialize, Serialize};
@@ -54,7 +55,9 @@ impl Shape {
                 .collect(),
             Err(fault) => vec![fault.to_string()],
         };
-        Self { exemption: format!("{service} {ttys:?} {users:?}"), stack }
+        let ttys = ttys.as_ref().map_or_else(|| "anywhere".to_owned(), |ttys| joined(ttys));
+        let users = users.as_ref().map_or_else(|| "everybody".to_owned(), |users| joined(users));
+        Self { exemption: format!("{service} at {ttys} for {users}"), stack }
     }
 
     fn service(&self) -> Option<&str> {

@@ -64,7 +64,9 @@ fn make_replaces_a_file_only_when_that_was_agreed_to() {
     place.write("twostep/break-glass.toml", "nonsense", 0o666);
     run(&place, &["break-glass", "show"]).is(3).says("no exemption holds").says("hint:");
     run(&place, &[&first[..], &["--yes"]].concat()).is(0);
-    run(&place, &["break-glass", "show"]).is(0);
+    run(&place, &["break-glass", "show"]).is(0).shows("never tried");
+    let mode = fs::metadata(place.folder.join("twostep/break-glass.toml")).unwrap().permissions().mode();
+    assert_eq!(mode & 0o7777, 0o644);
 }
 
 #[test]
