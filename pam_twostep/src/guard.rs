@@ -1,8 +1,8 @@
 //! Around every call: the arguments are read, the process is left as it was found, and a panic becomes a refusal.
 
-use crate::arguments::{Arguments, UnknownWord};
+use crate::arguments::{Arguments, Scope, UnknownWord};
 use crate::phases::{self, Phase};
-use crate::{ffi, service};
+use crate::{break_glass, ffi, service};
 use pam::constants::{PamFlag, PamResultCode};
 use pam::module::PamHandle;
 use std::ffi::CStr;
@@ -35,6 +35,7 @@ pub(crate) fn run(handle: &mut PamHandle, words: &[&CStr], flags: PamFlag, phase
         let arguments = Arguments::parse(words);
         let debug = arguments.as_ref().is_ok_and(|arguments| arguments.debug);
         let verdict = verdict(handle, arguments, flags, phase);
+        let verdict = break_glass::spared(handle, phase, verdict);
         if debug {
             LOG.debug(&format!("debug words={words:?} phase={phase:?} verdict={verdict:?}"));
         }
@@ -76,6 +77,9 @@ fn verdict(
     flags: PamFlag,
     phase: Phase,
 ) -> Verdict {
+    if is_at_a_prompt(&arguments) && break_glass::stands_aside(handle, phase) {
+        return Verdict::Ignored;
+    }
     let concerns =
         arguments.as_ref().map_or(Ok(true), |arguments| phases::concerns(handle, arguments, phase));
     if concerns == Ok(false) {
@@ -106,6 +110,12 @@ fn verdict(
         Phase::Account => phases::account(call),
         Phase::Password => phases::password(call),
     }
+}
+
+/// Whether somebody may sit at a prompt: not at a line that says `app`. Of one for the app services of a configuration, or with a word that
+/// is not known, that cannot be told.
+fn is_at_a_prompt(arguments: &Result<Arguments, UnknownWord>) -> bool {
+    !arguments.as_ref().is_ok_and(|arguments| arguments.mode == Mode::App && arguments.scope == Scope::All)
 }
 
 /// Logs why no verdict can be reached.

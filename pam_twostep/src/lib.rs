@@ -10,6 +10,7 @@
 #![deny(unsafe_code)]
 
 mod arguments;
+mod break_glass;
 mod broker;
 mod ffi;
 mod guard;

@@ -36,6 +36,8 @@ pub(crate) enum Kept {
     Here(Box<Record>),
     /// The broker has, and waits for the rest.
     AtBroker(Arc<Sitting>),
+    /// Nobody has: this user, as PAM has the name, is exempt whatever else is broken.
+    BreakGlass(String),
 }
 
 impl Kept {
@@ -44,6 +46,7 @@ impl Kept {
         match self {
             Self::Here(record) => record.todo == Some(Todo::Unjudged),
             Self::AtBroker(sitting) => sitting.is_unjudged(),
+            Self::BreakGlass(_) => false,
         }
     }
 }
@@ -90,7 +93,7 @@ fn is_app_service(handle: &PamHandle, arguments: &Arguments) -> Result<bool, Rea
 /// success ends the stack say nothing where they have done nothing, or their auth phase was not called on this handle at all (cron, su from
 /// root, sshd, which authenticates in another process): the modules after them have credentials to set, and success would lead past them.
 pub(crate) fn has_credentials(handle: &PamHandle, arguments: &Arguments) -> bool {
-    let judged = || ffi::kept(handle).is_some();
+    let judged = || ffi::kept(handle).is_some_and(|kept| !matches!(kept, Kept::BreakGlass(_)));
     match (arguments.scope, arguments.mode) {
         (Scope::AppServices, _) => judged() && is_app_service(handle, arguments) == Ok(true),
         (Scope::All, Mode::ByService) => true,
@@ -143,6 +146,8 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
                 Err(reason) => stopped(handle, reason),
             };
         }
+        // It was left for another name.
+        Some(Kept::BreakGlass(_)) => return stopped(handle, Reason::UserSwitched),
         Some(Kept::Here(record)) => Some(record),
     };
     // The same name on the same handle, and nothing to write: all was decided in the auth phase.
@@ -233,7 +238,7 @@ fn policy(config: Option<&Path>) -> Result<Arc<Policy>, Reason> {
 }
 
 /// Whether it is a login by key alone, for which sshd sets this, empty.
-fn was_by_key(handle: &PamHandle) -> bool {
+pub(crate) fn was_by_key(handle: &PamHandle) -> bool {
     ffi::environment(handle, c"SSH_AUTH_INFO_0").is_some()
 }
 
@@ -246,14 +251,19 @@ fn key_was_used(handle: &PamHandle) -> bool {
 /// and with it every login of the host. And only one that was not forked while another thread of its parent had the store open: SQLite would
 /// believe in locks that this process does not have. For all others the broker judges.
 fn may_touch_store() -> Result<bool, Reason> {
-    let failed = |errno: nix::errno::Errno| Reason::Internal { cause: format!("getresuid: {errno}") };
-    let ids = nix::unistd::getresuid().map_err(failed)?;
-    let is_wholly_root = [ids.real, ids.effective, ids.saved].iter().all(|uid| uid.is_root());
-    if is_wholly_root && has_inherited_turn() {
+    let is_root = wholly_root()?;
+    if is_root && has_inherited_turn() {
         LOG.note(Severity::Warning, FORKED);
         return Ok(false);
     }
-    Ok(is_wholly_root)
+    Ok(is_root)
+}
+
+/// Whether real, effective and saved uid are 0.
+pub(crate) fn wholly_root() -> Result<bool, Reason> {
+    let failed = |errno: nix::errno::Errno| Reason::Internal { cause: format!("getresuid: {errno}") };
+    let ids = nix::unistd::getresuid().map_err(failed)?;
+    Ok([ids.real, ids.effective, ids.saved].iter().all(|uid| uid.is_root()))
 }
 
 const FORKED: &str = "this process was forked while another of its threads had the store open, and cannot use it: twostepd judges its logins";

@@ -128,7 +128,9 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
         assert!(!Path::new("/etc/ssh/sshd_config.d/00-twostep.conf").exists());
         by_password(host);
 
+        host.write("/etc/twostep/break-glass.toml", "");
         let done = dpkg(host, &[], &["--purge", "twostep"]).expect_success();
+        assert!(!Path::new("/etc/twostep/break-glass.toml").exists());
         assert!(done.stdout.contains(&format!("kept: {STORE}")) && done.stdout.contains(KEY), "{done}");
         assert!(Path::new(STORE).exists() && Path::new(KEY).exists());
         assert!(!Path::new("/etc/twostep/config.toml").exists());

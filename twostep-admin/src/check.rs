@@ -6,7 +6,10 @@ use crate::cli::{Arguments, Check};
 use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
-use crate::{broker, deadlines, health, name_service, neighbours, origin, rules, sshd_config, stacks};
+use crate::pam::Stacks;
+use crate::{
+    break_glass, broker, deadlines, health, name_service, neighbours, origin, rules, sshd_config, stacks,
+};
 pub(crate) use id::Id;
 use serde::Serialize;
 use std::fmt::Display;
@@ -38,6 +41,8 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     let at = policy.as_ref().map_or(now, |policy| now.max(policy.written));
     let mut stacks = stacks::check(&wanted.pam_dir, policy.as_ref(), &configuration_path(arguments), at);
     findings.append(&mut stacks.findings);
+    let host = Stacks::of(&wanted.pam_dir);
+    findings.extend(break_glass::check::check(&wanted.etc, &wanted.trials, &host, &stacks));
     if let Some(policy) = &policy {
         findings.extend(broker::check(policy, &stacks, &Nss));
         findings.extend(deadlines::check(policy, &configuration_path(arguments), now));

@@ -1,5 +1,6 @@
 //! The arguments, and the help that comes with them. docs/man/twostep-admin.8 says the same at more length.
 
+use crate::break_glass::BreakGlassCommand;
 use crate::pam::PamCommand;
 use crate::report::ReportCommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -78,6 +79,9 @@ pub(crate) enum Command {
     /// PAM stacks: what they demand, and our lines in them
     #[command(subcommand)]
     Pam(PamCommand),
+    /// The way in that holds when everything else refuses everybody: make, show and try it
+    #[command(subcommand)]
+    BreakGlass(BreakGlassCommand),
     /// Say what a service would demand of a user, and why
     Explain(Explain),
     /// Look for mistakes: configuration, key, store, clock, accounts, PAM stacks
@@ -409,6 +413,9 @@ pub(crate) struct Explain {
     /// Terminal, as PAM_TTY has it: tty1, pts/3, ssh
     #[arg(long, value_name = "TTY")]
     pub(crate) tty: Option<String>,
+    /// Where the folder of break-glass.toml is
+    #[arg(long, hide = true, value_name = "DIR", default_value = "/etc")]
+    pub(crate) etc: PathBuf,
 }
 
 #[derive(Debug, Args)]
@@ -419,6 +426,9 @@ pub(crate) struct Check {
     /// Where the configuration of other programs is
     #[arg(long, hide = true, value_name = "DIR", default_value = "/etc")]
     pub(crate) etc: PathBuf,
+    /// Which break-glass exemptions were tried
+    #[arg(long, hide = true, value_name = "FILE", default_value = crate::break_glass::TRIALS)]
+    pub(crate) trials: PathBuf,
 }
 
 fn algorithm() -> impl TypedValueParser<Value = Algorithm> {
@@ -461,7 +471,7 @@ fn past(text: &str) -> Result<Past, String> {
     at.or_else(|| duration(text).map(Past::Ago)).ok_or_else(|| format!("write how long ago, 2h, or {TIMES}"))
 }
 
-fn service(text: &str) -> Result<ServiceName, String> {
+pub(crate) fn service(text: &str) -> Result<ServiceName, String> {
     ServiceName::parse(text).map_err(|error| error.to_string())
 }
 

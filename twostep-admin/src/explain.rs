@@ -1,5 +1,6 @@
 //! `explain`: what the module would demand, by the very function that it calls, and the line of the configuration that decides.
 
+use crate::break_glass::file_in;
 use crate::cli::{Arguments, Explain};
 use crate::context::{Context, configuration_path, policy};
 use crate::failure::Failure;
@@ -9,6 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use twostep_core::account::NO_UID;
 use twostep_core::attempt::{ServiceClass, Source};
+use twostep_core::break_glass::{Caller, Place, find};
 use twostep_core::decide::{Demand, Otherwise, Unless, Wanted};
 use twostep_core::event::{Ending, Reason};
 use twostep_core::login::{Judged, Request, Word, demand};
@@ -16,12 +18,17 @@ use twostep_core::policy::{Origin, Policy};
 use twostep_core::protocol::{Echo, Mode};
 use twostep_core::rule::{Demanded, Rule, Tty};
 use twostep_core::time::UnixTime;
+use twostep_store::break_glass;
 use twostep_store::host::Nss;
 use twostep_terminal::put_line;
 
 /// Carries it out. What cannot be told is told as the refusal it is, with exit status 3.
 pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, Failure> {
     let path = configuration_path(arguments);
+    if let Some(exempt) = Explained::break_glass(wanted) {
+        Output::of(arguments).report(&exempt)?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let policy = match policy(arguments) {
         Ok(policy) => policy,
         Err(error) => {
@@ -103,6 +110,26 @@ impl Explained {
             sentence: String::new(),
             available: true,
         }
+    }
+
+    /// What is decided before anything else is read, as in a login. A file that cannot be used decides nothing.
+    fn break_glass(wanted: &Explain) -> Option<Self> {
+        let file = file_in(&wanted.etc);
+        let exemptions = break_glass::read(&file).ok()?;
+        let place = match (wanted.from, wanted.tty.as_deref()) {
+            (None, Some(tty)) => Place::of(&Source::Local, Some(tty), Caller::Root),
+            _ => Place::Elsewhere,
+        };
+        let exemption = find(&exemptions, &wanted.service, place, || Some(wanted.user.clone()))?;
+        let mut told = Self::new(wanted);
+        told.demand = "nothing";
+        told.decided(&Reason::BreakGlass { entry: exemption.line }, Origin::Line(exemption.line), &file);
+        told.sentence = format!(
+            "break glass: no code, whatever else is configured or broken; the rest of the stack still asks for its password\n\
+             reason: {}\nowner: {}",
+            exemption.reason, exemption.owner
+        );
+        Some(told)
     }
 
     fn of(wanted: &Explain, policy: &Policy, path: &Path, judged: &Judged<'_>) -> Self {

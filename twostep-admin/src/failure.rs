@@ -1,5 +1,6 @@
 //! Why a command was not carried out: a fact, and what to do about it.
 
+use crate::break_glass::BreakGlassFailure;
 use crate::pam::failure::PamFailure;
 use std::fmt;
 use std::io;
@@ -73,6 +74,8 @@ pub(crate) enum Failure {
     Store(StoreError),
     /// A service's wiring.
     Pam(Box<PamFailure>),
+    /// The way in for emergencies.
+    BreakGlass(Box<BreakGlassFailure>),
     /// A hash could not be made.
     Hash(HashError),
     /// What the store refused to do for all users at once.
@@ -111,6 +114,7 @@ impl Failure {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
             Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Hash(_) => 3,
+            Self::BreakGlass(failure) if matches!(**failure, BreakGlassFailure::Unusable(_)) => 3,
             _ => 1,
         })
     }
@@ -193,6 +197,7 @@ impl Failure {
             Self::Configuration(_) => format!("write a new one; {DEFAULT_PATH} documents every key"),
             Self::Store(error) => error.remedy(),
             Self::Pam(failure) => return failure.hint(),
+            Self::BreakGlass(failure) => return failure.hint(),
             Self::Hash(error) => error.remedy().to_owned(),
             Self::Refused(
                 user,
@@ -286,6 +291,7 @@ impl fmt::Display for Failure {
             Self::Configuration(error) => error.fmt(f),
             Self::Store(error) => error.fmt(f),
             Self::Pam(failure) => failure.fmt(f),
+            Self::BreakGlass(failure) => failure.fmt(f),
             Self::Hash(error) => error.fmt(f),
             Self::OfAll(refusal) => write!(f, "{refusal}"),
             Self::Output(error) => write!(f, "the output could not be written: {error}"),

@@ -7,6 +7,7 @@ mod app_passwords;
 mod audit;
 mod authenticators;
 mod backup_codes;
+mod break_glass;
 mod broker;
 mod bypass;
 mod check;
@@ -77,6 +78,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Explain(wanted) => return explain::run(arguments, wanted),
         Command::Check(wanted) => return check::run(arguments, wanted),
         Command::Pam(wanted) => return pam::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
+        Command::BreakGlass(wanted) => {
+            return break_glass::run(arguments, wanted).map(|()| ExitCode::SUCCESS);
+        }
         Command::Report(wanted) => return report::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         Command::Completions { shell } => {
             clap_complete::generate(
@@ -94,6 +98,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::Explain(_)
         | Command::Check(_)
         | Command::Pam(_)
+        | Command::BreakGlass(_)
         | Command::Report(_)
         | Command::Completions { .. } => Ok(()),
         Command::Init(wanted) => init::run(&context, wanted),

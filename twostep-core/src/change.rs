@@ -27,11 +27,13 @@ pub enum Action {
     Show,
     TrustedDeviceAdd,
     TrustedDeviceForget,
+    BreakGlassMake,
+    BreakGlassTry,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Init,
         Self::AdoptHost,
         Self::Enroll,
@@ -52,6 +54,8 @@ impl Action {
         Self::Show,
         Self::TrustedDeviceAdd,
         Self::TrustedDeviceForget,
+        Self::BreakGlassMake,
+        Self::BreakGlassTry,
     ];
 
     /// The word.
@@ -78,6 +82,8 @@ impl Action {
             Self::Show => "show",
             Self::TrustedDeviceAdd => "trusted-device-add",
             Self::TrustedDeviceForget => "trusted-device-forget",
+            Self::BreakGlassMake => "break-glass-make",
+            Self::BreakGlassTry => "break-glass-try",
         }
     }
 }
@@ -100,13 +106,15 @@ impl Action {
             | Self::AuthenticatorResync
             | Self::AppPasswordAdd
             | Self::BackupCodes
-            | Self::Bypass => true,
+            | Self::Bypass
+            | Self::BreakGlassMake => true,
             Self::Unlock
             | Self::AppPasswordRevoke
             | Self::AppPasswordRename
             | Self::Show
             | Self::TrustedDeviceAdd
-            | Self::TrustedDeviceForget => false,
+            | Self::TrustedDeviceForget
+            | Self::BreakGlassTry => false,
         }
     }
 }

@@ -127,6 +127,12 @@ pub enum Reason {
         rule: Origin,
     },
 
+    /// A break-glass exemption holds.
+    BreakGlass {
+        /// Its line in break-glass.toml.
+        entry: usize,
+    },
+
     // refused
     /// A rule refuses.
     DeniedByRule {
@@ -293,6 +299,13 @@ pub enum Reason {
         /// What to do.
         remedy: String,
     },
+    /// break-glass.toml cannot be used: there are no exemptions of this kind. Nobody is refused for it.
+    BreakGlassUnusable {
+        /// What is wrong.
+        cause: String,
+        /// What to do.
+        remedy: String,
+    },
     /// The public roster was made anew from the store.
     RosterMadeAnew {
         /// What was wrong with the one that was there.
@@ -338,6 +351,7 @@ impl Reason {
             Self::PendingSkipped => (Ignored, "pending-skipped"),
             Self::ToEnroll { .. } => (Ignored, "to-enroll"),
             Self::Exempt { .. } => (Ignored, "exempt"),
+            Self::BreakGlass { .. } => (Ignored, "break-glass"),
             Self::NotEnrolledDenied => (Refused, "not-enrolled"),
             Self::DeniedByRule { .. } => (Refused, "denied-by-rule"),
             Self::NotSetUp { .. } => (Refused, "not-set-up"),
@@ -379,6 +393,7 @@ impl Reason {
             Self::Internal { .. } => (Unavailable, "internal"),
             Self::Hash { .. } => (Unavailable, "hash"),
             Self::RosterLost { .. } => (Changed, "roster-lost"),
+            Self::BreakGlassUnusable { .. } => (Changed, "break-glass-unusable"),
             Self::RosterMadeAnew { .. } => (Changed, "roster-made-anew"),
             Self::Activated => (Changed, "activated"),
             Self::Change { action, .. } => (Changed, action.word()),
@@ -408,6 +423,7 @@ impl Reason {
             Self::TrustedDevice { device } => vec![("device", device.clone())],
             Self::ToEnroll { by } => by.map(|by| ("by", by.date())).into_iter().collect(),
             Self::Exempt { rule } | Self::DeniedByRule { rule } => vec![("rule", line_of(*rule))],
+            Self::BreakGlass { entry } => vec![("entry", entry.to_string())],
             Self::NotSetUp { cause } => vec![("cause", (*cause).to_owned())],
             Self::CodeUnjudged => {
                 vec![("remedy", "after the password modules: auth required pam_twostep.so".to_owned())]
@@ -440,7 +456,8 @@ impl Reason {
             )],
             Self::Store { cause, remedy }
             | Self::Broker { cause, remedy }
-            | Self::RosterLost { cause, remedy } => {
+            | Self::RosterLost { cause, remedy }
+            | Self::BreakGlassUnusable { cause, remedy } => {
                 vec![("cause", cause.clone()), ("remedy", remedy.clone())]
             }
             Self::Configuration { cause } => {
@@ -495,8 +512,11 @@ impl Event {
     /// How urgent the line is.
     #[must_use]
     pub fn severity(&self) -> Severity {
-        if matches!(self.reason, Reason::RosterLost { .. }) {
-            return Severity::Error;
+        match &self.reason {
+            Reason::RosterLost { .. } | Reason::BreakGlassUnusable { .. } => return Severity::Error,
+            // The way in for the worst day must be noticed when it is used on any other.
+            Reason::BreakGlass { .. } => return Severity::Warning,
+            _ => {}
         }
         match self.reason.ending() {
             Ending::Unavailable => Severity::Error,

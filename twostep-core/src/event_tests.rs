@@ -63,6 +63,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         OfOrphan { .. } | Orphan { .. } => {}
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
+        BreakGlass { .. } | BreakGlassUnusable { .. } => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
         DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } | CodeUnjudged => {}
     }
@@ -76,6 +77,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         TrustedDevice { device: text() },
         ToEnroll { by: Some(UnixTime(0)) },
         Exempt { rule: Origin::Line(7) },
+        BreakGlass { entry: 7 },
         DeniedByRule { rule: Origin::Line(7) },
         NotSetUp { cause: "nothing was entered" },
         AtOdds { rule: Origin::Line(7) },
@@ -119,6 +121,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         Hash { cause: text(), remedy: "" },
         RosterLost { cause: text(), remedy: text() },
         RosterMadeAnew { cause: text() },
+        BreakGlassUnusable { cause: text(), remedy: text() },
         Activated,
     ]
 }

@@ -14,6 +14,7 @@ pub mod account;
 pub mod app_password;
 pub mod attempt;
 pub mod backup_code;
+pub mod break_glass;
 pub mod change;
 pub mod config;
 pub mod crypto;

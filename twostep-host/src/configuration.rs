@@ -21,8 +21,8 @@ pub enum ConfigError {
     Untrusted(Untrusted),
     /// It cannot be read.
     Io(PathBuf, io::Error),
-    /// It is longer than [`config::LENGTH_MAX`].
-    TooLong(PathBuf),
+    /// It is longer than so many bytes.
+    TooLong(PathBuf, usize),
     /// It is no UTF-8 text.
     NotText(PathBuf),
     /// Its mistakes.
@@ -70,13 +70,18 @@ fn file(named: Option<&Path>) -> Result<Option<(&Path, Checked)>, ConfigError> {
     }
 }
 
-fn parsed(path: &Path, checked: &Checked) -> Result<Policy, ConfigError> {
-    if checked.metadata.len() > config::LENGTH_MAX as u64 {
-        return Err(ConfigError::TooLong(path.to_owned()));
+/// The text of a file that was checked.
+pub(crate) fn trusted_text(path: &Path, checked: &Checked, longest: usize) -> Result<String, ConfigError> {
+    if checked.metadata.len() > longest as u64 {
+        return Err(ConfigError::TooLong(path.to_owned(), longest));
     }
     // Only root writes it: what was measured is what is read.
     let bytes = fs::read(path).map_err(|error| ConfigError::Io(path.to_owned(), error))?;
-    let text = String::from_utf8(bytes).map_err(|_| ConfigError::NotText(path.to_owned()))?;
+    String::from_utf8(bytes).map_err(|_| ConfigError::NotText(path.to_owned()))
+}
+
+fn parsed(path: &Path, checked: &Checked) -> Result<Policy, ConfigError> {
+    let text = trusted_text(path, checked, config::LENGTH_MAX)?;
     let mut policy =
         config::parse(&text).map_err(|mistakes| ConfigError::Mistakes(path.to_owned(), mistakes))?;
     policy.written = UnixTime(checked.metadata.mtime());
@@ -152,9 +157,7 @@ impl fmt::Display for ConfigError {
         match self {
             Self::Untrusted(untrusted) => write!(f, "{untrusted}"),
             Self::Io(path, error) => write!(f, "{}: {error}", path.display()),
-            Self::TooLong(path) => {
-                write!(f, "{} is longer than {} bytes", path.display(), config::LENGTH_MAX)
-            }
+            Self::TooLong(path, longest) => write!(f, "{} is longer than {longest} bytes", path.display()),
             Self::NotText(path) => write!(f, "{} is no UTF-8 text", path.display()),
             Self::Mistakes(path, mistakes) => {
                 for (number, mistake) in mistakes.iter().enumerate() {

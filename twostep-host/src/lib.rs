@@ -6,6 +6,7 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+pub mod break_glass;
 mod clock;
 pub mod configuration;
 mod ffi;

@@ -31,4 +31,4 @@ mod verdicts;
 
 pub use error::StoreError;
 pub use twostep_host as host;
-pub use twostep_host::{configuration, files};
+pub use twostep_host::{break_glass, configuration, files};

@@ -31,6 +31,14 @@ ids! {
     NotRunAsRoot,
     PasswordLineMissing,
     UnenrolledChangesSoon,
+    // The way in for emergencies.
+    BreakGlassMissing,
+    BreakGlassMistake,
+    BreakGlassUntrusted,
+    BreakGlassUntried,
+    BreakGlassNetwork,
+    BreakGlassStackMissing,
+    BreakGlassNotNeeded,
     // Key, store and clock.
     KeyUnusable,
     StoreUnusable,

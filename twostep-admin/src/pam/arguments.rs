@@ -1,6 +1,6 @@
 //! The arguments of `pam`.
 
-use crate::cli::Consent;
+use crate::cli::{Consent, service};
 use crate::pam::host::PAM_D;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
@@ -79,8 +79,4 @@ pub(crate) struct Places {
     /// sshd's folder
     #[arg(long, hide = true, value_name = "DIR", default_value = "/etc/ssh")]
     pub(crate) ssh_dir: PathBuf,
-}
-
-fn service(text: &str) -> Result<ServiceName, String> {
-    ServiceName::parse(text).map_err(|error| error.to_string())
 }

@@ -10,6 +10,7 @@ use crate::pam::host::{PAM_D, Stacks};
 use nix::unistd::{getresuid, ttyname};
 use serde::Serialize;
 use std::io::{self, BufRead};
+use std::net::IpAddr;
 use std::path::Path;
 use twostep_stacks::Code;
 use twostep_terminal::put_line;
@@ -17,47 +18,68 @@ use zeroize::Zeroizing;
 
 /// Carries it out. Exit status 1 where the user would not be let in.
 pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
-    if !getresuid().is_ok_and(|uids| [uids.real, uids.effective, uids.saved].iter().all(|uid| uid.is_root()))
-    {
+    if !is_wholly_root() {
         return Err(PamFailure::NotRoot.into());
     }
     let service = wanted.service.as_str();
-    let name = |code: i32| {
-        Code::from_number(code).map_or_else(|| format!("PAM code {code}"), |code| code.to_string())
-    };
     eprintln!(
         "This goes through {service}'s real stack, without a session: a right code is used up, and a wrong one counts, as at a login."
     );
     if Stacks::of(Path::new(PAM_D)).read(service).is_ok_and(|service| service.file.is_none()) {
         eprintln!("There is no {PAM_D}/{service}: libpam takes \"other\" for it.");
     }
-    let started = Handle::start(service, &wanted.user, Box::new(Terminal));
-    let mut handle = started.map_err(|code| {
-        let why = format!("libpam does not even begin ({}): twostep-admin pam status {service}", name(code));
-        PamFailure::Refused(why)
-    })?;
-    if let Ok(tty) = ttyname(io::stdin()) {
-        handle.set(Item::Tty, &tty.display().to_string());
-    }
-    if let Some(from) = wanted.from {
-        handle.set(Item::Rhost, &from.to_string());
-    }
-    handle.set(Item::Ruser, "root");
-    let auth = handle.call(Phase::Auth);
-    let passed = auth == i32::from(Code::SUCCESS.number());
-    let account = passed.then(|| handle.call(Phase::Account));
-    let tried = Tried {
-        service: service.to_owned(),
-        user: handle.get(Item::User).unwrap_or_else(|| wanted.user.clone()),
-        auth: name(auth),
-        account: account.map(name),
-        let_in: account.is_some_and(lets_in),
-        expired: account.and_then(Code::from_number) == Some(Code::NEW_AUTHTOK_REQD),
-    };
-    drop(handle);
+    let tty = ttyname(io::stdin()).ok().map(|tty| tty.display().to_string());
+    let attempt = Attempt { service, user: &wanted.user, tty: tty.as_deref(), from: wanted.from };
+    let tried = attempt.go_through()?;
     Output::of(arguments).report(&tried)?;
     let refused = format!("{} is not let in by {service}", tried.user);
     if tried.let_in { Ok(()) } else { Err(PamFailure::Refused(refused).into()) }
+}
+
+/// Only such a process is to libpam what a service of this host is.
+pub(crate) fn is_wholly_root() -> bool {
+    getresuid().is_ok_and(|uids| [uids.real, uids.effective, uids.saved].iter().all(|uid| uid.is_root()))
+}
+
+/// A login as a service would ask for it.
+pub(crate) struct Attempt<'a> {
+    pub(crate) service: &'a str,
+    pub(crate) user: &'a str,
+    pub(crate) tty: Option<&'a str>,
+    pub(crate) from: Option<IpAddr>,
+}
+
+impl Attempt<'_> {
+    /// Authentication and account; the person at this terminal answers.
+    pub(crate) fn go_through(&self) -> Result<Tried, PamFailure> {
+        let Self { service, user, .. } = *self;
+        let name = |code: i32| {
+            Code::from_number(code).map_or_else(|| format!("PAM code {code}"), |code| code.to_string())
+        };
+        let mut handle = Handle::start(service, user, Box::new(Terminal)).map_err(|code| {
+            let why =
+                format!("libpam does not even begin ({}): twostep-admin pam status {service}", name(code));
+            PamFailure::Refused(why)
+        })?;
+        if let Some(tty) = self.tty {
+            handle.set(Item::Tty, tty);
+        }
+        if let Some(from) = self.from {
+            handle.set(Item::Rhost, &from.to_string());
+        }
+        handle.set(Item::Ruser, "root");
+        let auth = handle.call(Phase::Auth);
+        let passed = auth == i32::from(Code::SUCCESS.number());
+        let account = passed.then(|| handle.call(Phase::Account));
+        Ok(Tried {
+            service: service.to_owned(),
+            user: handle.get(Item::User).unwrap_or_else(|| user.to_owned()),
+            auth: name(auth),
+            account: account.map(name),
+            let_in: account.is_some_and(lets_in),
+            expired: account.and_then(Code::from_number) == Some(Code::NEW_AUTHTOK_REQD),
+        })
+    }
 }
 
 fn lets_in(account: i32) -> bool {
@@ -66,13 +88,13 @@ fn lets_in(account: i32) -> bool {
 
 /// What came of it.
 #[derive(Serialize)]
-struct Tried {
+pub(crate) struct Tried {
     service: String,
     user: String,
     auth: String,
     /// None where the auth phase has refused.
     account: Option<String>,
-    let_in: bool,
+    pub(crate) let_in: bool,
     /// She would have to change her password first.
     expired: bool,
 }

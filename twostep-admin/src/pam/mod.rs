@@ -2,17 +2,18 @@
 
 mod arguments;
 mod attempt;
-mod diff;
+pub(crate) mod diff;
 mod edit;
 mod enable;
 pub(crate) mod failure;
-mod files;
+pub(crate) mod files;
 pub(crate) mod host;
 pub(crate) mod judge;
 mod sshd;
 mod status;
 
 pub(crate) use arguments::PamCommand;
+pub(crate) use attempt::{Attempt, is_wholly_root};
 pub(crate) use host::Stacks;
 
 use crate::cli::Arguments;

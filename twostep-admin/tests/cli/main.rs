@@ -2,6 +2,7 @@
 //! store of its own, needs no root, and asks for real accounts (root, daemon) only by name.
 
 mod app_passwords;
+mod break_glass;
 mod check;
 mod check_neighbours;
 mod check_one_prompt;

@@ -2,6 +2,7 @@
 //!
 //! Any mistake refuses the whole text: half a policy is none.
 
+pub mod break_glass;
 mod rules;
 mod sections;
 mod times;
@@ -38,18 +39,30 @@ pub struct Diagnostic {
 /// # Errors
 /// All mistakes, in the order in which they stand in the text. Never an empty list.
 pub fn parse(text: &str) -> Result<Policy, Vec<Diagnostic>> {
+    document(text, |reader, table| {
+        let mut policy = Policy::defaults();
+        reader.document(table, &mut policy);
+        policy
+    })
+}
+
+/// Reads a whole text, or tells all its mistakes.
+fn document<T>(
+    text: &str,
+    read: impl FnOnce(&mut Reader<'_>, &DeTable<'_>) -> T,
+) -> Result<T, Vec<Diagnostic>> {
     let mut reader = Reader::of(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
         reader.mistake(error.span().map_or(0, |span| span.start), error.message().to_owned(), None);
     }
-    let mut policy = Policy::defaults();
     // What follows a syntax error is guesswork: its keys would only be called unknown.
-    if reader.mistakes.is_empty() {
-        reader.document(document.get_ref(), &mut policy);
-    }
+    let read = reader.mistakes.is_empty().then(|| read(&mut reader, document.get_ref()));
     reader.mistakes.sort_by_key(|mistake| (mistake.line, mistake.column));
-    if reader.mistakes.is_empty() { Ok(policy) } else { Err(reader.mistakes) }
+    match read {
+        Some(read) if reader.mistakes.is_empty() => Ok(read),
+        _ => Err(reader.mistakes),
+    }
 }
 
 impl Diagnostic {

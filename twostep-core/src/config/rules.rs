@@ -109,7 +109,7 @@ impl Reader<'_> {
         Some(Glob::new(text.strip_prefix("/dev/").unwrap_or(text)))
     }
 
-    fn user(&mut self, item: &Value<'_>, text: &str) -> Option<UserName> {
+    pub(super) fn user(&mut self, item: &Value<'_>, text: &str) -> Option<UserName> {
         UserName::parse(text)
             .map_err(|error| {
                 self.mistake(item.span().start, format!("{text:?} is no user name: {error}"), None)

@@ -36,6 +36,14 @@ pub(super) const DEEDS: &[Deed] = &[
         well: |place| exempts_for_days(place, 100),
     },
     Deed {
+        kind: ("break-glass-untrusted", "error"),
+        ill: |place| {
+            super::put(place, "twostep/break-glass.toml", "");
+            mode(place, "twostep/break-glass.toml", 0o646);
+        },
+        well: |place| mode(place, "twostep/break-glass.toml", 0o644),
+    },
+    Deed {
         kind: ("key-unusable", "error"),
         ill: |place| mode(place, "key/master.key", 0o644),
         well: |place| mode(place, "key/master.key", 0o600),

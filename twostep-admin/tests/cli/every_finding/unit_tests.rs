@@ -6,6 +6,7 @@ const HEALTH: &str = include_str!("../../../src/health_tests.rs");
 const NAME_SERVICE: &str = include_str!("../../../src/name_service_tests.rs");
 const RULES: &str = include_str!("../../../src/rules_tests.rs");
 const STACK: &str = include_str!("../../../src/stack_tests.rs");
+const BREAK_GLASS: &str = include_str!("../../../src/break_glass/check.rs");
 const BROKER: &str = include_str!("../../../src/broker.rs");
 
 const fn by(source: &'static str, name: &'static str, kind: Kind) -> UnitTest {
@@ -17,6 +18,11 @@ pub(super) const ALL: &[UnitTest] = &[
         STACK,
         "a_line_for_app_services_wants_a_configuration_that_lists_them",
         ("app-services-unlisted", "error"),
+    ),
+    by(
+        BREAK_GLASS,
+        "what_has_changed_since_it_was_tried_was_never_tried",
+        ("break-glass-untried", "warning"),
     ),
     by(HEALTH, "who_is_not_root_is_told_that_he_sees_less", ("not-run-as-root", "note")),
     by(HEALTH, "a_clock_that_was_never_set_is_an_error", ("clock-unset", "error")),
