@@ -120,7 +120,7 @@ fn nobody_can_open_what_is_not_public_even_where_the_folder_is_open() {
         host.admin(&["app-password", "revoke", "alice", "phone", "--yes"]).expect_success();
         host.admin(&["hooks"]).expect_success();
         // What an upgrade of the schema leaves behind.
-        let back = "import sqlite3; c = sqlite3.connect('/var/lib/twostep/store.db'); c.execute('PRAGMA user_version = 5'); \
+        let back = "import sqlite3; c = sqlite3.connect('/var/lib/twostep/store.db'); c.execute('DROP INDEX enrollment_user_part'); c.execute('PRAGMA user_version = 5'); \
                     c.execute('ALTER TABLE meta DROP COLUMN host'); c.commit()";
         host.command("python3", &["-c", back]).expect_success();
         // With any umask.

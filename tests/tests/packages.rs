@@ -151,7 +151,7 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
 /// by the store's version alone.
 #[test]
 fn an_upgrade_keeps_an_older_store_which_can_be_put_back() {
-    const KEPT: &str = "/var/lib/twostep/store.db.before-schema-5.1";
+    let kept = &format!("/var/lib/twostep/store.db.before-schema-{SCHEMA}");
     product::built();
     in_bare_box(|host| {
         let (older, newer) = (package(host, "1.0", "/tmp/deb"), package(host, "1.1", "/tmp/deb"));
@@ -164,6 +164,7 @@ fn an_upgrade_keeps_an_older_store_which_can_be_put_back() {
         dpkg(host, &[], &["-i", &older]).expect_success();
         host.add_user("alice", PASSWORD);
         host.enroll("alice");
+        sql("DROP INDEX enrollment_user_part");
         sql("ALTER TABLE meta DROP COLUMN host");
         sql("ALTER TABLE meta DROP COLUMN roster");
         sql("ALTER TABLE meta DROP COLUMN roster_place");
@@ -172,19 +173,19 @@ fn an_upgrade_keeps_an_older_store_which_can_be_put_back() {
         assert!(!refused.success() && refused.stderr.contains("schema 4.0"), "{refused}");
 
         let done = dpkg(host, &[], &["-i", &newer]).expect_success();
-        assert!(done.stdout.contains(KEPT), "{done}");
-        assert_eq!(host.command("stat", &["-c", "%a %u", KEPT]).stdout, "600 0\n");
+        assert!(done.stdout.contains(kept), "{done}");
+        assert_eq!(host.command("stat", &["-c", "%a %u", kept]).stdout, "600 0\n");
         assert!(host.admin(&["show", "alice"]).expect_success().stdout.contains("active"));
         host.admin(&["unenroll", "alice", "--yes"]).expect_success();
 
         let back = "cd /var/lib/twostep && mv store.db store.db.newer && rm -f store.db-journal && cp -a \"$1\" store.db";
-        host.command("sh", &["-c", back, "sh", KEPT]).expect_success();
+        host.command("sh", &["-c", back, "sh", kept]).expect_success();
         dpkg(host, &["TWOSTEP_NO_INIT=1"], &["-i", &older]).expect_success();
         assert_eq!(sql("PRAGMA user_version"), "(4,)\n");
 
         // And up once more: the first copy stays as it is.
         let done = dpkg(host, &[], &["-i", &newer]).expect_success();
-        assert!(done.stdout.contains(&format!("{KEPT}.2")), "{done}");
+        assert!(done.stdout.contains(&format!("{kept}.2")), "{done}");
         assert!(host.admin(&["show", "alice"]).expect_success().stdout.contains("active"));
         host.admin(&["check"]).expect_success();
     });

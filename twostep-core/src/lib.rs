@@ -38,7 +38,7 @@ pub mod rule;
 pub mod schedule;
 pub mod scope;
 pub mod secret;
-mod spelling;
+pub mod spelling;
 mod ssh_key;
 pub mod text;
 pub mod throttle;

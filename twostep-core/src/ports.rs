@@ -12,6 +12,7 @@ use crate::name::{ServiceName, UserName};
 use crate::protocol::Echo;
 use crate::rule::Match;
 use crate::secret::Secret;
+use crate::spelling::Readings;
 use crate::throttle::Kind;
 use crate::time::{Now, UnixTime};
 use crate::totp::{AuthenticatorId, Consumed};
@@ -97,11 +98,11 @@ pub trait Store {
     /// As every call here: when the store cannot be read.
     fn by_name(&mut self, name: &UserName) -> Result<Option<Enrollment>, Unavailable>;
 
-    /// An enrollment whose name `is` one of those wanted, if there is any. All names are looked at.
+    /// An enrollment whose name may be meant by one that has these readings, if there is any.
     ///
     /// # Errors
     /// See [`Self::by_name`].
-    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable>;
+    fn alike(&mut self, readings: &Readings) -> Result<Option<Enrollment>, Unavailable>;
 
     /// All enrollments made for this uid, orphans among them.
     ///

@@ -10,7 +10,7 @@ const SEPARATORS_MAX: usize = 3;
 
 /// What may be made of a name that NSS does not know as it stands.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Readings {
+pub struct Readings {
     /// All of them, in lower case.
     names: Vec<String>,
     /// Those that may be accounts, as given and in lower case. The name itself is not among them.
@@ -23,7 +23,7 @@ impl Readings {
     /// The readings of a name. None where it holds other characters than ASCII letters, digits, `.`, `_`, `-`, `'` and a few separators,
     /// so that nobody can tell what a server makes of it.
     #[must_use]
-    pub(crate) fn of(raw: &str, naming: &Naming) -> Option<Self> {
+    pub fn of(raw: &str, naming: &Naming) -> Option<Self> {
         let mut readings = Self {
             any_domain: !raw.contains(['@', '%']) && !matches!(naming.domains, Domains::Own(_)),
             ..Self::default()
@@ -59,16 +59,29 @@ impl Readings {
 
     /// Which accounts NSS is to be asked about.
     #[must_use]
-    pub(crate) fn accounts(&self) -> &[UserName] {
+    pub fn accounts(&self) -> &[UserName] {
         &self.accounts
+    }
+
+    /// The readings, and each without what stands before its first backslash, in lower case. A name that [`Self::may_be`] accepts is one of
+    /// these without its own such part, or begins with one of these and `@`.
+    pub fn without_domain(&self) -> impl Iterator<Item = &str> {
+        let bare = self.names.iter().filter_map(|name| name.split_once('\\')).map(|(_, user)| user);
+        self.names.iter().map(String::as_str).chain(bare)
+    }
+
+    /// Whether the name may belong to any domain.
+    #[must_use]
+    pub fn is_of_any_domain(&self) -> bool {
+        self.any_domain
     }
 
     /// Whether the name may be taken for this one, under which somebody is enrolled.
     #[must_use]
-    pub(crate) fn may_be(&self, enrolled: &UserName) -> bool {
+    pub fn may_be(&self, enrolled: &UserName) -> bool {
         let enrolled = enrolled.as_str();
         let is_one = |name: &str| self.names.iter().any(|one| one.eq_ignore_ascii_case(name));
-        let without_domain = enrolled.rsplit_once('\\').map(|(_, user)| user);
+        let without_domain = enrolled.split_once('\\').map(|(_, user)| user);
         let at_any_domain = enrolled.split_once('@').map(|(user, _)| user).filter(|_| self.any_domain);
         is_one(enrolled) || without_domain.is_some_and(is_one) || at_any_domain.is_some_and(is_one)
     }

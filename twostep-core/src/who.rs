@@ -175,7 +175,7 @@ pub(crate) struct Facts {
 }
 
 impl Facts {
-    /// Reads them. At a prompt a name that NSS does not know is refused whoever has another like it: the names of all are not gone through.
+    /// Reads them. At a prompt a name that NSS does not know is refused whoever has another like it.
     pub(crate) fn read(
         store: &mut dyn Store,
         resolved: &Resolved,
@@ -195,7 +195,7 @@ impl Facts {
         }
         if let Some(Likeness { readings, people }) = resolved.likeness() {
             if let (Some(readings), ServiceClass::App) = (readings, class) {
-                facts.alike = store.find(&|enrolled| readings.may_be(enrolled))?;
+                facts.alike = store.alike(readings)?;
             }
             for person in people {
                 facts.people.push((person.clone(), Self::of(store, person)?));

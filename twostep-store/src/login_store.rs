@@ -5,7 +5,7 @@ use crate::rows::{self, ENROLLMENT, exclusively, one_row};
 use crate::trusted::Devices;
 use crate::vault::Session;
 use crate::{StoreError, at_login, boot_key, trusted, verdicts};
-use rusqlite::{OptionalExtension, Row, params};
+use rusqlite::{OptionalExtension, Row, Statement, params};
 use twostep_core::account::{Enrollment, EnrollmentId};
 use twostep_core::app_password::{self, AppPassword, AppPasswordId, BootTag, Label};
 use twostep_core::attempt::Source;
@@ -16,6 +16,7 @@ use twostep_core::name::UserName;
 use twostep_core::ports::{
     Completion, Confirmed, Draft, Person, Store, Trusted, Trusting, Unavailable, Untold, Use,
 };
+use twostep_core::spelling::Readings;
 use twostep_core::throttle::{self, Allowance, Kind, Tally};
 use twostep_core::time::{Now, UnixTime};
 use twostep_core::verify::{Changes, CodeCredentials, CodeOutcome};
@@ -26,8 +27,8 @@ impl Store for Session {
         Ok(enrollment_by_name(self, name)?)
     }
 
-    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable> {
-        Ok(enrollment_whose_name(self, is)?)
+    fn alike(&mut self, readings: &Readings) -> Result<Option<Enrollment>, Unavailable> {
+        Ok(enrollment_alike(self, readings)?)
     }
 
     fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable> {
@@ -164,16 +165,37 @@ pub(crate) fn enrollment_by_name(
     Ok(session.connection.query_row(&sql, [name.as_str()], rows::enrollment).optional()?)
 }
 
-/// The names alone are read, out of their index.
-fn enrollment_whose_name(
-    session: &Session,
-    is: &dyn Fn(&UserName) -> bool,
-) -> Result<Option<Enrollment>, StoreError> {
-    let mut statement = session.connection.prepare("SELECT user FROM enrollment")?;
-    for name in statement.query_map([], |row| rows::user(row, 0))? {
-        let name = name?;
-        if is(&name) {
+/// What a name is found by without its domain: the index has the same words.
+const USER_PART: &str = r"lower(substr(user, 1 + instr(user, '\')))";
+
+fn enrollment_alike(session: &Session, readings: &Readings) -> Result<Option<Enrollment>, StoreError> {
+    let select = format!("SELECT user FROM enrollment WHERE {USER_PART}");
+    let mut same = session.connection.prepare(&format!("{select} = ?1"))?;
+    // Whatever begins so and goes on with @: A is the next character.
+    let mut of_domain =
+        session.connection.prepare(&format!("{select} > ?1 || '@' AND {USER_PART} < ?1 || 'A'"))?;
+    for part in readings.without_domain() {
+        let found = first_alike(&mut same, part, readings)?;
+        let found = match found {
+            None if readings.is_of_any_domain() => first_alike(&mut of_domain, part, readings)?,
+            found => found,
+        };
+        if let Some(name) = found {
             return enrollment_by_name(session, &name);
+        }
+    }
+    Ok(None)
+}
+
+fn first_alike(
+    statement: &mut Statement<'_>,
+    part: &str,
+    readings: &Readings,
+) -> Result<Option<UserName>, StoreError> {
+    for name in statement.query_map([part], |row| rows::user(row, 0))? {
+        let name = name?;
+        if readings.may_be(&name) {
+            return Ok(Some(name));
         }
     }
     Ok(None)
@@ -282,3 +304,7 @@ fn revoked(session: &Session, of: EnrollmentId, tag: u16) -> Result<Option<Label
     let sql = "SELECT name FROM revoked_app_password WHERE enrollment = ? AND tag = ? ORDER BY revoked DESC LIMIT 1";
     Ok(session.connection.query_row(sql, params![of.0, tag], |row| rows::label(row, 0)).optional()?)
 }
+
+#[cfg(test)]
+#[path = "login_store_tests.rs"]
+mod tests;

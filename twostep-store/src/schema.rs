@@ -60,13 +60,14 @@ const fn step(major: u16, minor: u16, sql: &'static str) -> Step {
 }
 
 /// In the order in which they are applied. Once a major has a successor, it gets no minor any more.
-pub(crate) const STEPS: [Step; 6] = [
+pub(crate) const STEPS: [Step; 7] = [
     step(1, 0, include_str!("../sql/0001.sql")),
     step(2, 0, include_str!("../sql/0002.sql")),
     step(3, 0, include_str!("../sql/0003.sql")),
     step(4, 0, include_str!("../sql/0004.sql")),
     step(5, 0, include_str!("../sql/0005.sql")),
     step(5, 1, include_str!("../sql/0005.1.sql")),
+    step(5, 2, include_str!("../sql/0005.2.sql")),
 ];
 
 /// The schema this version writes.

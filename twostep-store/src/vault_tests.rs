@@ -757,7 +757,7 @@ fn a_store_of_the_first_schema_is_brought_up_to_date_with_all_it_holds() {
          ALTER TABLE backup_code DROP COLUMN given_since_boot; ALTER TABLE backup_code DROP COLUMN given_boot; \
          ALTER TABLE app_password DROP COLUMN services; ALTER TABLE app_password DROP COLUMN networks; \
          ALTER TABLE app_password DROP COLUMN lifetime; ALTER TABLE app_password DROP COLUMN given_since_boot; \
-         ALTER TABLE app_password DROP COLUMN given_boot; ALTER TABLE meta DROP COLUMN host; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 1",
+         ALTER TABLE app_password DROP COLUMN given_boot; DROP INDEX enrollment_user_part; ALTER TABLE meta DROP COLUMN host; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 1",
     )
     .unwrap();
     drop(old);
@@ -803,7 +803,10 @@ fn a_minor_step_is_made_with_a_copy() {
     let files = host("minor-step");
     let id = enroll(&files, &[]);
     let old = rusqlite::Connection::open(&files.paths.store).unwrap();
-    old.execute_batch("ALTER TABLE meta DROP COLUMN host; PRAGMA user_version = 5").unwrap();
+    old.execute_batch(
+        "DROP INDEX enrollment_user_part; ALTER TABLE meta DROP COLUMN host; PRAGMA user_version = 5",
+    )
+    .unwrap();
     drop(old);
     let before = Version { major: 5, minor: 0 };
     let refused = files.session().map(drop).unwrap_err();

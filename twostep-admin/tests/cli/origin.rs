@@ -2,6 +2,7 @@
 
 use crate::place::Place;
 use serde_json::json;
+use twostep_store::schema::SCHEMA;
 
 const HERE: &str = "0123456789abcdef0123456789abcdef\n";
 const OTHER: &str = "fedcba9876543210fedcba9876543210\n";
@@ -72,12 +73,12 @@ fn without_a_machine_id_nothing_is_recorded_and_check_has_a_note() {
 #[test]
 fn a_store_of_before_is_recorded_when_it_is_brought_up_to_date() {
     let place = Place::new("origin-older");
-    place.sql("ALTER TABLE meta DROP COLUMN host; PRAGMA user_version = 5");
+    place.sql("DROP INDEX enrollment_user_part; ALTER TABLE meta DROP COLUMN host; PRAGMA user_version = 5");
     place.run(&["list"]).is(3).says("schema 5.0").says("twostep-admin init");
     place.write("machine-id", HERE, 0o444);
     let etc = place.folder.display().to_string();
     let made = place.json(&["init", "--etc", &etc]);
     assert_eq!((&made["upgraded_from"], &made["host"]["recorded"]), (&json!("5.0"), &json!(true)));
-    assert!(place.folder.join("store/store.db.before-schema-5.1").exists());
+    assert!(place.folder.join(format!("store/store.db.before-schema-{SCHEMA}")).exists());
     assert_eq!(checked(&place, HERE), "");
 }

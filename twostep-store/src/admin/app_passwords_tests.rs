@@ -364,7 +364,7 @@ fn app_passwords_of_the_third_schema_stay_good() {
     columns.iter().for_each(|column| {
         old.execute(&format!("ALTER TABLE app_password DROP COLUMN {column}"), []).unwrap();
     });
-    old.execute_batch("UPDATE app_password SET boot_tag = randomblob(32); ALTER TABLE meta DROP COLUMN host; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 3")
+    old.execute_batch("UPDATE app_password SET boot_tag = randomblob(32); DROP INDEX enrollment_user_part; ALTER TABLE meta DROP COLUMN host; ALTER TABLE meta DROP COLUMN roster; ALTER TABLE meta DROP COLUMN roster_place; PRAGMA user_version = 3")
         .unwrap();
     drop(old);
     assert!(matches!(files.session().map(drop), Err(StoreError::Older { found, .. }) if found.major == 3));

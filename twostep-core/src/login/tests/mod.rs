@@ -19,6 +19,7 @@ use crate::rule::Match;
 use crate::schedule::{Schedule, Unenrolled};
 use crate::scope::Scope;
 use crate::secret::Secret;
+use crate::spelling::Readings;
 use crate::throttle::{self, Kind, Standing, Tally};
 use crate::time::UnixTime;
 use crate::totp::{Authenticator, AuthenticatorId, Parameters};
@@ -137,8 +138,8 @@ impl Store for Open<'_> {
         Ok(self.0.enrollments.iter().find(|e| e.user == *name && !self.0.lost_name).cloned())
     }
 
-    fn find(&mut self, is: &dyn Fn(&UserName) -> bool) -> Result<Option<Enrollment>, Unavailable> {
-        Ok(self.0.enrollments.iter().find(|e| is(&e.user)).cloned())
+    fn alike(&mut self, readings: &Readings) -> Result<Option<Enrollment>, Unavailable> {
+        Ok(self.0.enrollments.iter().find(|e| readings.may_be(&e.user)).cloned())
     }
 
     fn by_uid(&mut self, uid: u32) -> Result<Vec<Enrollment>, Unavailable> {
