@@ -120,7 +120,7 @@ fn states() -> Vec<Reason> {
         Reason::CodeUnjudged,
         Reason::Service,
         Reason::Internal { cause: text() },
-        Reason::Hash { cause: text() },
+        Reason::Hash { cause: text(), remedy: "" },
         Reason::Code { authenticator: 1 },
         Reason::BackupCode { left: 9 },
         Reason::BypassCode { left: 0 },
