@@ -2,7 +2,7 @@
 //!
 //! SQLite keeps a table of the locks that the process has on each file, and mutexes around it. A child that was forked while another thread
 //! had the store open inherits both as they were, but not the locks: SQLite would read there without a lock, or wait for a mutex that nobody
-//! gives back. So SQLite is used under [`TURN`] only, and where a child finds that taken by its parent, it never touches SQLite.
+//! gives back. So SQLite is used under `TURN` only, and where a child finds that taken by its parent, it never touches SQLite.
 //!
 //! Nothing here waits for a mutex: the word says whose turn it is, by pid, and is looked at again and again.
 
