@@ -101,9 +101,11 @@ pub fn program_in_box(body: impl FnOnce(&Host) -> ExitCode) -> ExitCode {
 
 #[track_caller]
 fn run_test<F: FnOnce(&Host)>(kind: Kind, before: Option<&str>, test: F) {
-    let again = Again { arguments: libtest_arguments(&test_name::<F>()), output: Output::Collected };
+    let name = test_name::<F>();
+    let again = Again { arguments: libtest_arguments(&name), output: Output::Collected };
     match stage() {
         Stage::Outside => {
+            assert!(is_a_test(&name), "{name} makes a box and is no test: in the box nothing would run");
             if let Err(Failure { status, reason }) = again.outside(kind) {
                 panic!(
                     "{}",
@@ -152,6 +154,13 @@ fn test_name<F>() -> String {
     let path = type_name::<F>();
     let path = path.strip_suffix("::{{closure}}").unwrap_or(path);
     path.split_once("::").map_or(path, |(_crate, rest)| rest).to_owned()
+}
+
+/// Whether libtest has a test of this name. One that it does not have it leaves out, and succeeds.
+fn is_a_test(name: &str) -> bool {
+    let listed = Command::new(places::this_program()).args(["--list", "--exact", name]).output();
+    let listed = listed.or_die("list the tests");
+    String::from_utf8_lossy(&listed.stdout).lines().any(|line| line == format!("{name}: test"))
 }
 
 fn libtest_arguments(test: &str) -> Vec<String> {

@@ -152,22 +152,20 @@ fn right_and_wrong_look_alike(host: &Host, phone: &mut Phone) {
 }
 
 /// Whatever an earlier login has left room for in the journal.
-fn on_a_full_file_system(before: fn(&mut Phone)) {
-    in_box(|host| {
-        let mut phone = with_alice_and_bob(host);
-        move_store_to_tmpfs(host);
-        before(&mut phone);
-        let mut filler = Command::new("dd");
-        filler.args(["if=/dev/zero", &format!("of={STORE_FOLDER}/filler"), "bs=4k"]).stderr(Stdio::null());
-        filler.status().or_die("fill the file system");
-        let right = authenticate("sshd", "alice", &phone.fresh_code());
-        let wrong = authenticate("sshd", "alice", &phone.wrong_code());
-        // With room in the journal both can be told, without it neither.
-        let told = right.0 == Code::SUCCESS && wrong.0 == Code::AUTH_ERR;
-        assert!(told || (right == wrong && right.0 == Code::AUTHINFO_UNAVAIL), "{right:?} {wrong:?}");
-        fs::remove_file(format!("{STORE_FOLDER}/filler")).or_die("make room");
-        assert_eq!(authenticate("sshd", "alice", &phone.fresh_code()).0, Code::SUCCESS);
-    });
+fn on_a_full_file_system(host: &Host, before: fn(&mut Phone)) {
+    let mut phone = with_alice_and_bob(host);
+    move_store_to_tmpfs(host);
+    before(&mut phone);
+    let mut filler = Command::new("dd");
+    filler.args(["if=/dev/zero", &format!("of={STORE_FOLDER}/filler"), "bs=4k"]).stderr(Stdio::null());
+    filler.status().or_die("fill the file system");
+    let right = authenticate("sshd", "alice", &phone.fresh_code());
+    let wrong = authenticate("sshd", "alice", &phone.wrong_code());
+    // With room in the journal both can be told, without it neither.
+    let told = right.0 == Code::SUCCESS && wrong.0 == Code::AUTH_ERR;
+    assert!(told || (right == wrong && right.0 == Code::AUTHINFO_UNAVAIL), "{right:?} {wrong:?}");
+    fs::remove_file(format!("{STORE_FOLDER}/filler")).or_die("make room");
+    assert_eq!(authenticate("sshd", "alice", &phone.fresh_code()).0, Code::SUCCESS);
 }
 
 #[test]
@@ -186,15 +184,19 @@ fn on_a_full_file_system_right_and_wrong_codes_look_alike() {
 
 #[test]
 fn on_a_full_file_system_they_look_alike_after_a_wrong_code() {
-    on_a_full_file_system(|phone| {
-        assert_eq!(authenticate("sshd", "alice", &phone.wrong_code()).0, Code::AUTH_ERR);
+    in_box(|host| {
+        on_a_full_file_system(host, |phone| {
+            assert_eq!(authenticate("sshd", "alice", &phone.wrong_code()).0, Code::AUTH_ERR);
+        })
     });
 }
 
 #[test]
 fn on_a_full_file_system_they_look_alike_after_a_right_code() {
-    on_a_full_file_system(|phone| {
-        assert_eq!(authenticate("sshd", "alice", &phone.fresh_code()).0, Code::SUCCESS);
+    in_box(|host| {
+        on_a_full_file_system(host, |phone| {
+            assert_eq!(authenticate("sshd", "alice", &phone.fresh_code()).0, Code::SUCCESS);
+        })
     });
 }
 

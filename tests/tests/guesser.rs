@@ -162,7 +162,7 @@ fn a_guesser_at_a_shared_source_keeps_no_backup_code_out_and_with_wrong_ones_not
         wait();
         assert!(owner(backup_code(1)).success);
         wait();
-        let bypass = host.admin_json(&["bypass", "alice"]);
+        let bypass = host.admin_json(&["bypass", "alice", "--for", "1h"]);
         assert!(owner(bypass["code"].as_str().expect("a code")).success);
         // Either lets all sources begin anew.
         assert!(owner(&phone.fresh_code()).success);

@@ -59,7 +59,7 @@ mod tests {
         assert!(alike(secret, secret));
         assert!(alike(secret, b"12345678901234567890\0\0\0"), "HMAC fills up with zeros");
         assert!(!alike(secret, b"12345678901234567891"));
-        assert!(!alike(secret, b"\012345678901234567890"));
+        assert!(!alike(secret, b"\x0012345678901234567890"));
     }
 
     /// 65 bytes of `a`, and their hashes, which HMAC takes for them.
