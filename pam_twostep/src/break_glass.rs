@@ -56,7 +56,8 @@ fn mark(handle: &mut PamHandle, user: String) -> bool {
 /// The user who is exempt, as PAM has the name. The log is told.
 fn exempt(handle: &mut PamHandle) -> Option<String> {
     let service = service::name(handle).ok()?;
-    let (source, tty) = (service::source(handle), service::tty(handle));
+    let tty = service::tty(handle);
+    let source = service::source(handle, service::seat(tty.as_deref()), &service, &[]);
     let tell = |reason, user| {
         let (service, source) = (Some(service.clone()), Some(source.clone()));
         LOG.record(&Event { reason, user, service, source });

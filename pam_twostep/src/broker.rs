@@ -140,7 +140,7 @@ fn settle(
         user: &login.user,
         service: login.service.clone(),
         mode: arguments.mode,
-        source: source(handle),
+        source: source(handle, login),
         tty: Tty::told(tty),
         prompt: None,
         echo: arguments.echo,
@@ -160,13 +160,14 @@ fn settle(
     login::settle(&mut ports, &login.policy, &request)
 }
 
-/// Where the login comes from, as the broker sees it: su and sudo, which have become root, come from whoever runs them.
-fn source(handle: &PamHandle) -> Source {
+/// Where the login comes from, as the broker sees it: su and sudo, which have become root, come from whoever runs them; the terminal of
+/// any other is only said.
+fn source(handle: &PamHandle, login: &Login) -> Source {
     let (real, effective) = (nix::unistd::getuid(), nix::unistd::geteuid());
     if effective.is_root() && !real.is_root() {
         return Source::Caller(real.as_raw());
     }
-    Source::from_items(service::rhost(handle).as_deref(), service::tty(handle).as_deref())
+    Source::told(service::rhost(handle).as_deref(), Tty::None, &login.service, &login.policy.nat64)
 }
 
 /// The store, for whoever cannot read it.

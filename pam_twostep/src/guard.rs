@@ -119,7 +119,7 @@ fn is_at_a_prompt(arguments: &Result<Arguments, UnknownWord>) -> bool {
 
 /// Logs why no verdict can be reached.
 pub(crate) fn unavailable(handle: &PamHandle, reason: Reason) {
-    let (service, source) = (service::name(handle).ok(), Some(service::source(handle)));
+    let (service, source) = (service::name(handle).ok(), service::source_for_log(handle));
     LOG.record(&Event { reason, user: None, service, source });
 }
 

@@ -7,11 +7,9 @@ use crate::talk::Talk;
 use crate::{ffi, service};
 use pam::constants::PamFlag;
 use pam::module::PamHandle;
-use twostep_core::attempt::Source;
 use twostep_core::device::Fingerprint;
 use twostep_core::login::{self, Change, Ending, Ports, Request, Word};
 use twostep_core::protocol::{Mode, Verdict};
-use twostep_core::rule::Tty;
 use twostep_core::secret::Secret;
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
@@ -23,8 +21,8 @@ pub(crate) fn authenticate(
     arguments: &Arguments,
     login: &Login,
 ) -> (Verdict, Option<Kept>) {
-    let (source, tty) = (service::source(handle), service::tty(handle));
-    let request = request(handle, arguments, login, source, tty.as_deref());
+    let tty = service::tty(handle);
+    let request = request(handle, arguments, login, tty.as_deref());
     let code = code_for(handle, arguments.mode);
     let ending =
         with_ports(handle, flags, code, login, |ports| login::authenticate(ports, &login.policy, &request));
@@ -45,8 +43,8 @@ pub(crate) fn account(
     login: &Login,
     left: Left<'_>,
 ) -> Verdict {
-    let (source, tty) = (service::source(handle), service::tty(handle));
-    let request = request(handle, arguments, login, source, tty.as_deref());
+    let tty = service::tty(handle);
+    let request = request(handle, arguments, login, tty.as_deref());
     let ending = with_ports(handle, flags, None, login, |ports| match left {
         Left::Record(record) => login::account_with_record(ports, &login.policy, &request, record),
         Left::Key => login::account_after_key(ports, &login.policy, &request),
@@ -63,8 +61,8 @@ pub(crate) fn password(
     login: &Login,
     change: Change,
 ) -> Verdict {
-    let (source, tty) = (service::source(handle), service::tty(handle));
-    let request = request(handle, arguments, login, source, tty.as_deref());
+    let tty = service::tty(handle);
+    let request = request(handle, arguments, login, tty.as_deref());
     let ending = with_ports(handle, flags, None, login, |ports| {
         login::change_password(ports, &login.policy, &request, change)
     });
@@ -75,15 +73,15 @@ fn request<'l>(
     handle: &PamHandle,
     arguments: &'l Arguments,
     login: &'l Login,
-    source: Source,
     tty: Option<&'l str>,
 ) -> Request<'l> {
+    let tty = service::seat(tty);
     Request {
         user: &login.user,
         service: login.service.clone(),
         mode: arguments.mode,
-        source,
-        tty: Tty::told(tty),
+        source: service::source(handle, tty, &login.service, &login.policy.nat64),
+        tty,
         prompt: arguments.prompt.as_deref(),
         echo: arguments.echo,
         key: ffi::environment(handle, c"SSH_AUTH_INFO_0").and_then(|info| Fingerprint::of_auth_info(&info)),

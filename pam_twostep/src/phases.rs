@@ -252,7 +252,7 @@ pub(crate) fn stopped(handle: &PamHandle, reason: Reason) -> Verdict {
             return Verdict::Unavailable;
         }
     };
-    let (service, source) = (service::name(handle).ok(), Some(service::source(handle)));
+    let (service, source) = (service::name(handle).ok(), service::source_for_log(handle));
     LOG.record(&Event { reason, user: None, service, source });
     verdict
 }

@@ -1,12 +1,16 @@
 //! What the service says of a login: its name, the user's name, where from.
 
 use crate::ffi;
+use ipnet::Ipv6Net;
 use pam::items;
 use pam::module::PamHandle;
 use std::net::IpAddr;
 use twostep_core::attempt::{Source, literal};
 use twostep_core::event::Reason;
 use twostep_core::name::ServiceName;
+use twostep_core::place::Address;
+use twostep_core::rule::Tty;
+use twostep_host::terminal;
 
 /// The service's name, as PAM_SERVICE has it.
 pub(crate) fn name(handle: &PamHandle) -> Result<ServiceName, Reason> {
@@ -26,13 +30,30 @@ pub(crate) fn tty(handle: &PamHandle) -> Option<String> {
     item.and_then(|tty| tty.to_str().ok().map(str::to_owned))
 }
 
+/// The terminal, and whether it is proven.
+pub(crate) fn seat(tty: Option<&str>) -> Tty<'_> {
+    match tty.filter(|tty| !tty.is_empty()) {
+        Some(tty) if terminal::is_at(tty) => Tty::Proven(tty),
+        told => Tty::told(told),
+    }
+}
+
 /// Where the login comes from. With `UseDNS`, sshd puts a name into PAM_RHOST; the address is in a variable that it sets itself, which no
 /// user has had a hand in by then.
-pub(crate) fn source(handle: &PamHandle) -> Source {
-    match Source::from_items(rhost(handle).as_deref(), tty(handle).as_deref()) {
-        Source::Name(name) => ssh_address(handle).map_or(Source::Name(name), Source::Address),
+pub(crate) fn source(handle: &PamHandle, tty: Tty<'_>, service: &ServiceName, nat64: &[Ipv6Net]) -> Source {
+    match Source::told(rhost(handle).as_deref(), tty, service, nat64) {
+        Source::Name(name) => {
+            let address = |address| Source::Address(Address::of(address, nat64));
+            ssh_address(handle).map_or(Source::Name(name), address)
+        }
         source => source,
     }
+}
+
+/// Where a login comes from that ends before there is a configuration, for the log.
+pub(crate) fn source_for_log(handle: &PamHandle) -> Option<Source> {
+    let tty = tty(handle);
+    Some(source(handle, seat(tty.as_deref()), &name(handle).ok()?, &[]))
 }
 
 fn ssh_address(handle: &PamHandle) -> Option<IpAddr> {

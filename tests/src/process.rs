@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
+use std::path::Path;
 
 use crate::ffi::kernel::{self, SystemSqlite};
 use crate::wait::OrDie;
@@ -94,4 +95,17 @@ pub fn dead_stack_holds(bytes: &[u8]) -> bool {
 #[track_caller]
 pub fn lock_bytes(file: &File, count: i64) {
     kernel::lock_bytes(file, count).or_die("lock bytes of a file");
+}
+
+/// Makes the node of a virtual console, as udev would.
+#[track_caller]
+pub fn make_console(number: u32) {
+    let path = format!("/dev/tty{number}");
+    kernel::make_character_device(Path::new(&path), 4, number).or_die(format_args!("make {path}"));
+}
+
+/// Makes this process the leader of a session with that terminal as its controlling one, as getty does. It stays open until the process ends.
+#[track_caller]
+pub fn sit_at(terminal: &Path) {
+    kernel::sit_at(terminal).or_die(format_args!("take {}", terminal.display()));
 }

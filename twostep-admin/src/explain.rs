@@ -39,12 +39,15 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
         }
     };
     let mut context = Context::with(policy, arguments);
+    // As where the service has proved it: login does, at a console.
+    let tty = wanted.tty.as_deref().map_or(Tty::None, Tty::Proven);
+    let from = wanted.from.map(|address| address.to_string());
     let request = Request {
         user: &wanted.user,
         service: wanted.service.clone(),
         mode: Mode::ByService,
-        source: wanted.from.map_or(Source::Unknown, |address| Source::Address(address.to_canonical())),
-        tty: Tty::told(wanted.tty.as_deref()),
+        source: Source::told(from.as_deref(), tty, &wanted.service, &context.policy.nat64),
+        tty,
         prompt: None,
         echo: Echo::Hidden,
         key: None,

@@ -1,10 +1,13 @@
 //! One attempt to sign in: who, which service, from where.
 
 use crate::name::{ServiceName, UserName};
+use crate::place::Address;
+use crate::rule::Tty;
 use crate::throttle::Standing;
 use crate::time::UnixTime;
+use ipnet::Ipv6Net;
 use std::fmt;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 
 /// One attempt to sign in.
 #[derive(Clone, Debug)]
@@ -32,42 +35,48 @@ pub enum ServiceClass {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Source {
     /// A network address, taken from PAM_RHOST where that is a literal.
-    Address(IpAddr),
+    Address(Address),
     /// PAM_RHOST is a name. Whoever runs the reverse zone chooses it.
     Name(String),
-    /// A terminal of this host: no PAM_RHOST, but a PAM_TTY.
+    /// A terminal of this host: no PAM_RHOST, and a [`Tty::Proven`].
     Local,
     /// A program of this uid's on this host: one that asks the broker for that user herself, or su or sudo, run by that user. Nothing
     /// such a program says of where it is can be believed.
     Caller(u32),
-    /// The service tells nothing.
-    Unknown,
+    /// This service tells no address, and no terminal that is proven: all its users come from one place, and nobody else does.
+    Service(ServiceName),
 }
 
 impl Source {
-    /// Reads PAM_RHOST and PAM_TTY.
+    /// What a service tells, or else the service itself.
     #[must_use]
-    pub fn from_items(rhost: Option<&str>, tty: Option<&str>) -> Self {
-        match rhost.filter(|host| !host.is_empty()) {
-            Some(host) => match literal(host) {
-                Some(address) => Self::Address(address),
-                None => Self::Name(host.to_ascii_lowercase()),
-            },
-            None if tty.is_some_and(|tty| !tty.is_empty()) => Self::Local,
-            None => Self::Unknown,
+    pub fn told(rhost: Option<&str>, tty: Tty<'_>, service: &ServiceName, nat64: &[Ipv6Net]) -> Self {
+        match (rhost.filter(|host| !host.is_empty()), tty) {
+            (Some(host), _) => Self::of_host(host, nat64),
+            (None, Tty::Proven(_)) => Self::Local,
+            (None, _) => Self::Service(service.clone()),
         }
     }
 
-    /// The name under which failures from here are counted. An IPv6 customer has a whole /64 to guess from: it is one source.
+    /// Reads PAM_RHOST, by the prefixes of translators that the administrator has named beside the well-known one.
+    #[must_use]
+    pub fn of_host(host: &str, nat64: &[Ipv6Net]) -> Self {
+        match literal(host) {
+            Some(address) => Self::Address(Address::of(address, nat64)),
+            None => Self::Name(host.to_ascii_lowercase()),
+        }
+    }
+
+    /// The name under which failures from here are counted. `local` and `unknown` were names of places that anybody could take on, before
+    /// terminals had to be proven; a row of those days is found by no name.
     #[must_use]
     pub fn key(&self) -> String {
         match self {
-            Self::Address(IpAddr::V6(address)) if is_one_partys(&IpAddr::V6(*address)) => {
-                let [a, b, c, d, ..] = address.segments();
-                format!("{}/64", Ipv6Addr::new(a, b, c, d, 0, 0, 0, 0))
-            }
+            Self::Address(address) => address.key(),
             Self::Name(name) => format!("name:{name:.255}"),
-            other => other.to_string(),
+            Self::Local => "terminal".to_owned(),
+            Self::Caller(uid) => format!("uid:{uid}"),
+            Self::Service(service) => format!("service:{service}"),
         }
     }
 }
@@ -81,30 +90,20 @@ pub fn literal(text: &str) -> Option<IpAddr> {
     (scope.is_none() || address.is_ipv6()).then(|| address.to_canonical())
 }
 
-/// Whether what comes from an address is one party's. From this host itself come all who come through a proxy on it, and link-local
-/// addresses can be taken on by anybody on the link.
-#[must_use]
-pub fn is_one_partys(address: &IpAddr) -> bool {
-    let link_local = match address {
-        IpAddr::V4(v4) => v4.is_link_local(),
-        IpAddr::V6(v6) => v6.is_unicast_link_local(),
-    };
-    !(address.is_loopback() || address.is_unspecified() || address.is_multicast() || link_local)
-}
-
 impl Source {
     /// Whether what comes from here is one party's. A host name can be taken on by anybody, and a service that tells nothing lets
     /// everybody come from the same place.
     #[must_use]
     pub fn standing(&self) -> Standing {
         match self {
-            Self::Address(address) if !is_one_partys(address) => Standing::Shared,
-            Self::Address(_) | Self::Local | Self::Caller(_) => Standing::Own,
-            Self::Name(_) | Self::Unknown => Standing::Shared,
+            Self::Address(address) => address.standing(),
+            Self::Local | Self::Caller(_) => Standing::Own,
+            Self::Name(_) | Self::Service(_) => Standing::Shared,
         }
     }
 }
 
+/// As the log has it: an address as it was told, and not the one embedded in it, which no firewall of this host sees.
 impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -112,7 +111,7 @@ impl fmt::Display for Source {
             Self::Name(_) => f.write_str("name"),
             Self::Local => f.write_str("local"),
             Self::Caller(uid) => write!(f, "uid:{uid}"),
-            Self::Unknown => f.write_str("unknown"),
+            Self::Service(_) => f.write_str("unknown"),
         }
     }
 }
@@ -121,9 +120,14 @@ impl fmt::Display for Source {
 mod tests {
     use super::*;
 
+    fn told(rhost: Option<&str>, tty: Tty<'_>) -> (String, Standing) {
+        let source = Source::told(rhost, tty, &ServiceName::parse("web").unwrap(), &[]);
+        (source.key(), source.standing())
+    }
+
     #[test]
     fn only_literals_are_addresses() {
-        let from = |host| Source::from_items(Some(host), Some("ssh")).key();
+        let from = |host| told(Some(host), Tty::Named("ssh")).0;
         assert_eq!(from("203.0.113.9"), "203.0.113.9");
         assert_eq!(from("::ffff:203.0.113.9"), "203.0.113.9");
         assert_eq!(from("2001:db8:1:2:3:4:5:6"), "2001:db8:1:2::/64");
@@ -134,19 +138,16 @@ mod tests {
     }
 
     #[test]
-    fn what_anybody_can_come_from_is_nobodys() {
-        let standing = |host| Source::from_items(Some(host), None).standing();
-        for shared in
-            ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.1.1", "fe80::1%eth0", "host.example"]
-        {
-            assert_eq!(standing(shared), Standing::Shared, "{shared}");
+    fn a_terminal_is_of_this_host_where_it_is_proven_and_all_else_is_counted_by_service() {
+        use Standing::{Own, Shared};
+        let web = ("service:web".to_owned(), Shared);
+        assert_eq!(told(None, Tty::Proven("tty1")), ("terminal".to_owned(), Own));
+        assert_eq!(told(Some(""), Tty::Proven("tty1")), ("terminal".to_owned(), Own));
+        for said in [Tty::Named("tty1"), Tty::Named("web"), Tty::Named(":0"), Tty::None, Tty::Doubted] {
+            assert_eq!(told(None, said), web, "{said:?}");
         }
-        assert_eq!((standing("203.0.113.9"), standing("2001:db8::1")), (Standing::Own, Standing::Own));
-    }
-
-    #[test]
-    fn without_a_host_a_terminal_is_local() {
-        assert_eq!(Source::from_items(None, Some("/dev/pts/3")), Source::Local);
-        assert_eq!(Source::from_items(Some(""), None), Source::Unknown);
+        // Whoever comes over the network is nowhere else.
+        assert_eq!(told(Some("host.example"), Tty::Proven("tty1")).1, Shared);
+        assert_eq!(told(Some("203.0.113.9"), Tty::Proven("tty1")).0, "203.0.113.9");
     }
 }

@@ -51,7 +51,7 @@ pub enum Caller {
 }
 
 impl<'a> Place<'a> {
-    /// The place of a login, by what the service says and who runs it.
+    /// The place of a login. That it is at a terminal of this host ([`Source::Local`]) is proven; but su and sudo are at their caller's.
     #[must_use]
     pub fn of(source: &Source, tty: Option<&'a str>, caller: Caller) -> Self {
         match (source, tty, caller) {
@@ -185,10 +185,10 @@ mod tests {
         assert_eq!(Place::of(&local, tty, Caller::Doubted), Elsewhere);
         assert_eq!(Place::of(&local, None, Caller::Root), Elsewhere);
         for elsewhere in [
-            Source::Unknown,
+            Source::Service(ServiceName::parse("login").unwrap()),
             Source::Name("console".to_owned()),
             Source::Caller(0),
-            Source::Address("127.0.0.1".parse().unwrap()),
+            Source::of_host("127.0.0.1", &[]),
         ] {
             assert_eq!(Place::of(&elsewhere, tty, Caller::Root), Elsewhere, "{elsewhere:?}");
         }

@@ -1,6 +1,7 @@
 //! What can be trusted not to need a code for a while: the ssh key that was used, or the address somebody comes from.
 
-use crate::attempt::{Source, is_one_partys};
+use crate::attempt::Source;
+use crate::throttle::Standing;
 use base64ct::{Base64, Base64Unpadded, Encoding};
 use sha2::{Digest, Sha256};
 use std::fmt;
@@ -56,9 +57,9 @@ impl Device {
         match (key, source) {
             (Some(key), _) if kinds.contains(&DeviceKind::Key) => Some(Self::Key(key.clone())),
             (_, Source::Address(address))
-                if kinds.contains(&DeviceKind::Address) && is_one_partys(address) =>
+                if kinds.contains(&DeviceKind::Address) && address.standing() == Standing::Own =>
             {
-                Some(Self::Address(*address))
+                Some(Self::Address(*address.told()))
             }
             _ => None,
         }
@@ -141,19 +142,20 @@ mod tests {
     fn the_key_comes_before_the_address_and_only_what_is_allowed_counts() {
         use DeviceKind::{Address, Key};
         let key = Fingerprint::of_auth_info(KEY.as_bytes()).unwrap();
-        let home = Source::from_items(Some("203.0.113.9"), None);
+        let home = Source::of_host("203.0.113.9", &[]);
         let of = |kinds: &[_], key, source: &_| Device::of(kinds, key, source).map(|device| device.kind());
         assert_eq!(of(&[Key, Address], Some(&key), &home), Some(Key));
         assert_eq!(of(&[Key, Address], None, &home), Some(Address));
         assert_eq!(of(&[Address], Some(&key), &home), Some(Address));
         assert_eq!(of(&[Key], None, &home), None);
         assert_eq!(of(&[], Some(&key), &home), None);
-        for shared in ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.1.1", "fe80::1%eth0"] {
-            assert_eq!(of(&[Address], None, &Source::from_items(Some(shared), None)), None, "{shared}");
-        }
-        for elsewhere in
-            [Source::Local, Source::Unknown, Source::Caller(1000), Source::Name("home.example".into())]
+        for shared in
+            ["127.0.0.1", "::1", "::ffff:127.0.0.1", "0.0.0.0", "169.254.1.1", "fe80::1%eth0", "fec0::1"]
         {
+            assert_eq!(of(&[Address], None, &Source::of_host(shared, &[])), None, "{shared}");
+        }
+        let web = Source::Service(crate::name::ServiceName::parse("web").unwrap());
+        for elsewhere in [Source::Local, web, Source::Caller(1000), Source::Name("home.example".into())] {
             assert_eq!(of(&[Key, Address], None, &elsewhere), None);
         }
     }

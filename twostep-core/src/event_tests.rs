@@ -5,7 +5,7 @@ fn event(reason: Reason) -> Event {
         reason,
         user: UserName::parse("alice").ok(),
         service: ServiceName::parse("sshd").ok(),
-        source: Some(Source::from_items(Some("203.0.113.9"), None)),
+        source: Some(Source::of_host("203.0.113.9", &[])),
     }
 }
 

@@ -28,6 +28,7 @@ pub mod login;
 pub mod memory_hard;
 pub mod name;
 pub mod network;
+pub mod place;
 pub mod policy;
 pub mod ports;
 pub mod protocol;

@@ -11,7 +11,7 @@ fn event(reason: Reason) -> Event {
         reason,
         user: UserName::parse("alice").ok(),
         service: ServiceName::parse("sshd").ok(),
-        source: Some(Source::from_items(Some("2001:db8::9"), None)),
+        source: Some(Source::of_host("2001:db8::9", &[])),
     }
 }
 

@@ -6,6 +6,7 @@ use crate::name::{Naming, ServiceName, UserName};
 use crate::rule::Rule;
 use crate::schedule::{Schedule, Unenrolled};
 use crate::time::UnixTime;
+use ipnet::Ipv6Net;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -15,6 +16,8 @@ use std::time::Duration;
 pub struct Policy {
     /// Where things lie.
     pub paths: Paths,
+    /// `[places] nat64_prefixes`: prefixes behind which translators of this network put IPv4 addresses (RFC 6052 §2.2).
+    pub nat64: Vec<Ipv6Net>,
     /// What authenticator apps show beside the user's name; the host's name unless configured.
     pub issuer: Option<String>,
     /// Services that ask for a code.
@@ -244,6 +247,7 @@ impl Policy {
                 roster: "/var/lib/twostep-public".into(),
                 runtime: "/run/twostep".into(),
             },
+            nat64: Vec::new(),
             issuer: None,
             interactive: Interactive {
                 unenrolled: allow.clone(),

@@ -10,6 +10,7 @@ use crate::policy::{Origin, Setting};
 use crate::schedule::Schedule;
 use crate::time::UnixTime;
 use ipnet::IpNet;
+use std::net::IpAddr;
 
 /// One rule. A condition that is not there is met by everything; one that is there is met by any one of its entries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,7 +137,9 @@ pub struct Scene<'a> {
 /// A terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tty<'a> {
-    /// PAM_TTY.
+    /// PAM_TTY, which names a virtual console or a serial line, and the process that asks has it as its controlling terminal.
+    Proven(&'a str),
+    /// PAM_TTY, as the service says.
     Named(&'a str),
     /// The service tells none.
     None,
@@ -184,8 +187,8 @@ pub enum By {
 pub enum Match {
     /// It is not.
     No,
-    /// It may be: the terminal is the caller's choice, or it is another name of the same uid. Nobody gets in by such a rule who would not
-    /// without it, nor with less ([`crate::decide::Terms::and_at_least`]).
+    /// It may be: the terminal is the caller's choice or only said, the address is embedded in another one, or it is another name of the
+    /// same uid. Nobody gets in by such a rule who would not without it, nor with less ([`crate::decide::Terms::and_at_least`]).
     Doubted,
     /// It is.
     Yes,
@@ -222,10 +225,9 @@ pub fn choose<'r, I: Inquiry>(
 
 impl Rule {
     fn matches<I: Inquiry>(&self, scene: &Scene<'_>, inquiry: &mut I) -> Result<Match, I::Error> {
-        let plainly = !self.is_over(scene.at)
-            && self.is_for(scene.service)
-            && self.networks.as_deref().is_none_or(|all| is_in(all, scene.source));
-        let mut found = if plainly { self.is_at(scene.tty) } else { Match::No };
+        let plainly = !self.is_over(scene.at) && self.is_for(scene.service);
+        let mut found =
+            if plainly { self.is_at(scene.tty).min(self.is_from(scene.source)) } else { Match::No };
         // Another name of the uid matches in doubt, which is nothing to an exemption.
         let by = if self.is_exemption() { By::Name } else { By::NameOrUid };
         if let (Some(users), true) = (&self.users, found > Match::No) {
@@ -238,12 +240,28 @@ impl Rule {
     }
 
     fn is_at(&self, tty: Tty<'_>) -> Match {
-        let matches = |tty: &str| self.ttys.as_deref().is_some_and(|all| any(all, tty));
-        match (&self.ttys, tty) {
-            (None, _) => Match::Yes,
-            (Some(_), Tty::Doubted) => Match::Doubted,
-            (Some(_), Tty::Named(tty)) if matches(tty.strip_prefix("/dev/").unwrap_or(tty)) => Match::Yes,
-            (Some(_), Tty::Named(_) | Tty::None) => Match::No,
+        let Some(ttys) = &self.ttys else { return Match::Yes };
+        let (told, found) = match tty {
+            Tty::Doubted => return Match::Doubted,
+            Tty::None => return Match::No,
+            Tty::Proven(told) => (told, Match::Yes),
+            // Whoever stands at a console is let in by it, and not whoever says so.
+            Tty::Named(told) if is_line(told) => (told, Match::Doubted),
+            Tty::Named(told) => (told, Match::Yes),
+        };
+        if any(ttys, without_folder(told)) { found } else { Match::No }
+    }
+
+    fn is_from(&self, source: &Source) -> Match {
+        match &self.networks {
+            None => Match::Yes,
+            Some(networks) if is_in(networks, source) => Match::Yes,
+            Some(networks) => match source {
+                Source::Address(address) if address.embedded().is_some_and(|v4| holds(networks, &v4)) => {
+                    Match::Doubted
+                }
+                _ => Match::No,
+            },
         }
     }
 
@@ -298,12 +316,29 @@ pub(crate) fn any(globs: &[Glob], text: &str) -> bool {
     globs.iter().any(|glob| glob.matches(text))
 }
 
-/// Whether whatever comes from there comes from one of these networks. Where no address is known, it does not.
+/// Whether whatever comes from there comes from one of these networks. Where no address is known, it does not; nor does an address that is
+/// embedded in another one.
 pub(crate) fn is_in(networks: &[IpNet], source: &Source) -> bool {
     match source {
-        Source::Address(address) => networks.iter().any(|network| network.contains(address)),
-        Source::Name(_) | Source::Local | Source::Caller(_) | Source::Unknown => false,
+        Source::Address(address) => holds(networks, address.told()),
+        Source::Name(_) | Source::Local | Source::Caller(_) | Source::Service(_) => false,
     }
+}
+
+fn holds(networks: &[IpNet], address: &IpAddr) -> bool {
+    networks.iter().any(|network| network.contains(address))
+}
+
+/// Terminals of a host, as kernels name virtual consoles and serial lines.
+const LINES: [&str; 7] = ["tty", "console", "hvc", "hvsi", "xvc", "sclp_line", "3270/"];
+
+/// Whether a name is one of a virtual console's, or of a serial line's.
+fn is_line(tty: &str) -> bool {
+    LINES.iter().any(|line| without_folder(tty).starts_with(line))
+}
+
+fn without_folder(tty: &str) -> &str {
+    tty.strip_prefix("/dev/").unwrap_or(tty)
 }
 
 #[cfg(test)]

@@ -39,8 +39,10 @@ fn decides(
     down: bool,
 ) -> (Result<Option<usize>, ()>, u32) {
     let policy = crate::config::parse(text).unwrap_or_else(|mistakes| panic!("{mistakes:?}"));
-    let (service, source) = (ServiceName::parse(service).unwrap(), Source::from_items(from, tty));
-    let tty = Tty::told(tty);
+    let service = ServiceName::parse(service).unwrap();
+    // Only these tests are at a console.
+    let tty = tty.map_or(Tty::None, |tty| if is_line(tty) { Tty::Proven(tty) } else { Tty::Named(tty) });
+    let source = Source::told(from, tty, &service, &[]);
     let scene = Scene { service: &service, tty, source: &source, at: UnixTime(1_800_000_000) };
     let mut alice = Alice { asked: Cell::new(0), down };
     let chosen = choose(&policy.rules, &scene, &mut alice).map(|choice| choice.rule.map(line));
@@ -174,6 +176,48 @@ fn line(rule: &Rule) -> usize {
     match rule.origin {
         Origin::Line(line) => line,
         other => panic!("{other:?}"),
+    }
+}
+
+/// Which rules match a login by a service that says `tty`, from there: the one, and those in doubt.
+fn said(text: &str, tty: &str, from: Option<&str>) -> (Option<usize>, Vec<usize>) {
+    let policy = crate::config::parse(text).unwrap();
+    let service = ServiceName::parse("web").unwrap();
+    let source = Source::told(from, Tty::Named(tty), &service, &policy.nat64);
+    let scene =
+        Scene { service: &service, tty: Tty::Named(tty), source: &source, at: UnixTime(1_800_000_000) };
+    let mut alice = Alice { asked: Cell::new(0), down: false };
+    let choice = choose(&policy.rules, &scene, &mut alice).unwrap();
+    (choice.rule.map(line), choice.doubted.into_iter().map(line).collect())
+}
+
+#[test]
+fn a_console_that_a_service_only_says_matches_in_doubt() {
+    let text = "[[rule]]\ntty = [\"tty*\", \"ttyS0\", \"console\", \"hvc0\"]\ndemand = \"nothing\"\n";
+    for tty in ["tty1", "/dev/tty1", "ttyS0", "console", "hvc0", "ttyX"] {
+        assert_eq!(said(text, tty, None), (None, vec![1]), "{tty}");
+    }
+    let words = "[[rule]]\ntty = [\"ssh\", \":0\", \"pts/*\"]\ndemand = \"nothing\"\n";
+    for tty in ["ssh", ":0", "/dev/pts/3"] {
+        assert_eq!(said(words, tty, None), (Some(1), vec![]), "{tty}");
+    }
+    assert_eq!(said(text, ":0", None), (None, vec![]));
+}
+
+#[test]
+fn an_embedded_address_is_in_a_network_in_doubt() {
+    let text = "[places]\nnat64_prefixes = \"2001:db8:64::/96\"\n[[rule]]\nfrom = \"192.0.2.0/24\"\ndemand = \"nothing\"\n\
+                [[rule]]\nfrom = \"64:ff9b::/96\"\ndemand = \"code\"\n";
+    for (from, expected) in [
+        ("192.0.2.7", (Some(3), vec![])),
+        ("64:ff9b::192.0.2.7", (Some(6), vec![3])),
+        ("64:ff9b::198.51.100.7", (Some(6), vec![])),
+        ("2001:db8:64::192.0.2.7", (None, vec![3])),
+        ("2002:c000:207::1", (None, vec![3])),
+        ("::192.0.2.7", (None, vec![3])),
+        ("2001:db8:65::192.0.2.7", (None, vec![])),
+    ] {
+        assert_eq!(said(text, "ssh", Some(from)), expected, "{from}");
     }
 }
 

@@ -83,6 +83,7 @@ impl Scope {
 mod tests {
     use super::*;
     use crate::network;
+    use crate::rule::Tty;
     use crate::time::BootId;
     use std::time::Duration;
 
@@ -92,7 +93,7 @@ mod tests {
     }
 
     fn refuses(scope: &Scope, service: &str, from: Option<&str>, at: &Now) -> Option<Outside> {
-        let source = Source::from_items(from, None);
+        let source = Source::told(from, Tty::None, &ServiceName::parse(service).unwrap(), &[]);
         scope.refuses(&ServiceName::parse(service).unwrap(), &source, at, UnixTime(0))
     }
 
@@ -140,6 +141,9 @@ mod tests {
             (Some("::ffff:192.0.2.7"), None),
             (Some("2001:db8::1"), None),
             (Some("198.51.100.1"), Some(Outside::Address)),
+            // Whoever holds an address of IPv4 has these by it, but not the other way round.
+            (Some("64:ff9b::192.0.2.7"), Some(Outside::Address)),
+            (Some("2002:c000:207::1"), Some(Outside::Address)),
             (Some("office.example"), Some(Outside::NoAddress)),
             (Some(""), Some(Outside::NoAddress)),
             (None, Some(Outside::NoAddress)),
@@ -161,7 +165,8 @@ mod tests {
         // And across a boot, a right code of somebody's has confirmed that it is later.
         let rebooted = Now { boot: Some(BootId([2; 16])), ..now(1_001) };
         let service = ServiceName::parse("imap").unwrap();
-        assert_eq!(short.refuses(&service, &Source::Unknown, &rebooted, UnixTime(1_002)), None);
-        assert_eq!(short.refuses(&service, &Source::Unknown, &rebooted, UnixTime(1_060)), over);
+        let source = Source::Service(service.clone());
+        assert_eq!(short.refuses(&service, &source, &rebooted, UnixTime(1_002)), None);
+        assert_eq!(short.refuses(&service, &source, &rebooted, UnixTime(1_060)), over);
     }
 }

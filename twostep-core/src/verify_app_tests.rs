@@ -34,7 +34,7 @@ fn right() -> AppPassword {
 /// What becomes of the right password, sent to imap from 203.0.113.9, and how many were hashed at most.
 fn judge(candidates: &AppCandidates) -> (AppVerdict, usize) {
     let (password, service) = (right(), ServiceName::parse("imap").unwrap());
-    let source = Source::from_items(Some("203.0.113.9"), None);
+    let source = Source::of_host("203.0.113.9", &[]);
     let login = AppLogin {
         password: &password,
         service: &service,

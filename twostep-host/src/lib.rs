@@ -13,6 +13,7 @@ pub mod files;
 pub mod link;
 mod nss;
 mod syslog;
+pub mod terminal;
 #[cfg(any(test, feature = "testing"))]
 #[allow(clippy::unwrap_used)]
 pub mod testing;

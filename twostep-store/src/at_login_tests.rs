@@ -139,7 +139,7 @@ fn nobody_is_enrolled_twice() {
 
 #[test]
 fn pretending_changes_nothing() {
-    let sources = [Source::from_items(Some("203.0.113.9"), None), Source::Unknown];
+    let sources = [Source::of_host("203.0.113.9", &[]), Source::of_host("host.example", &[])];
     let pretend = |files: &Files| {
         for source in &sources {
             for kind in [Kind::Code, Kind::BackupCode] {

@@ -93,7 +93,7 @@ pub(crate) fn enroll(files: &Files, backup_codes: &[BackupCode]) -> EnrollmentId
 
 /// Where she comes from.
 pub(crate) fn home() -> Source {
-    Source::from_items(Some("203.0.113.9"), None)
+    Source::of_host("203.0.113.9", &[])
 }
 
 /// Makes an app password without limits.

@@ -32,7 +32,7 @@ fn key() -> Device {
 }
 
 fn address(text: &str) -> Device {
-    Device::of(&[DeviceKind::Address], None, &Source::from_items(Some(text), None)).unwrap()
+    Device::of(&[DeviceKind::Address], None, &Source::of_host(text, &[])).unwrap()
 }
 
 fn service(name: &str) -> ServiceName {

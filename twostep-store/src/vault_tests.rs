@@ -140,7 +140,7 @@ fn failures_are_counted_and_told() {
     }
     assert_eq!(files.session().unwrap().summaries(None).unwrap()[0].failures, 3);
     // From another source: the owner is told of what came from the first one, whose count stays.
-    let elsewhere = Source::from_items(Some("198.51.100.7"), None);
+    let elsewhere = Source::of_host("198.51.100.7", &[]);
     let mut session = files.session().unwrap();
     let mut judge = |credentials: Option<&_>| verify(&code_of(&now), credentials, &now).unwrap();
     let outcome = session.judge(id, &elsewhere, Kind::Code, &now, &mut judge).unwrap();
@@ -166,7 +166,7 @@ fn a_backup_code_lets_all_sources_begin_anew() {
     let id = enroll(&files, std::slice::from_ref(&code));
     let now = host::now();
     for n in 0..90 {
-        let source = Source::from_items(Some(&format!("198.51.100.{n}")), None);
+        let source = Source::of_host(&format!("198.51.100.{n}"), &[]);
         let mut judge = |credentials: Option<&_>| verify(&wrong_code(), credentials, &now).unwrap();
         let outcome = files.session().unwrap().judge(id, &source, Kind::Code, &now, &mut judge).unwrap();
         assert_eq!(outcome.reason, Reason::CodeWrong);
@@ -839,7 +839,7 @@ fn no_more_than_so_many_sources_are_kept_and_the_owner_is_told_of_all() {
     crate::settings::leave_transaction(&session.connection).unwrap();
     session.connection.pragma_update(None, "synchronous", "OFF").unwrap();
     for n in 0..1_250u32 {
-        let source = Source::from_items(Some(&format!("10.0.{}.{}", n / 250, n % 250)), None);
+        let source = Source::of_host(&format!("10.0.{}.{}", n / 250, n % 250), &[]);
         let mut judge = |credentials: Option<&_>| verify(&wrong, credentials, &now).unwrap();
         let outcome = session.judge(id, &source, Kind::BackupCode, &now, &mut judge).unwrap();
         assert_eq!(outcome.reason, Reason::CodeWrong);

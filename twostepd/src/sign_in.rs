@@ -30,7 +30,7 @@ pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) {
         Ok(begun) => begun,
         Err(stop) => return asker.refuse(stop.refusal, &stop.text),
     };
-    let source = source(ground, asker, sign_in);
+    let source = source(ground, asker, sign_in, &policy);
     let course = Course { asker, sign_in, source, ground };
     let ending = match sign_in.phase {
         Phase::Auth => {
@@ -124,13 +124,13 @@ fn same_configuration(ours: Option<&Path>, lines: Option<&str>) -> Result<(), St
 
 /// Where the login comes from: as far as the peer can be believed. su and sudo come from whoever runs them, whatever else they say, and not
 /// from "a terminal of this host": there everybody would be in one place, the guesser and the owner whose right code lets that place begin
-/// anew.
-fn source(ground: Ground, asker: &Asker<'_>, sign_in: &SignIn) -> Source {
-    let told = || Source::from_items(sign_in.rhost.as_deref(), sign_in.tty.as_deref());
+/// anew. Of no peer it is known at what terminal it is.
+fn source(ground: Ground, asker: &Asker<'_>, sign_in: &SignIn, policy: &Policy) -> Source {
+    let told = |rhost: Option<&str>| Source::told(rhost, Tty::None, &sign_in.service, &policy.nat64);
     match (ground, asker.party) {
         (Ground::Own, _) => Source::Caller(asker.peer.uid),
-        (Ground::Granted, _) | (Ground::Root, Party(0)) => told(),
-        (Ground::Root, UNKNOWN) => Source::Unknown,
+        (Ground::Granted, _) | (Ground::Root, Party(0)) => told(sign_in.rhost.as_deref()),
+        (Ground::Root, UNKNOWN) => told(None),
         (Ground::Root, Party(uid)) => Source::Caller(uid),
     }
 }

@@ -246,6 +246,18 @@ pub(crate) fn with_controlling_terminal(command: &mut Command) {
     }
 }
 
+/// Makes this process a session leader with that terminal as its controlling one.
+pub(crate) fn sit_at(terminal: &Path) -> io::Result<()> {
+    // SAFETY: takes nothing.
+    check(unsafe { libc::setsid() })?;
+    let terminal = File::options().read(true).write(true).open(terminal)?;
+    // SAFETY: a live descriptor; no pointer is followed.
+    check(unsafe { libc::ioctl(terminal.as_raw_fd(), libc::TIOCSCTTY, 0) })?;
+    // Closed with the process: a terminal that nobody has open hangs up.
+    std::mem::forget(terminal);
+    Ok(())
+}
+
 /// Makes `command` run as a user, with resource limits, whose group and only group has the same number. To be called before
 /// [`with_controlling_terminal`], which runs after it.
 pub(crate) fn with_user_and_limits(command: &mut Command, uid: u32, limits: Vec<(u32, u64)>) {

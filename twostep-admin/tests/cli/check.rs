@@ -397,7 +397,7 @@ fn a_clock_behind_the_latest_code_is_an_error_with_its_time() {
         last_step: None,
     };
     let answer = Answer::Code(phone.code(Parameters::COMMON.step_at(ahead.wall).unwrap()));
-    let home = Source::from_items(Some("203.0.113.9"), None);
+    let home = Source::of_host("203.0.113.9", &[]);
     let mut judge = |credentials: Option<&_>| verify(&answer, credentials, &ahead).unwrap();
     let outcome = session.judge(enrollment, &home, answer.kind(), &ahead, &mut judge).unwrap();
     assert_eq!(outcome.reason, Reason::Code { authenticator: 1 });

@@ -12,7 +12,7 @@ const DAY: i64 = 24 * HOUR;
 
 fn event(reason: Reason, user: Option<&str>, service: &str, from: &str) -> String {
     let user = user.map(|user| UserName::parse(user).unwrap());
-    let (service, source) = (ServiceName::parse(service).ok(), Some(Source::from_items(Some(from), None)));
+    let (service, source) = (ServiceName::parse(service).ok(), Some(Source::of_host(from, &[])));
     Event { reason, user, service, source }.line()
 }
 

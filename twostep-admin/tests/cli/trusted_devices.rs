@@ -18,7 +18,7 @@ fn trust(place: &Place, address: &str, services: &[&str], days_ago: u64) {
     let (now, ago) = (twostep_store::host::now(), Duration::from_secs(days_ago * DAY));
     // Of another boot: this host may not have been up for so long.
     let then = Now { wall: now.wall.minus(ago), boot: None, ..now };
-    let device = Device::of(&[DeviceKind::Address], None, &Source::from_items(Some(address), None)).unwrap();
+    let device = Device::of(&[DeviceKind::Address], None, &Source::of_host(address, &[])).unwrap();
     for service in services {
         let trusts = Some(Trusts {
             device: device.clone(),

@@ -117,7 +117,7 @@ impl Reader<'_> {
             .ok()
     }
 
-    fn network(&mut self, item: &Value<'_>, text: &str) -> Option<IpNet> {
+    pub(super) fn network(&mut self, item: &Value<'_>, text: &str) -> Option<IpNet> {
         network::parse(text).map_err(|no| self.mistake(item.span().start, no.message, Some(no.hint))).ok()
     }
 }

@@ -4,8 +4,10 @@ use super::{Reader, Value};
 use crate::device::{DeviceKind, TRUST_DAYS};
 use crate::memory_hard::DEFAULT_COST;
 use crate::name::{Domains, ServiceName, UserName};
+use crate::place::NAT64_LENGTHS;
 use crate::policy::{App, Argon2id, Caller, Command, Policy, Readers, Roster, Setting};
 use crate::schedule::{Schedule, Unenrolled};
+use ipnet::{IpNet, Ipv6Net};
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::path::{Component, Path, PathBuf};
@@ -62,6 +64,7 @@ impl Reader<'_> {
                     put(path, reader.path(value));
                     Ok(())
                 }),
+                "places" => self.places(value, policy),
                 "interactive" => self.table(value, |reader, key, value| {
                     let interactive = &mut policy.interactive;
                     match key {
@@ -100,7 +103,7 @@ impl Reader<'_> {
                     Ok(())
                 }),
                 unknown => {
-                    let keys = "\"issuer\", [paths], [interactive], [app], [argon2id], [roster], [self_service], [broker], [[rule]]";
+                    let keys = "\"issuer\", [paths], [places], [interactive], [app], [argon2id], [roster], [self_service], [broker], [[rule]]";
                     self.unknown_key(key, unknown, keys);
                 }
             }
@@ -168,6 +171,29 @@ impl Reader<'_> {
             }
         }
         services
+    }
+
+    fn places(&mut self, value: &Value<'_>, policy: &mut Policy) {
+        self.table(value, |reader, key, value| match key {
+            "nat64_prefixes" => {
+                policy.nat64 = reader.nat64_prefixes(value);
+                Ok(())
+            }
+            _ => Err("\"nat64_prefixes\""),
+        });
+    }
+
+    fn nat64_prefixes(&mut self, value: &Value<'_>) -> Vec<Ipv6Net> {
+        self.entries(value, |reader, item, text| match reader.network(item, text)? {
+            IpNet::V6(prefix) if NAT64_LENGTHS.contains(&prefix.prefix_len()) => Some(prefix),
+            _ => {
+                let hint =
+                    "as the translator has it: an IPv6 prefix of /32, /40, /48, /56, /64 or /96 (RFC 6052)";
+                let message = format!("{text:?} is no prefix of a translator");
+                reader.mistake(item.span().start, message, Some(hint.to_owned()));
+                None
+            }
+        })
     }
 
     fn callers(&mut self, value: &Value<'_>, callers: &mut Vec<Caller>) {

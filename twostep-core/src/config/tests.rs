@@ -205,6 +205,29 @@ fn what_is_wrong_with_a_rule_is_named() {
 }
 
 #[test]
+fn prefixes_of_translators_have_a_length_that_says_where_the_address_is() {
+    let policy = parse("[places]\nnat64_prefixes = [\"2001:db8:64::/96\", \"64:ff9b:1::/48\"]\n").unwrap();
+    assert_eq!(
+        policy.nat64.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        ["2001:db8:64::/96", "64:ff9b:1::/48"]
+    );
+    assert_eq!(parse("[places]\nnat64_prefixes = \"2001:db8::/32\"\n").unwrap().nat64.len(), 1);
+    for (text, about) in [
+        ("nat64_prefixes = [\"2001:db8::/33\"]", "2:19: \"2001:db8::/33\" is no prefix of a translator"),
+        ("nat64_prefixes = [\"2001:db8::1\"]", "/32, /40, /48, /56, /64 or /96"),
+        ("nat64_prefixes = [\"192.0.2.0/24\"]", "no prefix of a translator"),
+        ("nat64_prefixes = [\"2001:db8::1/96\"]", "\"2001:db8::/96\""),
+        ("nat64_prefixes = [\"nat64.example\"]", "no names"),
+        ("nat64_prefixes = []", "empty"),
+        ("nat64_prefixes = 96", "a list of strings"),
+        ("nat64 = \"2001:db8::/32\"", "unknown key"),
+    ] {
+        let told = mistakes(&format!("[places]\n{text}\n"));
+        assert!(told.len() == 1 && told[0].contains(about), "{text}: {told:?}");
+    }
+}
+
+#[test]
 fn what_app_services_take_is_configured() {
     let text = "[app]\nmax_app_passwords = 7\nvirtual_users = true\ndomains = [\"Example.ORG\"]\nrevoke_on_password_change = true\n\
                 [argon2id]\nmemory_kib = 46080\npasses = 1\nat_once = 3\n";

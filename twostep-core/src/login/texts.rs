@@ -82,7 +82,8 @@ fn place(key: &str) -> String {
             format!("a host that calls itself \"{name}\"")
         }
         Some(("uid", uid)) => format!("a program or su of uid {uid} on this host"),
-        _ if key == "local" => "a terminal of this host".to_owned(),
+        Some(("service", service)) => format!("somewhere, through {service}"),
+        _ if key == "terminal" || key == "local" => "a terminal of this host".to_owned(),
         _ if key == "unknown" => "an unknown place".to_owned(),
         _ if key == "elsewhere" => "many other places".to_owned(),
         _ => key.to_owned(),
@@ -127,7 +128,7 @@ mod tests {
             "1 wrong code was entered since your last sign-in, from 203.0.113.9."
         );
         assert_eq!(
-            told(&[from("2001:db8::/64", 3), from("local", 2)]),
+            told(&[from("2001:db8::/64", 3), from("terminal", 2)]),
             "5 wrong codes were entered since your last sign-in, from 2001:db8::/64 and a terminal of this host."
         );
         let many: Vec<_> = (0..1_000).map(|n| from(&format!("192.0.2.{n}"), 1)).collect();

@@ -318,6 +318,6 @@ fn app_passwords_of_the_third_schema_stay_good() {
     assert_eq!((candidates.live[0].id, candidates.live[0].boot_tag), (app_id, None));
     assert_eq!(candidates.live[0].scope, Scope::default());
     let service = twostep_core::name::ServiceName::parse("imap").unwrap();
-    let source = twostep_core::attempt::Source::Unknown;
+    let source = twostep_core::attempt::Source::Service(service.clone());
     assert_eq!(candidates.live[0].scope.refuses(&service, &source, &now(9), UnixTime(0)), None::<Outside>);
 }

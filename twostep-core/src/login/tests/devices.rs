@@ -82,7 +82,7 @@ fn an_address_is_trusted_only_where_that_is_configured() {
         enter(&mut host, &request, vec![]),
         Ending::Accept(Record { proof: Proof::Device, .. })
     ));
-    let elsewhere = Request { source: Source::from_items(Some("203.0.113.10"), None), ..request };
+    let elsewhere = Request { source: Source::of_host("203.0.113.10", &[]), ..request };
     assert_eq!(enter(&mut host, &elsewhere, vec![ask("000000"), Step::Tell("not accepted")]), Ending::Refuse);
 }
 

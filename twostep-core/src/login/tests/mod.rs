@@ -373,7 +373,7 @@ impl Host {
             user,
             service: ServiceName::parse(service).unwrap(),
             mode,
-            source: Source::from_items(Some("203.0.113.9"), None),
+            source: Source::of_host("203.0.113.9", &[]),
             tty: Tty::Named("ssh"),
             prompt: None,
             echo: Echo::Hidden,
@@ -473,7 +473,7 @@ fn the_owner_is_told_of_wrong_codes_when_she_is_in() {
         &record,
         vec![Step::Tell("1 wrong code was entered since your last sign-in, from 198.51.100.7.")]
     )));
-    assert_eq!(host.shelf.completed[0].makes_known, Some(Source::from_items(Some("203.0.113.9"), None)));
+    assert_eq!(host.shelf.completed[0].makes_known, Some(Source::of_host("203.0.113.9", &[])));
 }
 
 /// A screen locker of hers, or what pretends to be one: it says itself that the password was right.
