@@ -2,8 +2,11 @@
 
 use std::fs;
 use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+use std::sync::OnceLock;
 
 use twostep_tests::pam::{Code, ESTABLISH_CRED, Item, Stacks};
+use twostep_tests::process::{make_console, sit_at};
 use twostep_tests::{Console, Host, OrDie, child, in_box};
 
 const FILE: &str = "/etc/twostep/break-glass.toml";
@@ -12,11 +15,28 @@ const STORE_FOLDER: &str = "/var/lib/twostep";
 const KEY: &str = "/etc/twostep/master.key";
 const PASSWORD: &str = "correct horse";
 
-const ROOT_AT_THE_CONSOLE: &str = "[[exemption]]\nservice = \"login\"\ntty = [\"tty1\", \"tty2\"]\nuser = \"root\"\n\
+/// `tty2` is exempt too, but nobody is there.
+const ROOT_AT_THE_CONSOLE: &str = "[[exemption]]\nservice = \"login\"\ntty = [\"CONSOLE\", \"tty2\"]\nuser = \"root\"\n\
                                    reason = \"the way in\"\nowner = \"ops\"\n";
+static CONSOLE: OnceLock<String> = OnceLock::new();
 
-/// root is enrolled, alice is enrolled, bob is not; all have one password.
-fn with_an_exemption(host: &Host) {
+/// The virtual console that this process is at.
+fn console() -> &'static str {
+    CONSOLE.get().expect("sit at a console first")
+}
+
+fn root_at_the_console() -> String {
+    ROOT_AT_THE_CONSOLE.replace("CONSOLE", console())
+}
+
+/// root is enrolled, alice is enrolled, bob is not; all have one password. This process is at a console of that number, as login is; the
+/// consoles are the kernel's, so that each test has its own.
+fn with_an_exemption(host: &Host, number: u32) {
+    for number in [number, 2] {
+        make_console(number);
+    }
+    sit_at(Path::new(&format!("/dev/tty{number}")));
+    CONSOLE.set(format!("tty{number}")).or_die("sit at one console");
     for user in ["alice", "bob"] {
         host.add_user(user, PASSWORD);
     }
@@ -24,7 +44,7 @@ fn with_an_exemption(host: &Host) {
     for user in ["root", "alice"] {
         host.enroll(user);
     }
-    host.write(FILE, ROOT_AT_THE_CONSOLE);
+    host.write(FILE, &root_at_the_console());
 }
 
 /// The documented stack, with these words on the module's lines.
@@ -50,7 +70,7 @@ struct Seat<'a> {
     rhost: Option<&'a str>,
 }
 
-fn at(tty: &'static str) -> Seat<'static> {
+fn at(tty: &str) -> Seat<'_> {
     Seat { service: "login", user: "root", tty: Some(tty), rhost: None }
 }
 
@@ -72,11 +92,11 @@ fn sign_in(stacks: &Stacks, seat: Seat<'_>, password: &str) -> Code {
 #[track_caller]
 fn only_root_at_tty1_gets_in(host: &Host, words: &str) {
     let stacks = stacks(words);
-    assert_eq!(sign_in(&stacks, at("tty1"), PASSWORD), Code::SUCCESS);
-    assert_eq!(sign_in(&stacks, at("/dev/tty2"), PASSWORD), Code::SUCCESS);
+    assert_eq!(sign_in(&stacks, at(console()), PASSWORD), Code::SUCCESS);
+    assert_eq!(sign_in(&stacks, at(&format!("/dev/{}", console())), PASSWORD), Code::SUCCESS);
     let line = host.wait_for_log(&["result=ignored", "reason=break-glass ", "user=root", "service=login"]);
     assert_eq!((line.severity, line.value("entry")), (4, Some("1")), "{line}");
-    assert_ne!(sign_in(&stacks, at("tty1"), "wrong"), Code::SUCCESS, "a wrong password");
+    assert_ne!(sign_in(&stacks, at(console()), "wrong"), Code::SUCCESS, "a wrong password");
     for thief in thieves() {
         let Seat { service, user, tty, rhost } = thief;
         assert_ne!(
@@ -89,16 +109,18 @@ fn only_root_at_tty1_gets_in(host: &Host, words: &str) {
 
 /// All who have the password, and are not at the console.
 fn thieves() -> Vec<Seat<'static>> {
-    let root = at("tty1");
+    let root = at(console());
     vec![
+        // Exempt, and a terminal of this host, but not this process's.
+        at("tty2"),
         at("tty3"),
         at("tty11"),
         at("pts/1"),
         at("/dev/pts/1"),
-        at("tty1\n"),
-        at("/dev//tty1"),
-        at("/dev/pts/../tty1"),
-        at("TTY1"),
+        at("tty2\n"),
+        at("/dev//tty2"),
+        at("/dev/pts/../tty2"),
+        at("TTY2"),
         at(""),
         Seat { tty: None, ..root },
         Seat { rhost: Some("203.0.113.9"), ..root },
@@ -117,7 +139,7 @@ fn thieves() -> Vec<Seat<'static>> {
 #[test]
 fn a_configuration_mistake_refuses_root_at_tty1_too() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 43);
         for text in ["[interactive\n", "unknown = 1\n", "\u{0}", "[interactive]\nunenrolled = 1\n"] {
             host.write(CONFIGURATION, text);
             only_root_at_tty1_gets_in(host, "");
@@ -156,7 +178,7 @@ fn whatever_else_is_broken_root_at_tty1_gets_in_by_password_and_nobody_else_does
         ("the runtime folder is gone", |_| fs::remove_dir_all("/run/twostep").or_die("remove it")),
     ];
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 44);
         for (what, mishap) in mishaps {
             println!("{what}");
             mishap(host);
@@ -168,7 +190,7 @@ fn whatever_else_is_broken_root_at_tty1_gets_in_by_password_and_nobody_else_does
 #[test]
 fn a_word_the_module_does_not_know_spares_root_at_tty1() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 45);
         for words in ["nullok", "app=yes", "config=relative", "config=/etc/twostep/none.toml typo"] {
             only_root_at_tty1_gets_in(host, words);
         }
@@ -179,7 +201,7 @@ fn a_word_the_module_does_not_know_spares_root_at_tty1() {
 #[test]
 fn lines_for_the_whole_host_spare_root_at_tty1_without_a_configuration() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 46);
         host.write(CONFIGURATION, "[interactive\n");
         let stacks = Stacks::new().file(
             "login",
@@ -188,11 +210,11 @@ fn lines_for_the_whole_host_spare_root_at_tty1_without_a_configuration() {
              account [success=done ignore=ignore default=die] pam_twostep.so app-services\n\
              account required pam_twostep.so\naccount required pam_unix.so",
         );
-        assert_eq!(sign_in(&stacks, at("tty1"), PASSWORD), Code::SUCCESS);
-        assert_ne!(sign_in(&stacks, at("tty1"), "wrong"), Code::SUCCESS);
+        assert_eq!(sign_in(&stacks, at(console()), PASSWORD), Code::SUCCESS);
+        assert_ne!(sign_in(&stacks, at(console()), "wrong"), Code::SUCCESS);
         assert_ne!(sign_in(&stacks, at("tty3"), PASSWORD), Code::SUCCESS);
         let mut pam = stacks.start_answering("login", "root", PASSWORD);
-        pam.set_item(Item::Tty, "tty1");
+        pam.set_item(Item::Tty, console());
         assert_eq!((pam.authenticate(0), pam.set_cred(ESTABLISH_CRED)), (Code::SUCCESS, Code::SUCCESS));
     });
 }
@@ -200,7 +222,7 @@ fn lines_for_the_whole_host_spare_root_at_tty1_without_a_configuration() {
 #[test]
 fn an_exempt_login_can_change_an_expired_password_while_nothing_can_be_judged() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 47);
         host.write(CONFIGURATION, "[interactive\n");
         let stacks = Stacks::new().file(
             "login",
@@ -213,7 +235,7 @@ fn an_exempt_login_can_change_an_expired_password_while_nothing_can_be_judged() 
             let _signed_in = (pam.authenticate(0), pam.acct_mgmt(0));
             pam.chauthtok(0)
         };
-        assert_eq!(change("tty1"), Code::SUCCESS);
+        assert_eq!(change(console()), Code::SUCCESS);
         assert_eq!(change("tty3"), Code::AUTHTOK_ERR);
     });
 }
@@ -221,10 +243,10 @@ fn an_exempt_login_can_change_an_expired_password_while_nothing_can_be_judged() 
 #[test]
 fn one_handle_for_several_names_exempts_only_the_one_that_the_exemption_names() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 48);
         let stacks = stacks("");
         let mut pam = stacks.start_answering("login", "root", PASSWORD);
-        pam.set_item(Item::Tty, "tty1");
+        pam.set_item(Item::Tty, console());
         assert_eq!(pam.authenticate(0), Code::SUCCESS);
         pam.set_item(Item::User, "alice");
         assert_eq!(pam.acct_mgmt(0), Code::PERM_DENIED, "another name since the auth phase");
@@ -242,14 +264,14 @@ fn one_handle_for_several_names_exempts_only_the_one_that_the_exemption_names() 
 #[test]
 fn a_caller_who_can_choose_the_terminal_is_not_exempt() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 49);
         for (real, effective, saved) in [(1000, 0, 0), (0, 1000, 0), (0, 0, 1000), (1000, 1000, 1000)] {
             let got = child::run(|| {
                 let only = "auth required pam_twostep.so\nauth required pam_permit.so";
                 let stacks = Stacks::new().file("login", only);
                 child::become_ids(0, real, effective, saved);
                 let mut pam = stacks.start_answering("login", "root", PASSWORD);
-                pam.set_item(Item::Tty, "tty1");
+                pam.set_item(Item::Tty, console());
                 let text = format!("{:?}", pam.authenticate(0));
                 drop(pam);
                 // The folder of stacks is root's.
@@ -264,7 +286,7 @@ fn a_caller_who_can_choose_the_terminal_is_not_exempt() {
 #[test]
 fn a_real_login_at_a_pseudo_terminal_is_not_at_the_console() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 50);
         host.wire_login();
         host.write(CONFIGURATION, "[interactive\n");
         let mut console = Console::login();
@@ -283,14 +305,17 @@ fn a_file_that_cannot_be_trusted_or_read_exempts_nobody_and_refuses_nobody() {
         ("written by its group", |host| host.set_mode(FILE, 0o664)),
         ("another owner", |_| chown(FILE, Some(65534), None).or_die("give it away")),
         ("a link", |host| {
-            host.write("/etc/twostep/elsewhere.toml", ROOT_AT_THE_CONSOLE);
+            host.write("/etc/twostep/elsewhere.toml", &root_at_the_console());
             fs::remove_file(FILE).or_die("remove it");
             symlink("elsewhere.toml", FILE).or_die("link it");
         }),
-        ("a mistake", |host| host.write(FILE, &format!("{ROOT_AT_THE_CONSOLE}until = 2026-12-01\n"))),
+        ("a mistake", |host| host.write(FILE, &format!("{}until = 2026-12-01\n", root_at_the_console()))),
         ("no TOML", |host| host.write(FILE, "[[exemption")),
         ("open to a network", |host| {
-            host.write(FILE, &format!("{ROOT_AT_THE_CONSOLE}{}", ROOT_AT_THE_CONSOLE.replace("tty =", "#")));
+            host.write(
+                FILE,
+                &format!("{0}{1}", root_at_the_console(), root_at_the_console().replace("tty =", "#")),
+            );
         }),
         ("a folder", |_| {
             fs::remove_file(FILE).or_die("remove it");
@@ -298,17 +323,21 @@ fn a_file_that_cannot_be_trusted_or_read_exempts_nobody_and_refuses_nobody() {
         }),
     ];
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 51);
         for (what, mishap) in mishaps {
             println!("{what}");
             host.configure("");
             mishap(host);
             let stacks = stacks("");
-            assert_ne!(sign_in(&stacks, at("tty1"), PASSWORD), Code::SUCCESS, "{what}: root needs a code");
-            let bob = Seat { user: "bob", ..at("tty1") };
+            assert_ne!(sign_in(&stacks, at(console()), PASSWORD), Code::SUCCESS, "{what}: root needs a code");
+            let bob = Seat { user: "bob", ..at(console()) };
             assert_eq!(sign_in(&stacks, bob, PASSWORD), Code::SUCCESS, "{what}: bob, who is not enrolled");
             host.write(CONFIGURATION, "[interactive\n");
-            assert_ne!(sign_in(&stacks, at("tty1"), PASSWORD), Code::SUCCESS, "{what}: the way in is shut");
+            assert_ne!(
+                sign_in(&stacks, at(console()), PASSWORD),
+                Code::SUCCESS,
+                "{what}: the way in is shut"
+            );
             let line = host.wait_for_log(&["result=changed", "reason=break-glass-unusable ", "remedy="]);
             assert_eq!(line.severity, 3, "{line}");
             if fs::symlink_metadata(FILE).or_die("look at it").is_dir() {
@@ -316,7 +345,7 @@ fn a_file_that_cannot_be_trusted_or_read_exempts_nobody_and_refuses_nobody() {
             } else {
                 fs::remove_file(FILE).or_die("remove it");
             }
-            host.write(FILE, ROOT_AT_THE_CONSOLE);
+            host.write(FILE, &root_at_the_console());
         }
     });
 }
@@ -324,7 +353,7 @@ fn a_file_that_cannot_be_trusted_or_read_exempts_nobody_and_refuses_nobody() {
 #[test]
 fn a_service_made_for_it_lets_its_users_in_from_a_network_by_password_or_key() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 52);
         host.write(
             FILE,
             "[[exemption]]\nservice = \"sshd-rescue\"\nuser = \"alice\"\nreason = \"management network\"\nowner = \"ops\"\n",
@@ -349,7 +378,7 @@ fn a_service_made_for_it_lets_its_users_in_from_a_network_by_password_or_key() {
 #[test]
 fn the_way_in_is_made_tried_with_everything_else_out_of_reach_and_shown() {
     in_box(|host| {
-        with_an_exemption(host);
+        with_an_exemption(host, 53);
         fs::remove_file(FILE).or_die("remove the file");
         host.wire_login();
         let ids = |host: &Host| -> Vec<String> {
@@ -360,7 +389,10 @@ fn the_way_in_is_made_tried_with_everything_else_out_of_reach_and_shown() {
             ids.filter(|id| id.starts_with("break-glass")).collect()
         };
         assert_eq!(ids(host), ["break-glass-missing"]);
-        host.admin(&["break-glass", "make", "--owner", "ops"]).expect_success();
+        for number in [55, 56] {
+            make_console(number);
+        }
+        host.admin(&["break-glass", "make", "--owner", "ops", "--tty", "tty55,tty56"]).expect_success();
         assert_eq!(ids(host), ["break-glass-untried"]);
 
         let try_it = |password: &str| {
@@ -375,12 +407,12 @@ fn the_way_in_is_made_tried_with_everything_else_out_of_reach_and_shown() {
         assert_eq!(ids(host), ["break-glass-untried"]);
         let (status, shown) = try_it(PASSWORD);
         assert_eq!(status, Some(0), "{shown}");
-        assert!(shown.contains("The way in holds: login lets root in at tty1 without a code."), "{shown}");
+        assert!(shown.contains("The way in holds: login lets root in at tty56 without a code."), "{shown}");
         assert_eq!(ids(host), Vec::<String>::new());
         host.wait_for_log(&["reason=break-glass ", "user=root", "service=login"]);
 
         // Nothing of it is left: the host's own configuration, key and store are where they were.
-        assert_eq!(host.admin_json(&["explain", "root", "login", "--tty", "tty1"])["reason"], "break-glass");
+        assert_eq!(host.admin_json(&["explain", "root", "login", "--tty", "tty55"])["reason"], "break-glass");
         assert_eq!(host.admin_json(&["explain", "root", "login", "--tty", "tty9"])["demand"], "code");
         let shown = host.admin_json(&["break-glass", "show"]);
         assert!(shown["exemptions"][0]["tried"].is_string(), "{shown}");

@@ -42,7 +42,7 @@ fn event(reason: Reason, from: &str) -> Event {
         reason,
         user: UserName::parse("alice").ok(),
         service: ServiceName::parse("sshd").ok(),
-        source: Some(Source::from_items(Some(from), None)),
+        source: Some(Source::of_host(from, &[])),
     }
 }
 
@@ -214,9 +214,9 @@ fn nobody_is_banned_by_a_forged_line() {
             forged.map(|reason| Event { source: None, ..event(reason, "192.0.2.1") }.line()).into();
         // From somewhere that is no address.
         let nowhere = ["evil.example 192.0.2.66", "192.0.2.66.example"]
-            .map(|host| Source::from_items(Some(host), None))
+            .map(|host| Source::of_host(host, &[]))
             .into_iter()
-            .chain([Source::Local, Source::Caller(1000), Source::Unknown]);
+            .chain([Source::Local, Source::Caller(1000), Source::Service(ServiceName::parse("cron").unwrap())]);
         lines
             .extend(nowhere.map(|source| {
                 Event { source: Some(source), ..event(Reason::CodeWrong, "192.0.2.1") }.line()

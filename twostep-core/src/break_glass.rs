@@ -51,7 +51,7 @@ pub enum Caller {
 }
 
 impl<'a> Place<'a> {
-    /// The place of a login, by what the service says and who runs it.
+    /// The place of a login. That it is at a terminal of this host ([`Source::Local`]) is proven; but su and sudo are at their caller's.
     #[must_use]
     pub fn of(source: &Source, tty: Option<&'a str>, caller: Caller) -> Self {
         match (source, tty, caller) {

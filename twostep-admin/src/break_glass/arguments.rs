@@ -42,7 +42,7 @@ pub(crate) struct Try {
     pub(crate) service: Option<ServiceName>,
     /// Login name: the first of the exemption unless given
     pub(crate) user: Option<String>,
-    /// Terminal: this one where it is exempt, or the first of the exemption
+    /// Terminal: this one where it is exempt, or an exempt one that is free
     #[arg(long, value_name = "TTY")]
     pub(crate) tty: Option<String>,
     #[command(flatten)]

@@ -2,6 +2,7 @@
 
 use super::arguments::Try;
 use super::hidden::Hidden;
+use super::seat::Seat;
 use super::trials::{Shape, Trials};
 use super::{BreakGlassFailure, described, file_in, read};
 use crate::audit;
@@ -10,7 +11,6 @@ use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::pam::failure::PamFailure;
 use crate::pam::{Attempt, Stacks, is_wholly_root, judge};
-use nix::unistd::ttyname;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -29,7 +29,11 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     let exemption = chosen(&file, wanted)?;
     let first = exemption.users.iter().flatten().next().map(ToString::to_string);
     let user = wanted.user.clone().or(first).ok_or(BreakGlassFailure::NeedsUser)?;
-    let tty = wanted.tty.clone().or_else(|| terminal(&exemption));
+    let Seat { tty, person, _taken } = match (&wanted.tty, &exemption.ttys) {
+        (Some(tty), Some(_)) => Seat::at(&[plain(tty).to_owned()])?,
+        (None, Some(ttys)) => Seat::at(ttys)?,
+        (_, None) => Seat::nowhere(),
+    };
     let stacks = Stacks::of(&wanted.places.pam_dir);
     let (shape, configurations) = (Shape::of(&exemption, &stacks), configurations(&exemption, &stacks));
     eprintln!(
@@ -46,7 +50,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     let hidden = Hidden::but(&text, &configurations).map_err(BreakGlassFailure::NotHidden)?;
     let attempt =
         Attempt { service: exemption.service.as_str(), user: &user, tty: tty.as_deref(), from: None };
-    let tried = attempt.go_through();
+    let tried = attempt.go_through(person);
     hidden.end().map_err(BreakGlassFailure::NotHidden)?;
     let service = exemption.service.to_string();
     if !tried?.let_in {
@@ -72,13 +76,6 @@ fn chosen(file: &Path, wanted: &Try) -> Result<Exemption, BreakGlassFailure> {
 
 fn plain(tty: &str) -> &str {
     tty.strip_prefix("/dev/").unwrap_or(tty)
-}
-
-/// The terminal that the login is said to happen at.
-fn terminal(exemption: &Exemption) -> Option<String> {
-    let here = ttyname(std::io::stdin()).ok().map(|tty| plain(&tty.to_string_lossy()).to_owned());
-    let ttys = exemption.ttys.as_ref()?;
-    ttys.iter().find(|tty| Some(*tty) == here.as_ref()).or_else(|| ttys.first()).cloned()
 }
 
 /// What the service's stack calls, in the phases that are tried.

@@ -17,6 +17,8 @@ pub(crate) enum BreakGlassFailure {
     Nothing(PathBuf, Option<ServiceName>),
     /// The exemption names no user.
     NeedsUser,
+    /// None of these terminals can be taken.
+    NoTerminal(Vec<String>),
     /// The rest of twostep could not be put out of reach, so that nothing would be proven.
     NotHidden(nix::Error),
     /// The way in is shut.
@@ -33,15 +35,15 @@ impl BreakGlassFailure {
             }
             Self::NoExemption(mistakes) => mistakes.iter().find_map(|mistake| mistake.hint.clone())?,
             Self::Nothing(..) => "twostep-admin break-glass make".to_owned(),
+            Self::NoTerminal(ttys) => {
+                format!("somebody is at each of them: log out there, or run it at one ({})", ttys.join(", "))
+            }
             Self::NeedsUser => "name one: twostep-admin break-glass try SERVICE USER".to_owned(),
             Self::NotHidden(_) => {
                 "no other process is affected; this takes a mount namespace, which root can make on a host but not in every container"
                     .to_owned()
             }
-            Self::Refused { service, tty: Some(_), .. } => format!(
-                "journalctl -t pam_twostep -t {service}; try it at that terminal itself, and look whether the account has a password"
-            ),
-            Self::Refused { service, tty: None, .. } => {
+            Self::Refused { service, .. } => {
                 format!("journalctl -t pam_twostep -t {service}; look whether the account has a password")
             }
         })
@@ -60,6 +62,7 @@ impl fmt::Display for BreakGlassFailure {
             Self::Nothing(path, Some(service)) => {
                 write!(f, "{} has no exemption for {service}", path.display())
             }
+            Self::NoTerminal(_) => f.write_str("no terminal of the exemption is free to be tried"),
             Self::NeedsUser => {
                 f.write_str("the exemption is for everybody: whose login is tried must be said")
             }

@@ -6,6 +6,7 @@ pub(crate) mod check;
 mod failure;
 mod hidden;
 mod make;
+mod seat;
 mod show;
 mod trials;
 

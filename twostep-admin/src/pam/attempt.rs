@@ -30,7 +30,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     }
     let tty = ttyname(io::stdin()).ok().map(|tty| tty.display().to_string());
     let attempt = Attempt { service, user: &wanted.user, tty: tty.as_deref(), from: wanted.from };
-    let tried = attempt.go_through()?;
+    let tried = attempt.go_through(Box::new(Terminal))?;
     Output::of(arguments).report(&tried)?;
     let refused = format!("{} is not let in by {service}", tried.user);
     if tried.let_in { Ok(()) } else { Err(PamFailure::Refused(refused).into()) }
@@ -50,13 +50,13 @@ pub(crate) struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
-    /// Authentication and account; the person at this terminal answers.
-    pub(crate) fn go_through(&self) -> Result<Tried, PamFailure> {
+    /// Authentication and account.
+    pub(crate) fn go_through(&self, person: Box<dyn Person>) -> Result<Tried, PamFailure> {
         let Self { service, user, .. } = *self;
         let name = |code: i32| {
             Code::from_number(code).map_or_else(|| format!("PAM code {code}"), |code| code.to_string())
         };
-        let mut handle = Handle::start(service, user, Box::new(Terminal)).map_err(|code| {
+        let mut handle = Handle::start(service, user, person).map_err(|code| {
             let why =
                 format!("libpam does not even begin ({}): twostep-admin pam status {service}", name(code));
             PamFailure::Refused(why)
@@ -115,7 +115,7 @@ impl Report for Tried {
 }
 
 /// Whoever sits here.
-struct Terminal;
+pub(crate) struct Terminal;
 
 impl Person for Terminal {
     fn hear(&mut self, style: Style, text: &str) -> Option<Zeroizing<String>> {
