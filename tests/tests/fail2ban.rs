@@ -216,7 +216,11 @@ fn nobody_is_banned_by_a_forged_line() {
         let nowhere = ["evil.example 192.0.2.66", "192.0.2.66.example"]
             .map(|host| Source::of_host(host, &[]))
             .into_iter()
-            .chain([Source::Local, Source::Caller(1000), Source::Service(ServiceName::parse("cron").unwrap())]);
+            .chain([
+                Source::Local,
+                Source::Caller(1000),
+                Source::Service(ServiceName::parse("cron").unwrap()),
+            ]);
         lines
             .extend(nowhere.map(|source| {
                 Event { source: Some(source), ..event(Reason::CodeWrong, "192.0.2.1") }.line()

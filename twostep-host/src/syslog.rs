@@ -6,10 +6,12 @@ use nix::sys::socket::{
     AddressFamily, MsgFlags, SockFlag, SockType, UnixAddr, connect, send, setsockopt, socket, sockopt,
 };
 use nix::sys::time::TimeVal;
+use std::io::Write;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
+use syslog::{Facility, LogFormat, Severity};
 use twostep_core::event::{self, Event};
 use twostep_core::ports::Audit;
 
@@ -19,12 +21,6 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// How long a socket may lie there with nobody behind it, as while a log daemon is started again.
 const RESTART: Duration = Duration::from_millis(200);
 const BETWEEN_TRIES: Duration = Duration::from_millis(10);
-/// The auth-private facility.
-const AUTHPRIV: u8 = 10 << 3;
-const ERROR: u8 = 3;
-const WARNING: u8 = 4;
-const INFO: u8 = 6;
-const DEBUG: u8 = 7;
 
 /// Syslog's auth-private facility, over `/dev/log`. Opened for each line and closed again: a module leaves no descriptor, and a log daemon
 /// that has been started again is found.
@@ -44,24 +40,23 @@ impl Syslog {
     /// A line that is no verdict.
     pub fn note(&self, severity: event::Severity, text: &str) {
         let severity = match severity {
-            event::Severity::Error => ERROR,
-            event::Severity::Warning => WARNING,
-            event::Severity::Info => INFO,
+            event::Severity::Error => Severity::LOG_ERR,
+            event::Severity::Warning => Severity::LOG_WARNING,
+            event::Severity::Info => Severity::LOG_INFO,
         };
         self.write(severity, text);
     }
 
     /// A line for whoever looks for a fault, at the debug level.
     pub fn debug(&self, text: &str) {
-        self.write(DEBUG, text);
+        self.write(Severity::LOG_DEBUG, text);
     }
 
-    /// `<priority>tag[pid]: line`. Without a time: the daemon at `/dev/log` puts its own, and to write local time one would have to read TZ
-    /// from an environment that is not ours.
-    fn write(&self, severity: u8, line: &str) {
-        let sent = |severity: u8, line: &str| {
-            let line = format!("<{}>{}[{}]: {line}", AUTHPRIV | severity, self.tag, std::process::id());
-            deliver(Path::new(DEV_LOG), &line).is_ok()
+    fn write(&self, severity: Severity, line: &str) {
+        let sent = |severity: Severity, line: &str| {
+            let mut bytes = Vec::new();
+            let format = Format { tag: self.tag, pid: std::process::id() };
+            format.format(&mut bytes, severity, line).is_ok() && deliver(Path::new(DEV_LOG), &bytes).is_ok()
         };
         // The verdict stands without its line. A process that lives on says later that lines are missing.
         if !sent(severity, line) {
@@ -70,10 +65,27 @@ impl Syslog {
         }
         let lost = LOST.swap(0, Ordering::Relaxed);
         if lost > 0
-            && !sent(WARNING, &format!("{lost} earlier lines are lost: the log daemon did not take them"))
+            && !sent(
+                Severity::LOG_WARNING,
+                &format!("{lost} earlier lines are lost: the log daemon did not take them"),
+            )
         {
             LOST.fetch_add(lost, Ordering::Relaxed);
         }
+    }
+}
+
+/// `<priority>tag[pid]: line`. Without a time: the daemon at `/dev/log` puts its own, and to write local time one would have to
+/// read TZ from an environment that is not ours.
+struct Format {
+    tag: &'static str,
+    pid: u32,
+}
+
+impl LogFormat<&str> for Format {
+    fn format<W: Write>(&self, to: &mut W, severity: Severity, line: &str) -> syslog::Result<()> {
+        let priority = Facility::LOG_AUTHPRIV as u8 | severity as u8;
+        write!(to, "<{priority}>{}[{}]: {line}", self.tag, self.pid).map_err(syslog::Error::Write)
     }
 }
 
@@ -82,7 +94,7 @@ static LOST: AtomicU32 = AtomicU32::new(0);
 
 /// Sends a line, in the way that the daemon at `path` listens. Nobody there is no reason to wait; a daemon that has just gone is one, for a
 /// little while. It never takes longer than [`PATIENCE`].
-fn deliver(path: &Path, line: &str) -> Result<(), Errno> {
+fn deliver(path: &Path, line: &[u8]) -> Result<(), Errno> {
     let address = UnixAddr::new(path)?;
     let began = monotonic();
     loop {
@@ -99,15 +111,15 @@ fn deliver(path: &Path, line: &str) -> Result<(), Errno> {
     }
 }
 
-fn send_datagram(address: &UnixAddr, line: &str, began: Duration) -> Result<(), Errno> {
+fn send_datagram(address: &UnixAddr, line: &[u8], began: Duration) -> Result<(), Errno> {
     let socket = open(SockType::Datagram, address, began)?;
-    send_part(&socket, line.as_bytes(), began).map(drop)
+    send_part(&socket, line, began).map(drop)
 }
 
 /// On a stream a NUL ends each line.
-fn send_on_stream(address: &UnixAddr, line: &str, began: Duration) -> Result<(), Errno> {
+fn send_on_stream(address: &UnixAddr, line: &[u8], began: Duration) -> Result<(), Errno> {
     let socket = open(SockType::Stream, address, began)?;
-    let mut rest = line.as_bytes();
+    let mut rest = line;
     while !rest.is_empty() {
         let sent = send_part(&socket, rest, began)?;
         rest = rest.get(sent..).unwrap_or_default();
@@ -167,8 +179,8 @@ mod tests {
     fn a_datagram_socket_has_one_line_a_datagram() {
         let path = place("datagram");
         let daemon = UnixDatagram::bind(&path).unwrap();
-        deliver(&path, "one").unwrap();
-        deliver(&path, "two").unwrap();
+        deliver(&path, b"one").unwrap();
+        deliver(&path, b"two").unwrap();
         let mut buffer = [0; 64];
         for line in ["one", "two"] {
             let length = daemon.recv(&mut buffer).unwrap();
@@ -180,8 +192,8 @@ mod tests {
     fn on_a_stream_a_nul_ends_each_line() {
         let path = place("stream");
         let daemon = UnixListener::bind(&path).unwrap();
-        deliver(&path, "one").unwrap();
-        deliver(&path, "two").unwrap();
+        deliver(&path, b"one").unwrap();
+        deliver(&path, b"two").unwrap();
         assert_eq!((one(&daemon), one(&daemon)), ("one\0".to_owned(), "two\0".to_owned()));
     }
 
@@ -199,7 +211,7 @@ mod tests {
             connection.read_to_end(&mut text).unwrap();
             text.len()
         });
-        deliver(&path, &long).unwrap();
+        deliver(&path, long.as_bytes()).unwrap();
         assert_eq!(reader.join().unwrap(), length + 1);
     }
 
@@ -214,7 +226,7 @@ mod tests {
             one(&UnixListener::bind(&again).unwrap())
         });
         // Between the two there is no file for an instant, where nobody waits.
-        match deliver(&path, "meanwhile") {
+        match deliver(&path, b"meanwhile") {
             Ok(()) => assert_eq!(daemon.join().unwrap(), "meanwhile\0"),
             Err(errno) => assert_eq!(errno, Errno::ENOENT),
         }
@@ -231,7 +243,7 @@ mod tests {
             }
             let mut deliveries = (0..2_000).map(|_| {
                 let began = monotonic();
-                (deliver(&path, &"x".repeat(4_096)), monotonic() - began)
+                (deliver(&path, "x".repeat(4_096).as_bytes()), monotonic() - began)
             });
             let (error, took) = deliveries.find(|(sent, _)| sent.is_err()).unwrap();
             assert!(took >= Duration::from_secs(1), "{kind:?} {error:?} {took:?}");
@@ -243,12 +255,12 @@ mod tests {
     fn where_nobody_listens_nobody_waits() {
         let path = place("nobody");
         let began = monotonic();
-        assert_eq!(deliver(&path, "x"), Err(Errno::ENOENT));
+        assert_eq!(deliver(&path, b"x"), Err(Errno::ENOENT));
         std::fs::write(&path, "no socket").unwrap();
-        assert!(deliver(&path, "x").is_err());
+        assert!(deliver(&path, b"x").is_err());
         std::fs::remove_file(&path).unwrap();
         drop(UnixDatagram::bind(&path).unwrap());
-        assert_eq!(deliver(&path, "x"), Err(Errno::ECONNREFUSED));
+        assert_eq!(deliver(&path, b"x"), Err(Errno::ECONNREFUSED));
         assert!(monotonic() - began < Duration::from_secs(2));
     }
 }
