@@ -8,11 +8,12 @@ use crate::stacks::Seen;
 use std::fmt::Display;
 use std::path::Path;
 use std::time::Duration;
+use twostep_core::break_glass::is_console;
 use twostep_core::device::DeviceKind;
 use twostep_core::name::ServiceName;
 use twostep_core::policy::{Origin, Policy, Setting};
 use twostep_core::ports::{Directory, DirectoryFailed};
-use twostep_core::rule::Rule;
+use twostep_core::rule::{Glob, Rule};
 use twostep_core::time::UnixTime;
 use twostep_store::host::Nss;
 
@@ -52,6 +53,16 @@ pub(crate) fn reached<'a>(policy: &'a Policy, service: &ServiceName, at: UnixTim
     }
     reached.push(None);
     reached
+}
+
+/// Whether a rule is for services of which none can prove that it is at the console that the rule names: getty starts login there, and
+/// nothing else.
+fn names_unproven_console(rule: &Rule) -> bool {
+    let consoles = ["console", "tty1", "tty7", "ttyS0", "ttyAMA0", "hvc0"];
+    let is_console =
+        |tty: &Glob| consoles.iter().any(|console| tty.matches(console)) || is_console(tty.as_str());
+    rule.ttys.as_deref().is_some_and(|ttys| ttys.iter().any(is_console))
+        && rule.services.as_deref().is_some_and(|all| !all.iter().any(|service| service.matches("login")))
 }
 
 struct Look<'a> {
@@ -125,6 +136,10 @@ impl Look<'_> {
             let message = "`from` of this exemption holds every address of IPv4 or IPv6: whoever comes over the network is exempt, as far as \
                            its other conditions go";
             self.warning(Id::ExemptionFromAnywhere, &place, message, "name the networks that are meant");
+        } else if names_unproven_console(rule) {
+            let message = "this exemption names a console for a service that does not run on it as login does: it matches nobody there";
+            let remedy = "leave out `tty`, and name the service alone";
+            self.warning(Id::ExemptionConsoleUnproven, &place, message, remedy);
         }
     }
 

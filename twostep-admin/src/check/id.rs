@@ -89,6 +89,7 @@ ids! {
     ExemptionEndsSoon,
     ExemptionForEverybody,
     ExemptionFromAnywhere,
+    ExemptionConsoleUnproven,
     RuleOver,
     RuleUserUnknown,
     RuleUserMisnamed,

@@ -46,6 +46,11 @@ pub(super) const ROWS: &[Row] = &[
         "[[rule]]\nfrom = \"10.0.0.0/8\"\ndemand = \"nothing\"",
     ),
     row(
+        ("exemption-console-unproven", "warning"),
+        "[[rule]]\nservice = \"greetd\"\ntty = \"tty*\"\ndemand = \"nothing\"",
+        "[[rule]]\nservice = \"login\"\ntty = \"tty*\"\ndemand = \"nothing\"",
+    ),
+    row(
         ("rule-over", "warning"),
         "[[rule]]\nservice = \"cron\"\ndemand = \"nothing\"\nuntil = 2024-02-29",
         "[[rule]]\nservice = \"cron\"\ndemand = \"nothing\"",
