@@ -274,7 +274,7 @@ fn the_quick_start_for_ssh_works_word_for_word() {
                 assert!(shown.contains("alice is let in by sshd."), "{shown}")
             }
             "journalctl -t pam_twostep --since -10min" => {
-                for from in ["local", "127.0.0.1"] {
+                for from in ["unknown", "127.0.0.1"] {
                     let told = format!("result=accepted reason=code user=alice service=sshd from={from}");
                     assert!(shown.contains(&told), "{shown}");
                 }
