@@ -70,6 +70,10 @@ fn found(host: &Host, mode: &str, log: &str, more: &[&str]) -> Vec<String> {
     done.stdout.lines().map(str::trim).filter(|line| !line.is_empty()).map(str::to_owned).collect()
 }
 
+fn orphan(cause: &'static str) -> Reason {
+    Reason::Orphan { of: UserName::parse("alice").expect("a name"), cause }
+}
+
 /// What tells of a guess, and what of a mistake.
 fn guesses() -> Vec<(Reason, Counts)> {
     use Counts::{Aggressive, App, Code, Never};
@@ -77,6 +81,7 @@ fn guesses() -> Vec<(Reason, Counts)> {
     vec![
         (Reason::CodeWrong, Code),
         (Reason::UserUnknown, Code),
+        (orphan("code-wrong"), Code),
         (Reason::NotAnAppPassword, App),
         (Reason::AppPasswordWrong, App),
         (Reason::CodeReplayed, Aggressive),
@@ -104,6 +109,8 @@ fn states() -> Vec<Reason> {
         Reason::EnrollmentChanged,
         Reason::AppOnly,
         Reason::UidChanged { was: 1, is: 2 },
+        orphan("code-replayed"),
+        orphan("app-service"),
         Reason::NameSpelling,
         Reason::VirtualUsersOff,
         Reason::KeyAlone,
