@@ -40,26 +40,30 @@ pub fn open(path: &Path) -> io::Result<File> {
 }
 
 /// Takes away the file that was found there, and no other that somebody has put in its place since: two who replace one at the same time would
-/// hold the locks of two files. So only one at a time does it, which is seen by a lock of the folder. Whoever can read the folder can hold that
-/// lock, and after a while nobody waits for it.
+/// hold the locks of two files.
 fn remove(path: &Path, found: &Metadata) -> io::Result<()> {
-    let folder = File::open(path.parent().unwrap_or(Path::new("/")))?;
-    let end = monotonic().saturating_add(PATIENCE);
-    let mut guard = Flock::lock(folder, FlockArg::LockExclusiveNonblock);
-    while let Err((folder, Errno::EAGAIN)) = guard {
-        guard = if monotonic() < end {
-            thread::sleep(PAUSE);
-            Flock::lock(folder, FlockArg::LockExclusiveNonblock)
-        } else {
-            Err((folder, Errno::ETIMEDOUT))
-        };
-    }
+    let _others_wait = one_at_a_time(path);
     let is_found = |now: &Metadata| (now.dev(), now.ino()) == (found.dev(), found.ino());
-    match fs::symlink_metadata(path) {
-        Ok(now) if is_found(&now) => fs::remove_file(path),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+    match fs::symlink_metadata(path).map(|now| is_found(&now)) {
+        Ok(false) => Ok(()),
+        Ok(true) => fs::remove_file(path),
         Err(error) => Err(error),
+    }
+    .or_else(|error| if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// Waits until nobody else replaces a lock file in this folder, which is seen by the folder's own lock. Whoever can read the folder can hold that
+/// for ever, and whom AppArmor confines may not be able to open it: then it is done all the same.
+fn one_at_a_time(path: &Path) -> Option<Flock<File>> {
+    let mut folder = File::open(path.parent()?).ok()?;
+    let end = monotonic().saturating_add(PATIENCE);
+    loop {
+        match Flock::lock(folder, FlockArg::LockExclusiveNonblock) {
+            Ok(guard) => return Some(guard),
+            Err((unlocked, Errno::EAGAIN)) if monotonic() < end => folder = unlocked,
+            Err(_) => return None,
+        }
+        thread::sleep(PAUSE);
     }
 }
 
