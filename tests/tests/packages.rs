@@ -104,7 +104,14 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
         let (key, wired) = (host.read(KEY), host.read(SSHD));
         host.write("/etc/twostep/config.toml", "# mine\n");
         let mut old = holds_the_module(host);
-        let done = dpkg(host, &[], &["--force-confold", "-i", &second]).expect_success();
+        // A folder that cannot be closed keeps no store from being brought up to date: that would refuse everybody.
+        let fails = "/usr/local/bin/systemd-tmpfiles";
+        host.write(fails, "#!/bin/sh\nexit 73\n");
+        host.command("chmod", &["0755", fails]).expect_success();
+        let path = "PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+        let done = dpkg(host, &[path], &["--force-confold", "-i", &second]).expect_success();
+        assert!(done.stderr.contains("systemd-tmpfiles could not make all folders"), "{done}");
+        host.command("rm", &[fails]).expect_success();
         assert!(done.stdout.contains(&format!("  {} python3\n", old.id())), "{done}");
         old.kill().and_then(|()| old.wait()).or_die("end a process");
         assert_eq!((host.read(KEY), host.read(SSHD)), (key, wired.clone()));

@@ -38,10 +38,14 @@ pub(crate) fn run(context: &Context) -> Result<(), Failure> {
     remember_seen(&session);
     drop(session);
     // Whoever else is at it is waited for: a command is run once.
-    let turn = turn(context, FlockArg::LockExclusive)?;
+    let taken = turn(context, FlockArg::LockExclusive)?;
     let done = run_all(context)?;
-    orphans::tell(context)?;
-    drop(turn);
+    drop(taken);
+    // NSS is asked about everybody who is enrolled: commands that have become due meanwhile do not wait for that.
+    if let Some(orphans) = orphans::find(context)? {
+        let _one_at_a_time = turn(context, FlockArg::LockExclusive)?;
+        orphans::tell(context, &orphans);
+    }
     context.output.report(&done)
 }
 

@@ -45,35 +45,37 @@ pub(crate) fn with_uid_of<'e>(
     Ok(None)
 }
 
-/// Tells root of new ones. To be called by one process at a time.
-pub(crate) fn tell(context: &Context) -> Result<(), Failure> {
-    let enrolled = context.session()?.summaries(None)?;
+/// All of them; nothing where NSS fails. Nobody knows then who has an account; the next look is in ten minutes.
+pub(crate) fn find(context: &Context) -> Result<Option<Vec<Enrollment>>, Failure> {
     let mut orphans = Vec::new();
-    for Summary { enrollment, .. } in &enrolled {
-        match is_orphan(&Nss, enrollment) {
+    for Summary { enrollment, .. } in context.session()?.summaries(None)? {
+        match is_orphan(&Nss, &enrollment) {
             Ok(true) => orphans.push(enrollment),
             Ok(false) => {}
-            // Nobody knows then who has an account; the next look is in ten minutes.
-            Err(_) => return Ok(()),
+            Err(_) => return Ok(None),
         }
     }
+    Ok(Some(orphans))
+}
+
+/// Tells root of new ones. To be called by one process at a time.
+pub(crate) fn tell(context: &Context, orphans: &[Enrollment]) {
     let path = context.policy.paths.store.with_file_name(TOLD);
     let before = fs::read_to_string(&path).map_or_else(|_| Told::default(), |text| Told::parse(&text));
     let (after, is_due) = before.clone().then(orphans.iter().map(|orphan| orphan.id.0).collect());
     if after == before {
-        return Ok(());
+        return;
     }
     // First, so that nothing is sent twice.
     if let Err(error) = after.write(&path) {
         hooks::log(Severity::Error, &format!("{}: {error}: nobody is told of orphans", path.display()));
-        return Ok(());
+        return;
     }
     if is_due {
-        let list = list(&orphans);
+        let list = list(orphans);
         hooks::log(Severity::Warning, &format!("enrollments without an account: {}", list.join(", ")));
         mail(&list);
     }
-    Ok(())
 }
 
 /// The enrollments that were orphans at the last look, and those that the last mail was about, by their ids.
@@ -109,8 +111,8 @@ impl Told {
 }
 
 /// Each with its uid, and who has that now.
-fn list(orphans: &[&Enrollment]) -> Vec<String> {
-    let one = |orphan: &&Enrollment| {
+fn list(orphans: &[Enrollment]) -> Vec<String> {
+    let one = |orphan: &Enrollment| {
         let mut text = format!("{} (uid {}", orphan.user, orphan.uid);
         if let Ok(Some(heir)) = Nss.by_uid(orphan.uid) {
             // Writing to a String cannot fail.
@@ -125,9 +127,15 @@ fn list(orphans: &[&Enrollment]) -> Vec<String> {
     list
 }
 
+/// A host's name, which DHCP may have given it, without what could end a header line.
+fn in_header(host: &str) -> String {
+    host.chars().filter(|c| c.is_ascii_alphanumeric() || ".-_".contains(*c)).collect()
+}
+
 /// Sends it, where this host can send mail.
 fn mail(list: &[String]) {
     let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_default();
+    let host = in_header(&host);
     let text = format!(
         "To: root\nSubject: twostep on {host}: enrollments without an account\nAuto-Submitted: auto-generated\n\
          Content-Type: text/plain; charset=utf-8\n\n\
@@ -153,6 +161,12 @@ fn mail(list: &[String]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_hosts_name_adds_no_header() {
+        assert_eq!(in_header("mail-1.example.org"), "mail-1.example.org");
+        assert_eq!(in_header("a\nBcc: eve@example.org\r\n\u{85}"), "aBcceveexample.org");
+    }
 
     #[test]
     fn root_is_told_of_new_ones_and_never_twice_of_the_same() {

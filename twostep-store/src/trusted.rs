@@ -127,7 +127,14 @@ pub(crate) fn trust(session: &Session, of: EnrollmentId, new: &Trusts, now: &Now
     voucher.optional()?.ok_or(StoreError::Gone)?;
     let Lease { given, lifetime } = Lease::from(&now, new.lifetime);
     let password = new.password.as_ref().map(|password| fingerprint(session, of, password));
-    let is_of_no_use = |row: &Written| row.one.lease.is_over(&now) || row.password != password;
+    let device = new.device.to_string();
+    // Services that can read the account's entry and such as cannot (SELinux) leave each other's alone.
+    let has_another =
+        |row: &Written| row.password.as_ref().zip(password.as_ref()).is_some_and(|(a, b)| a != b);
+    let is_this = |one: &TrustedDevice| one.service == new.service.as_str() && one.device == device;
+    let is_of_no_use = |row: &Written| {
+        row.one.lease.is_over(&now) || has_another(row) || (is_this(&row.one) && row.password != password)
+    };
     for row in all(session, of)?.iter().filter(|row| is_of_no_use(row)) {
         connection.execute("DELETE FROM trusted_device WHERE id = ?", [row.one.id])?;
     }
@@ -151,9 +158,9 @@ pub(crate) fn trust(session: &Session, of: EnrollmentId, new: &Trusts, now: &Now
     let sql = "DELETE FROM trusted_device WHERE enrollment = ?1 AND id NOT IN \
                (SELECT id FROM trusted_device WHERE enrollment = ?1 ORDER BY given DESC, id DESC LIMIT ?2)";
     connection.execute(sql, params![of.0, TRUSTED_MAX])?;
-    let (author, target) = (Author { by: By::Login, why: None }, new.device.to_string());
+    let author = Author { by: By::Login, why: None };
     let deed =
-        Deed { action: Action::TrustedDeviceAdd, target: Some(&target), author: &author, at: now.wall };
+        Deed { action: Action::TrustedDeviceAdd, target: Some(&device), author: &author, at: now.wall };
     remember_of(session, of, &deed)?;
     Ok(())
 }
@@ -182,8 +189,8 @@ fn all(session: &Session, of: EnrollmentId) -> Result<Vec<Written>, StoreError> 
 const AT_A_TIME: u32 = 500;
 
 impl Session {
-    /// A user's trusted devices whose time is not over, oldest first, none for longer than `at_most`; with the account password of today,
-    /// hashed, where there is one.
+    /// A user's trusted devices whose time is not over, oldest first, none for longer than `at_most`; those that were given with the account
+    /// password of today, hashed, or with none.
     ///
     /// # Errors
     /// When the store fails.
@@ -195,7 +202,9 @@ impl Session {
         now: &Now,
     ) -> Result<Vec<TrustedDevice>, StoreError> {
         let (now, password) = (self.present(now)?, password.map(|password| fingerprint(self, of, password)));
-        let of_today = all(self, of)?.into_iter().filter(|row| row.password == password);
+        // Those of services that cannot read the account's entry (SELinux, with sshd) hold there, whoever else can.
+        let may_hold = |row: &Written| row.password.is_none() || row.password == password;
+        let of_today = all(self, of)?.into_iter().filter(may_hold);
         let bounded =
             of_today.map(|Written { one, .. }| TrustedDevice { lease: bounded(one.lease, at_most), ..one });
         Ok(bounded.filter(|one| !one.lease.is_over(&now)).collect())

@@ -200,6 +200,13 @@ fn trust_is_bound_to_the_account_password_it_was_given_with() {
     // An account without a shadow entry that gets one.
     trust(&key(), None);
     assert!(is_trusted(&key(), None) && !is_trusted(&key(), Some(&one)));
+    // SELinux keeps the entry from sshd, and from no administrator: what sshd trusts is listed.
+    assert_eq!(listed(Some(&one)), [key().to_string()]);
+    // And what is trusted elsewhere does not end that.
+    trust(&home, Some(&one));
+    assert!(is_trusted(&key(), None) && is_trusted(&home, Some(&one)));
+    trust(&key(), None);
+    assert!(is_trusted(&key(), None) && is_trusted(&home, Some(&one)));
 }
 
 /// The thief of a phone is at the question whether to trust the thief's key, when an administrator removes the phone.

@@ -1,7 +1,7 @@
 //! The account phase: what was left to it, and logins that came without an auth phase of ours.
 
 use super::terms::{Asked, Read, choose, naming};
-use super::{Complete, Ending, Login, Offer, Record, Stop, Todo, Verdict, Word, texts};
+use super::{Complete, Ending, Login, Offer, Record, Stop, Todo, Trustable, Verdict, Word, texts};
 use crate::change::{Action, Author, By};
 use crate::decide::{Demand, Otherwise, Unless, Wanted};
 use crate::device::{Device, DeviceKind};
@@ -44,15 +44,15 @@ impl Login<'_, '_, '_> {
         if (complete.offer.is_some() || completion.activates) && !self.ports.talk.account_accepts() {
             return Ok(());
         }
-        if let Some(Offer { device, lifetime, authenticator }) = &complete.offer {
+        if let Some(Offer { trustable: Trustable { device, password, lifetime }, authenticator }) =
+            &complete.offer
+        {
             let days = lifetime.as_secs() / (24 * 60 * 60);
-            if let Ok(password) = self.account_password()
-                && self.yes(&trust_question(device, days))
-            {
+            if self.yes(&trust_question(device, days)) {
                 completion.trusts = Some(Trusts {
                     device: device.clone(),
                     service: self.request.service.clone(),
-                    password,
+                    password: password.clone(),
                     authenticator: *authenticator,
                     lifetime: *lifetime,
                 });

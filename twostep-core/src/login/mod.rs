@@ -28,6 +28,7 @@ use crate::policy::{Policy, SELF_SERVICE};
 use crate::ports::{Audit, Completion, Conversation, Directory, Unavailable, Vault};
 use crate::protocol::{Echo, Mode};
 use crate::rule::Tty;
+use crate::secret::Secret;
 use crate::time::{Now, UnixTime};
 use crate::totp::AuthenticatorId;
 use std::time::Duration;
@@ -174,13 +175,22 @@ pub struct Complete {
     pub untold: u32,
 }
 
-/// A device that could be trusted.
+/// A device that can be trusted, or is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Offer {
+pub struct Trustable {
     /// Which.
     pub device: Device,
+    /// The account password that the login began with, hashed, where there is one.
+    pub password: Option<Secret>,
     /// How long.
     pub lifetime: Duration,
+}
+
+/// A device that its owner is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// Which, and how.
+    pub trustable: Trustable,
     /// The authenticator whose code was right.
     pub authenticator: AuthenticatorId,
 }

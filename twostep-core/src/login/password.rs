@@ -62,14 +62,16 @@ impl Login<'_, '_, '_> {
             return Ok(());
         };
         let at = (self.ports.clock)().wall;
-        let devices = self.ports.vault.open()?.forget_trusted(enrollment.id, at)?;
-        self.log_ended(Action::TrustedDeviceForget, &devices);
+        // The one does not wait for the other: what can end ends.
+        let devices = self.ports.vault.open().and_then(|mut store| store.forget_trusted(enrollment.id, at));
+        self.log_ended(Action::TrustedDeviceForget, devices.as_deref().unwrap_or_default());
         if self.policy.app.revoke_on_password_change {
             let names = self.ports.vault.open()?.revoke_app_passwords(enrollment.id, at)?;
             let names: Vec<_> = names.iter().map(ToString::to_string).collect();
             self.log_ended(Action::AppPasswordRevoke, &names);
             self.tell_of_app_passwords(names.len());
         }
+        devices?;
         Ok(())
     }
 

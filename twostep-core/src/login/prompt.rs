@@ -2,14 +2,14 @@
 
 use super::terms::{Asked, Read, naming};
 use super::{
-    CODE_PROMPT, Complete, Ending, Login, Offer, Proof, Result_, Stop, Todo, Verdict, internal, texts,
+    CODE_PROMPT, Complete, Ending, Login, Offer, Proof, Result_, Stop, Todo, Trustable, Verdict, internal,
+    texts,
 };
 use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
 use crate::event::Reason;
-use crate::ports::{DirectoryFailed, Trusting};
-use crate::secret::Secret;
+use crate::ports::Trusting;
 use crate::throttle::Kind;
 use crate::totp::AuthenticatorId;
 use crate::verify::{self, Answer, Changes, CodeOutcome, Rest};
@@ -82,8 +82,9 @@ impl Login<'_, '_, '_> {
     }
 
     fn code(&mut self, terms: &Terms, wanted: &Wanted) -> Verdict {
-        if let Some(trust) = &wanted.trust
-            && let Some(trusted) = self.trusted(wanted.enrollment, trust)?
+        let trustable = wanted.trust.as_ref().and_then(|trust| self.trustable(trust));
+        if let Some(trustable) = &trustable
+            && let Some(trusted) = self.trusted(wanted.enrollment, trustable)?
         {
             // Whoever is not asked would be seen to be somebody. What she enters does not matter.
             if self.veiled {
@@ -115,13 +116,13 @@ impl Login<'_, '_, '_> {
         if outcome.reason.ending() != Result_::Accepted {
             return Ok(self.refuse(outcome.reason));
         }
-        let mut complete = self.completion(wanted, &outcome);
+        let mut complete = self.completion(wanted, &outcome, trustable);
         complete.completion.activates = pending;
         let todo = (complete != Complete::of(wanted.enrollment)).then_some(Todo::Complete(complete));
         Ok((self.of_orphan(outcome.reason), Ending::Accept(self.record(Proof::Code, todo))))
     }
 
-    fn completion(&self, wanted: &Wanted, outcome: &CodeOutcome) -> Complete {
+    fn completion(&self, wanted: &Wanted, outcome: &CodeOutcome, trustable: Option<Trustable>) -> Complete {
         let mut complete = Complete::of(wanted.enrollment);
         if let Some(Rest { untold, makes_known }) = &outcome.rest {
             complete.untold = *untold;
@@ -132,41 +133,36 @@ impl Login<'_, '_, '_> {
             // Whoever has lost the phone does not trust devices.
             Reason::Code { authenticator } => {
                 let authenticator = AuthenticatorId(*authenticator);
-                complete.offer = wanted.trust.as_ref().and_then(|trust| self.offer(trust, authenticator));
+                complete.offer = trustable.map(|trustable| Offer { trustable, authenticator });
             }
             _ => {}
         }
         complete
     }
 
-    fn offer(&self, trust: &Trust, authenticator: AuthenticatorId) -> Option<Offer> {
-        Some(Offer { device: self.device(trust)?, lifetime: trust.lifetime, authenticator })
-    }
-
-    fn device(&self, trust: &Trust) -> Option<Device> {
-        Device::of(&trust.kinds, self.request.key.as_ref(), &self.request.source)
-    }
-
-    /// The account's password, hashed. Read while the store is closed: a directory that hangs must not hold its lock.
-    pub(super) fn account_password(&self) -> Result<Option<Secret>, DirectoryFailed> {
-        self.user.as_ref().map_or(Ok(None), |user| self.ports.directory.account_password(user))
+    /// What can be trusted of this login, unless nobody can tell what the account password is. It is read before anybody is asked for a code:
+    /// who has signed in with the old password is not trusted with the new one, which was set while the prompt stood. And it is read while
+    /// the store is closed: a directory that hangs must not hold its lock.
+    pub(super) fn trustable(&self, trust: &Trust) -> Option<Trustable> {
+        let device = Device::of(&trust.kinds, self.request.key.as_ref(), &self.request.source)?;
+        let user = self.user.as_ref();
+        let password = user.map_or(Ok(None), |user| self.ports.directory.account_password(user)).ok()?;
+        Some(Trustable { device, password, lifetime: trust.lifetime })
     }
 
     /// Whether this login needs no code, coming from a device that was trusted.
     pub(super) fn trusted(
         &mut self,
         enrollment: EnrollmentId,
-        trust: &Trust,
+        trustable: &Trustable,
     ) -> Result<Option<(Reason, Ending)>, Stop> {
-        let Some(device) = self.device(trust) else { return Ok(None) };
-        // Nobody can tell whether the password is still the one of then: a code is asked for.
-        let Ok(password) = self.account_password() else { return Ok(None) };
+        let Trustable { device, password, lifetime } = trustable;
         let now = self.present();
         let at = Trusting {
             service: &self.request.service,
-            device: &device,
+            device,
             password: password.as_ref(),
-            at_most: trust.lifetime,
+            at_most: *lifetime,
         };
         let Some(trusted) = self.ports.vault.open()?.trusted(enrollment, &at, &now)? else { return Ok(None) };
         let complete = Complete { untold: trusted.untold, ..Complete::of(enrollment) };

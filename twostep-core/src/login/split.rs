@@ -43,8 +43,8 @@ impl Login<'_, '_, '_> {
             }
         };
         // Where no code is asked for, all of it is the password.
-        let trusted = match &wanted.trust {
-            Some(trust) => self.trusted(wanted.enrollment, trust)?.is_some(),
+        let trusted = match wanted.trust.as_ref().and_then(|trust| self.trustable(trust)) {
+            Some(trustable) => self.trusted(wanted.enrollment, &trustable)?.is_some(),
             None => false,
         };
         let digits = self.ports.vault.open()?.code_digits(wanted.enrollment)?;

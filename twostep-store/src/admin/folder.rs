@@ -2,6 +2,7 @@
 
 use crate::StoreError;
 use crate::files::{self, Want};
+use crate::host::lock_file;
 use std::ffi::OsStr;
 use std::fs::{self, DirEntry, Permissions};
 use std::os::unix::ffi::OsStrExt;
@@ -11,8 +12,10 @@ use twostep_core::policy::Policy;
 
 /// Files of which nothing but the lock is used.
 const LOCKS: [&str; 2] = [crate::turn::FILE, "hooks.lock"];
-/// Where `pam enable` keeps what it has replaced.
-const BACKUPS: &str = "pam-backups";
+/// What SQLite puts behind the store's name.
+const SQLITES: [&[u8]; 3] = [b"-journal", b"-wal", b"-shm"];
+/// What else twostep keeps there: what `pam enable` has replaced, which orphans root was told of, which break-glass logins were tried.
+const OTHERS: [&str; 3] = ["pam-backups", "orphans.told", "break-glass.tried"];
 
 /// What others can enter or read of the store's folder, although it is twostep's own: the folder, its lock files, the journal, and copies of
 /// the store. The store itself is not among them: one that others could read is refused, and an administrator has to see that.
@@ -48,8 +51,8 @@ pub fn close_to_others(store: &Path) -> Result<Vec<PathBuf>, StoreError> {
         let failed = |error| StoreError::Io(path.clone(), error);
         let is_lock = path.file_name().is_some_and(|name| LOCKS.iter().any(|lock| name == *lock));
         if is_lock {
-            // Whoever has it open could hold its lock as long as it is in use. Whoever needs it makes another.
-            fs::remove_file(path).map_err(failed)?;
+            // Whoever has it open could hold its lock as long as it is in use: it becomes another file.
+            drop(lock_file::open(path).map_err(failed)?);
             continue;
         }
         // By its path: opening and closing what belongs to the store would drop SQLite's locks on it.
@@ -68,13 +71,18 @@ fn is_default(store: &Path) -> bool {
     store == Policy::defaults().paths.store
 }
 
-/// Whether twostep makes files of this name beside the store: journal, copies and drafts begin with the store's name.
+/// Whether twostep makes files of this name beside the store, or it is a copy of the store. What somebody else keeps in the same folder is left
+/// alone, although its name may begin like the store's.
 fn is_ours(store: &Path, name: &OsStr) -> bool {
-    let begins = |stem: Option<&OsStr>| stem.is_some_and(|stem| name.as_bytes().starts_with(stem.as_bytes()));
-    begins(store.file_name())
-        || begins(store.file_stem())
-        || LOCKS.iter().any(|lock| name == *lock)
-        || name == BACKUPS
+    // What is behind the name of the store, or behind that without its extension: drafts have another one.
+    let behind = |stem: Option<&OsStr>| name.as_bytes().strip_prefix(stem?.as_bytes());
+    let is_copy = |rest: &[u8]| rest.starts_with(b".") && store.extension().is_some();
+    let of_store = |rest: &[u8]| {
+        rest.is_empty() || rest.starts_with(b".before-schema-") || SQLITES.contains(&rest) || is_copy(rest)
+    };
+    behind(store.file_name()).is_some_and(of_store)
+        || behind(store.file_stem()).is_some_and(|rest| rest.starts_with(b".new."))
+        || LOCKS.iter().chain(&OTHERS).any(|ours| name == *ours)
 }
 
 #[cfg(test)]
@@ -84,6 +92,10 @@ mod tests {
 
     fn mode(path: &Path) -> u32 {
         fs::symlink_metadata(path).unwrap().mode() & 0o7777
+    }
+
+    fn inode(path: &Path) -> u64 {
+        fs::symlink_metadata(path).unwrap().ino()
     }
 
     fn set_mode(path: &Path, mode: u32) {
@@ -108,11 +120,16 @@ mod tests {
     fn all_that_is_ours_is_taken_away_from_others() {
         let store = store("folder-own");
         let folder = store.parent().unwrap();
+        // Open while it is replaced: its number is nobody else's then.
+        let lock = fs::File::open(folder.join("argon2id.lock")).unwrap();
+        let before = inode(&folder.join("argon2id.lock"));
         assert_eq!(close_to_others(&store).unwrap().len(), 5);
+        drop(lock);
         assert_eq!((mode(folder), mode(&folder.join("store.db-journal"))), (0o700, 0o600));
         assert_eq!(mode(&folder.join("store.db.before-schema-5.1")), 0o600);
         // A lock is another file from now on.
-        assert!(!folder.join("argon2id.lock").exists() && !folder.join("hooks.lock").exists());
+        assert_ne!(inode(&folder.join("argon2id.lock")), before);
+        assert_eq!((mode(&folder.join("argon2id.lock")), mode(&folder.join("hooks.lock"))), (0o600, 0o600));
         // That somebody could read the store is for an administrator to see.
         assert_eq!(mode(&store), 0o644);
         assert!(open_to_others(&store).unwrap().is_empty());
@@ -126,5 +143,32 @@ mod tests {
         set_mode(&folder.join("ledger.csv"), 0o644);
         assert_eq!(close_to_others(&store).unwrap().len(), 4);
         assert_eq!((mode(folder), mode(&folder.join("ledger.csv"))), (0o755, 0o644));
+    }
+    #[test]
+    fn what_others_keep_beside_the_store_is_left_alone_whatever_it_is_called() {
+        for (name, theirs, ours) in [
+            ("store.db", "store-of-wine.csv", "store.db.bak"),
+            ("users", "users.csv", "users.before-schema-5.2"),
+        ] {
+            let folder = host("folder-theirs").paths.store.parent().unwrap().join("shared");
+            fs::create_dir(&folder).unwrap();
+            for file in [name, theirs, ours] {
+                fs::write(folder.join(file), "x").unwrap();
+                set_mode(&folder.join(file), 0o644);
+            }
+            set_mode(&folder, 0o755);
+            assert_eq!(close_to_others(&folder.join(name)).unwrap(), [folder.join(ours)]);
+            assert_eq!((mode(&folder), mode(&folder.join(theirs))), (0o755, 0o644), "{theirs}");
+        }
+    }
+
+    #[test]
+    fn what_the_commands_keep_beside_the_store_makes_no_shared_folder_of_it() {
+        let store = store("folder-kept");
+        let folder = store.parent().unwrap();
+        for kept in OTHERS {
+            fs::write(folder.join(kept), "x").unwrap();
+        }
+        assert!(open_to_others(&store).unwrap().contains(&folder.to_owned()));
     }
 }

@@ -348,3 +348,15 @@ fn a_password_is_not_changed_where_they_could_not_be_ended() {
     (host.shelf.broken, host.shelf.read_only) = (false, true);
     assert_eq!(change(&mut host, "alice", Change::After, told()), Ending::Unavailable);
 }
+
+#[test]
+fn they_end_with_the_password_whether_trusted_devices_could_be_forgotten_or_not() {
+    let mut host = Host::with(State::Active);
+    host.policy.app.revoke_on_password_change = true;
+    host.shelf.app_password = Some(app_password());
+    host.shelf.keeps_devices = true;
+    let told = vec![Step::Tell("ended with the old password"), Step::Tell(UNAVAILABLE_TEXT)];
+    assert_eq!(change(&mut host, "alice", Change::After, told), Ending::Unavailable);
+    assert!(host.shelf.app_password.is_none());
+    assert!(host.last_line().contains("reason=store"), "{}", host.last_line());
+}

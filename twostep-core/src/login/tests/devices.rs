@@ -127,6 +127,18 @@ fn trust_ends_when_the_account_password_is_another_one() {
     ));
 }
 
+/// Who knows the old password, and a code, has the prompt stand until its owner has changed it.
+#[test]
+fn who_signs_in_with_the_old_password_is_not_trusted_with_the_new_one() {
+    let (mut host, request) = (host("[\"key\"]"), after_key());
+    host.people.1 = Ok(Some("$y$old"));
+    let ending = enter(&mut host, &request, vec![ask(&code())]);
+    host.people.1 = Ok(Some("$y$new"));
+    let _in = end(&mut host, &request, ending, vec![Step::Ask(TRUST_KEY, Ok("y".into()))]);
+    let ending = enter(&mut host, &request, vec![ask("000000"), Step::Tell("not accepted")]);
+    assert_eq!(ending, Ending::Refuse);
+}
+
 #[test]
 fn nobody_is_asked_to_trust_while_the_password_cannot_be_recorded() {
     let (mut host, request) = (host("[\"key\"]"), after_key());

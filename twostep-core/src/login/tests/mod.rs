@@ -76,6 +76,8 @@ struct Shelf {
     opened: usize,
     broken: bool,
     read_only: bool,
+    /// Trusted devices cannot be forgotten, and all else is well.
+    keeps_devices: bool,
     /// Of alice: the app password `abcdefghijklmnop`.
     app_password: Option<app_password::Stored>,
     /// What hashes are to cost.
@@ -101,6 +103,7 @@ impl Default for Shelf {
             opened: 0,
             broken: false,
             read_only: false,
+            keeps_devices: false,
             app_password: None,
             cost: CHEAP,
             hashed: 0,
@@ -205,7 +208,7 @@ impl Store for Open<'_> {
 
     fn forget_trusted(&mut self, of: EnrollmentId, _: UnixTime) -> Result<Vec<String>, Unavailable> {
         assert_eq!(of, EnrollmentId(7));
-        if self.0.read_only {
+        if self.0.read_only || self.0.keeps_devices {
             return Err(unavailable());
         }
         Ok(self.0.trusted.drain(..).map(|(_, device, _)| device.to_string()).collect())
