@@ -34,8 +34,8 @@ impl Directory for Nss {
 
     fn account_password(&self, user: &UserName) -> Result<Option<Secret>, DirectoryFailed> {
         match ffi::shadow(user.as_str()) {
-            // SELinux keeps it from services whose pam_unix leaves the comparison to unix_chkpwd(8).
-            Err(Errno::EACCES | Errno::EPERM) => Ok(None),
+            // SELinux keeps it from services whose pam_unix leaves the comparison to unix_chkpwd(8). A host can be without such a database.
+            Err(Errno::EACCES | Errno::EPERM | Errno::ENOENT) => Ok(None),
             found => Ok(found.map_err(failed("getspnam_r"))?.map(|entry| entry.password)),
         }
     }
@@ -45,9 +45,13 @@ impl Nss {
     /// What the shadow database has of a user, if anything.
     ///
     /// # Errors
-    /// When the look-up itself failed.
+    /// When the look-up itself failed: also where the user database says that there is an entry, and it is not found.
     pub fn shadow(&self, user: &UserName) -> Result<Option<Shadow>, DirectoryFailed> {
-        ffi::shadow(user.as_str()).map_err(failed("getspnam_r"))
+        entry(ffi::shadow(user.as_str()), || {
+            let Some(name) = c_string(user.as_str()) else { return Ok(false) };
+            Ok(ffi::user_by_name(&name)?.is_some_and(|known| known.is_shadowed))
+        })
+        .map_err(failed("getspnam_r"))
     }
 
     /// The first name that NSS has for a uid.
@@ -73,6 +77,19 @@ impl Nss {
     pub fn has_group(&self, group: &str) -> Result<bool, DirectoryFailed> {
         let Some(group) = c_string(group) else { return Ok(false) };
         Ok(ffi::group_by_name(&group, None).map_err(failed("getgrnam_r"))?.is_some())
+    }
+}
+
+/// What a look-up in the shadow database has come to. As with pam_unix, an entry that must be there and is not found is no entry without
+/// limits: the directory that has it may be down.
+fn entry(
+    found: Result<Option<Shadow>, Errno>,
+    must_be_there: impl Fn() -> Result<bool, Errno>,
+) -> Result<Option<Shadow>, Errno> {
+    match found {
+        Ok(None) | Err(Errno::ENOENT) if must_be_there()? => Err(Errno::ENOENT),
+        Ok(None) | Err(Errno::ENOENT) => Ok(None),
+        found => found,
     }
 }
 
@@ -153,6 +170,17 @@ mod tests {
             let stored = text.lines().find_map(field).map(|hash| Secret::new(hash.into_bytes()));
             assert_eq!(of("root"), Ok(stored));
         }
+    }
+
+    #[test]
+    fn a_shadow_entry_that_must_be_there_and_is_not_found_is_a_failure() {
+        for missing in [Ok(None), Err(Errno::ENOENT)] {
+            let of = |must_be_there| entry(missing.clone(), || must_be_there).map(|entry| entry.is_none());
+            assert_eq!(of(Ok(true)), Err(Errno::ENOENT));
+            assert_eq!(of(Ok(false)), Ok(true));
+            assert_eq!(of(Err(Errno::EIO)), Err(Errno::EIO));
+        }
+        assert!(matches!(entry(Err(Errno::EACCES), || Ok(false)), Err(Errno::EACCES)));
     }
 
     #[test]

@@ -157,6 +157,27 @@ fn root_at_a_console_gets_in_whatever_a_doubtful_rule_demands() {
     }
 }
 
+#[test]
+fn root_at_a_console_gets_in_where_the_directory_of_a_user_that_a_rule_names_fails() {
+    for rule in ["demand = \"deny\"", "demand = \"app-password\"", "unenrolled = \"deny\"", "demand = \"code\""] {
+        let mut host = gone(State::Active, &format!("[[rule]]\nuser = \"nss-is-down\"\n{rule}\n"));
+        assert!(matches!(signs_in(&mut host, "root", true, vec![]), Ending::Ignore(_)), "{rule}");
+        let no = || vec![Step::Tell(UNAVAILABLE_TEXT)];
+        assert_eq!(signs_in(&mut host, "root", false, no()), Ending::Unavailable, "{rule}");
+        assert_eq!(signs_in(&mut host, "carol", true, no()), Ending::Unavailable, "{rule}");
+    }
+}
+
+#[test]
+fn root_at_a_console_that_is_exempt_is_not_refused_by_a_doubtful_rule_before() {
+    let exempt = "[interactive]\nunenrolled = \"deny\"\n[[rule]]\ngroup = \"mispelt\"\ndemand = \"code\"\n\
+                  [[rule]]\nuser = \"root\"\ndemand = \"nothing\"\n";
+    let mut host = gone(State::Active, exempt);
+    assert!(matches!(signs_in(&mut host, "root", true, vec![]), Ending::Ignore(_)), "{}", host.last_line());
+    // From elsewhere the stricter of both holds.
+    assert_eq!(signs_in(&mut host, "root", false, vec![Step::Tell("not set up")]), Ending::Refuse);
+}
+
 /// Where accounts and groups come from a directory that is down, the modules after us may still know the password.
 #[test]
 fn a_name_that_is_not_found_does_not_dodge_a_rule_that_refuses_it() {
