@@ -341,8 +341,7 @@ mod tests {
             let mut responses: *mut c_void = std::ptr::null_mut();
             let messages = [&raw const message];
             // SAFETY: one message, and a place for its answer.
-            let code =
-                unsafe { ask_nobody(1, messages.as_ptr(), &raw mut responses, std::ptr::null_mut()) };
+            let code = unsafe { ask_nobody(1, messages.as_ptr(), &raw mut responses, std::ptr::null_mut()) };
             // SAFETY: null, or room for one answer, which is freed below.
             let answer = unsafe { responses.cast::<Response>().as_ref() }.map(|one| one.text.is_null());
             // SAFETY: null, or from calloc; not used again.
@@ -357,8 +356,7 @@ mod tests {
             assert_eq!(says(asked), (PAM_CONV_ERR, None));
         }
         // SAFETY: no messages, and nothing is looked at.
-        let none =
-            unsafe { ask_nobody(0, std::ptr::null(), std::ptr::null_mut(), std::ptr::null_mut()) };
+        let none = unsafe { ask_nobody(0, std::ptr::null(), std::ptr::null_mut(), std::ptr::null_mut()) };
         assert_eq!(none, PAM_CONV_ERR);
     }
 }

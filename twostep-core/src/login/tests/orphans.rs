@@ -159,7 +159,9 @@ fn root_at_a_console_gets_in_whatever_a_doubtful_rule_demands() {
 
 #[test]
 fn root_at_a_console_gets_in_where_the_directory_of_a_user_that_a_rule_names_fails() {
-    for rule in ["demand = \"deny\"", "demand = \"app-password\"", "unenrolled = \"deny\"", "demand = \"code\""] {
+    for rule in
+        ["demand = \"deny\"", "demand = \"app-password\"", "unenrolled = \"deny\"", "demand = \"code\""]
+    {
         let mut host = gone(State::Active, &format!("[[rule]]\nuser = \"nss-is-down\"\n{rule}\n"));
         assert!(matches!(signs_in(&mut host, "root", true, vec![]), Ending::Ignore(_)), "{rule}");
         let no = || vec![Step::Tell(UNAVAILABLE_TEXT)];

@@ -234,7 +234,10 @@ fn an_exemption_does_not_hold_for_a_name_that_may_be_taken_for_somebody_elses() 
         };
         for name in ["bob@host!alice", "bob@\u{ff45}xample.com", "bob@x+alice", "bob@*"] {
             let ending = ends(name);
-            assert!(matches!(ending, Ending::UserUnknown | Ending::Refuse), "{exemption} {name:?}: {ending:?}");
+            assert!(
+                matches!(ending, Ending::UserUnknown | Ending::Refuse),
+                "{exemption} {name:?}: {ending:?}"
+            );
         }
         for name in ["bob", "BOB", " bob", "bob@example.org", "Bob@Example.ORG"] {
             assert!(matches!(ends(name), Ending::Ignore(_)), "{exemption} {name:?}");
