@@ -62,12 +62,15 @@ impl Nss {
         ffi::user_by_uid(uid).map_err(failed("getpwuid_r"))?.as_ref().map(person).transpose()
     }
 
-    /// How a user stands to a group.
+    /// How a user whom NSS knows stands to a group.
     ///
     /// # Errors
-    /// When a look-up itself failed.
+    /// When a look-up itself failed: also where the user is not found. The directory that has both may be down by now.
     pub fn membership(&self, user: &UserName, group: &str) -> Result<Membership, DirectoryFailed> {
-        Account::of(user)?.membership(group)
+        match Account::of(user)? {
+            account if account.is_known() => account.membership(group),
+            _ => Err(DirectoryFailed(format!("getpwnam_r: {user} is not found"))),
+        }
     }
 
     /// Whether there is such a group.
@@ -106,7 +109,7 @@ pub enum Membership {
     NoGroup,
 }
 
-/// A user's name and gids. Nobody whom NSS does not know has any.
+/// A user's name and gids. Nobody whom NSS does not know has any, and everybody else has one.
 struct Account {
     name: CString,
     gids: Vec<u32>,
@@ -120,6 +123,10 @@ impl Account {
             None => Vec::new(),
         };
         Ok(Self { name, gids })
+    }
+
+    fn is_known(&self) -> bool {
+        !self.gids.is_empty()
     }
 
     /// By gid: of two groups of one name only the first one's counts.
@@ -190,6 +197,8 @@ mod tests {
         assert_eq!(Nss.membership(&root, "root"), Ok(Membership::Member));
         assert_eq!(Nss.membership(&root, "nogroup"), Ok(Membership::None));
         assert_eq!(Nss.membership(&root, "no-such-group"), Ok(Membership::NoGroup));
+        let gone = UserName::parse("no-such-user-here").unwrap();
+        assert!(Nss.membership(&gone, "root").is_err(), "whoever has gone is no member of nothing");
         let is_member = |groups: &[&str]| {
             Nss.is_member(&root, &groups.iter().map(ToString::to_string).collect::<Vec<_>>())
         };

@@ -190,6 +190,20 @@ impl<'d> Asked<'d> {
         }
     }
 
+    /// The same of somebody whom NSS knows. If it has lost the name by now, the directory is down that may have both.
+    fn known_member(&self, of: &UserName, groups: &[String]) -> Result<Match, Stop> {
+        let found = self.member(of, groups)?;
+        if found > Match::No {
+            return Ok(found);
+        }
+        match self.directory.find(of.as_str()) {
+            Ok(Some(_)) => Ok(Match::No),
+            Ok(None) => Ok(Match::Doubted),
+            Err(_) if self.is_root_at_console() => Ok(Match::Doubted),
+            Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
+        }
+    }
+
     /// Whether a name that NSS does not know is this one, as it was given.
     fn is_given(&self, user: &UserName) -> bool {
         matches!(&self.resolved, Some(Resolved::Strange { given, .. }) if given.contains(user))
@@ -283,7 +297,7 @@ impl Inquiry for Asked<'_> {
             self.groups = Groups::LeftToBroker;
             return Err(super::internal("a rule asks about groups where nobody can be asked"));
         }
-        let mut found = known.map_or(Ok(Match::No), |name| self.member(&name, groups))?.min(surest);
+        let mut found = known.map_or(Ok(Match::No), |name| self.known_member(&name, groups))?.min(surest);
         for name in doubted {
             found = found.max(self.member(&name, groups)?.min(Match::Doubted));
         }

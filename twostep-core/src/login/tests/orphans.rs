@@ -180,6 +180,16 @@ fn root_at_a_console_that_is_exempt_is_not_refused_by_a_doubtful_rule_before() {
     assert_eq!(signs_in(&mut host, "root", false, vec![Step::Tell("not set up")]), Ending::Refuse);
 }
 
+#[test]
+fn whoever_is_not_found_any_more_is_not_taken_for_no_member() {
+    let mut host = Host::with(State::Active);
+    assert!(matches!(host.at_prompt("LOST", vec![]), Ending::Ignore(_)));
+    host.configure("[[rule]]\ngroup = \"barred\"\ndemand = \"deny\"\n");
+    assert_eq!(host.at_prompt("LOST", vec![Step::Tell("cannot sign in here")]), Ending::Refuse);
+    assert!(host.last_line().contains("reason=denied-by-rule"), "{}", host.last_line());
+    assert!(matches!(host.at_prompt("bob", vec![]), Ending::Ignore(_)));
+}
+
 /// Where accounts and groups come from a directory that is down, the modules after us may still know the password.
 #[test]
 fn a_name_that_is_not_found_does_not_dodge_a_rule_that_refuses_it() {
