@@ -228,7 +228,9 @@ impl<'d> Asked<'d> {
             Resolved::Strange { likeness, .. } if !likeness.people().is_empty() => {
                 Err(Stop(Reason::NameSpelling))
             }
-            Resolved::Strange { .. } | Resolved::Unusable => Ok(None),
+            Resolved::Strange { .. } => Ok(None),
+            // Nobody can tell what the modules after us make of it.
+            Resolved::Unusable => Err(Stop(Reason::UserUnknown)),
         }
     }
 }

@@ -209,7 +209,19 @@ fn a_rule_that_refuses_a_user_holds_for_every_spelling() {
         host.configure(&format!(
             "{more}[[rule]]\nuser = \"bob\"\ndemand = \"deny\"\n\n[[rule]]\nservice = \"imap\"\ndemand = \"nothing\"\n"
         ));
-        for name in ["bob", "ｂob", "EXAMPLE\\bob", "bob+x@example.org", "b*b", "bob@a@b"] {
+        let long = format!("bob@{}", "x".repeat(300));
+        for name in [
+            "bob",
+            "ｂob",
+            "EXAMPLE\\bob",
+            "bob+x@example.org",
+            "b*b",
+            "bob@a@b",
+            "bob\n",
+            "bob\0x",
+            "",
+            &long,
+        ] {
             let request = Host::request(name, ServiceClass::App);
             let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
             assert!(matches!(ending, Ending::UserUnknown | Ending::Refuse), "{more}{name:?}: {ending:?}");
