@@ -5,7 +5,7 @@
 use crate::Twostep;
 use crate::phases::Kept;
 use libc::{c_char, c_int, c_void};
-use pam::constants::{PAM_PROMPT_ECHO_OFF, PAM_PROMPT_ECHO_ON, PAM_SILENT, PamMessageStyle};
+use pam::constants::{PAM_ERROR_MSG, PAM_SILENT, PAM_TEXT_INFO, PamMessageStyle};
 use pam::module::PamHandle;
 use std::cell::Cell;
 use std::ffi::{CStr, CString};
@@ -16,6 +16,7 @@ use zeroize::{Zeroize, Zeroizing};
 pam::pam_hooks!(Twostep);
 
 const PAM_SUCCESS: c_int = 0;
+const PAM_BUF_ERR: c_int = 5;
 const PAM_USER: c_int = 2;
 const PAM_AUTHTOK: c_int = 6;
 const KEPT: &str = "pam_twostep";
@@ -165,6 +166,13 @@ struct Message {
     text: *const c_char,
 }
 
+/// `struct pam_response`
+#[repr(C)]
+struct Response {
+    text: *mut c_char,
+    code: c_int,
+}
+
 /// `struct pam_conv`
 #[repr(C)]
 struct Conversation {
@@ -230,23 +238,30 @@ pub(crate) fn account_accepts(handle: &PamHandle) -> bool {
     matches!(code, PAM_SUCCESS | PAM_NEW_AUTHTOK_REQD)
 }
 
-/// The conversation of [`account_accepts`]: it cannot ask, and swallows what is told.
+/// The conversation of [`account_accepts`]: it cannot ask, and swallows what is told. To that it answers as services do: there are modules
+/// that look into the answer to a message.
 unsafe extern "C" fn ask_nobody(
     count: c_int,
     messages: *const *const Message,
     responses: *mut *mut c_void,
     _: *mut c_void,
 ) -> c_int {
-    for at in 0..usize::try_from(count).unwrap_or(0) {
+    let Some(number) = usize::try_from(count).ok().filter(|number| *number > 0) else { return PAM_CONV_ERR };
+    for at in 0..number {
         // SAFETY: libpam hands over `count` pointers to messages (pam_conv(3)).
         let style = unsafe { (**messages.add(at)).style };
-        if style == PAM_PROMPT_ECHO_OFF || style == PAM_PROMPT_ECHO_ON {
+        if style != PAM_TEXT_INFO && style != PAM_ERROR_MSG {
             return PAM_CONV_ERR;
         }
     }
     if !responses.is_null() {
-        // SAFETY: it is valid for writing (pam_conv(3)). Nobody waits for an answer to a message.
-        unsafe { *responses = std::ptr::null_mut() };
+        // SAFETY: calloc takes no pointer. All zeros are answers without a text.
+        let empty = unsafe { libc::calloc(number, size_of::<Response>()) };
+        if empty.is_null() {
+            return PAM_BUF_ERR;
+        }
+        // SAFETY: it is valid for writing (pam_conv(3)). Whoever calls frees what is there.
+        unsafe { *responses = empty };
     }
     PAM_SUCCESS
 }
@@ -312,5 +327,36 @@ impl Drop for StandardDescriptors {
             // SAFETY: we opened it and gave it to nobody.
             unsafe { libc::close(*descriptor) };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_module_that_looks_into_the_answer_to_a_message_finds_one_and_no_question_is_answered() {
+        let says = |style| {
+            let message = Message { style, text: c"your password expires soon".as_ptr() };
+            let mut responses: *mut c_void = std::ptr::null_mut();
+            let messages = [&raw const message];
+            // SAFETY: one message, and a place for its answer.
+            let code = unsafe { ask_nobody(1, messages.as_ptr(), &raw mut responses, std::ptr::null_mut()) };
+            // SAFETY: null, or room for one answer, which is freed below.
+            let answer = unsafe { responses.cast::<Response>().as_ref() }.map(|one| one.text.is_null());
+            // SAFETY: null, or from calloc; not used again.
+            unsafe { libc::free(responses) };
+            (code, answer)
+        };
+        for told in [PAM_TEXT_INFO, PAM_ERROR_MSG] {
+            assert_eq!(says(told), (PAM_SUCCESS, Some(true)));
+        }
+        // Hidden, shown, a choice, bytes.
+        for asked in [1, 2, 5, 7] {
+            assert_eq!(says(asked), (PAM_CONV_ERR, None));
+        }
+        // SAFETY: no messages, and nothing is looked at.
+        let none = unsafe { ask_nobody(0, std::ptr::null(), std::ptr::null_mut(), std::ptr::null_mut()) };
+        assert_eq!(none, PAM_CONV_ERR);
     }
 }

@@ -121,6 +121,12 @@ fn an_account_that_has_expired_does_not_get_in() {
         host.wait_for_log(&["result=refused", "reason=account-expired", "user=alice", "service=postgresql"]);
         host.command("chage", &["--expiredate", "-1", "alice"]).expect_success();
         gets_in(host, "alice", &app_password);
+        // passwd says that there is an entry, and it is not found: nobody knows whether the account has expired.
+        host.edit("/etc/shadow", |line| line.replace("alice:", "alice-is-away:"));
+        is_refused("alice", &app_password);
+        host.wait_for_log(&["result=unavailable", "reason=nss", "user=alice", "getspnam_r"]);
+        host.edit("/etc/shadow", |line| line.replace("alice-is-away:", "alice:"));
+        gets_in(host, "alice", &app_password);
     });
 }
 

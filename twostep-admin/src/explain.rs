@@ -10,7 +10,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use twostep_core::account::NO_UID;
 use twostep_core::attempt::{ServiceClass, Source};
-use twostep_core::break_glass::{Caller, Place, find};
+use twostep_core::break_glass::{Caller, Place, find, has_terminal, is_console};
 use twostep_core::decide::{Demand, Otherwise, Unless, Wanted};
 use twostep_core::event::{Ending, Reason};
 use twostep_core::login::{Judged, Request, Word, demand};
@@ -39,8 +39,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
         }
     };
     let mut context = Context::with(policy, arguments);
-    // As where the service has proved it: login does, at a console.
-    let tty = wanted.tty.as_deref().map_or(Tty::None, Tty::Proven);
+    let tty = seat(wanted);
     let from = wanted.from.map(|address| address.to_string());
     let request = Request {
         user: &wanted.user,
@@ -60,6 +59,16 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
     };
     context.output.report(&report)?;
     Ok(ExitCode::from(if report.available { 0 } else { 3 }))
+}
+
+/// The terminal: a console as where the service has proved it, which login does; one that the callers of su choose; any other as it is said.
+fn seat(wanted: &Explain) -> Tty<'_> {
+    match wanted.tty.as_deref() {
+        Some(tty) if !is_console(tty.strip_prefix("/dev/").unwrap_or(tty)) => Tty::Named(tty),
+        Some(tty) if has_terminal(&wanted.service) => Tty::Proven(tty),
+        Some(_) => Tty::Doubted,
+        None => Tty::None,
+    }
 }
 
 #[derive(Serialize)]
@@ -116,8 +125,8 @@ impl Explained {
     fn break_glass(wanted: &Explain) -> Option<Self> {
         let file = file_in(&wanted.etc);
         let exemptions = break_glass::read(&file).ok()?;
-        let place = match (wanted.from, wanted.tty.as_deref()) {
-            (None, Some(tty)) => Place::of(&Source::Local, Some(tty), Caller::Root),
+        let place = match (wanted.from, seat(wanted)) {
+            (None, Tty::Proven(tty)) => Place::of(&Source::Local, Some(tty), Caller::Root),
             _ => Place::Elsewhere,
         };
         let exemption = find(&exemptions, &wanted.service, place, || Some(wanted.user.clone()))?;

@@ -22,6 +22,8 @@ pub(crate) struct User {
     pub(crate) name: String,
     pub(crate) uid: u32,
     pub(crate) gid: u32,
+    /// Whether its password is said to stand in the shadow database.
+    pub(crate) is_shadowed: bool,
 }
 
 /// A group as NSS has it.
@@ -36,14 +38,14 @@ pub(crate) fn user_by_name(name: &CStr) -> Result<Option<User>, Errno> {
     // SAFETY: the name ends in a NUL, and the rest is as `look_up` promises.
     let call =
         |entry, buffer, size, found| unsafe { libc::getpwnam_r(name.as_ptr(), entry, buffer, size, found) };
-    look_up(call, user)
+    look_up(call, user)?.transpose()
 }
 
 /// getpwuid_r(3).
 pub(crate) fn user_by_uid(uid: uid_t) -> Result<Option<User>, Errno> {
     // SAFETY: as `look_up` promises.
     let call = |entry, buffer, size, found| unsafe { libc::getpwuid_r(uid, entry, buffer, size, found) };
-    look_up(call, user)
+    look_up(call, user)?.transpose()
 }
 
 /// getgrnam_r(3), and whether `member` is in the group's list.
@@ -84,7 +86,9 @@ fn look_up<E, T>(
 ) -> Result<Option<T>, Errno> {
     let mut size = FIRST;
     loop {
-        let mut buffer: Vec<c_char> = vec![0; size];
+        // The process may have a limit, and must outlive an answer that is beyond it.
+        let mut buffer: Vec<c_char> = Vec::new();
+        buffer.try_reserve_exact(size).map_err(|_| Errno::ENOMEM)?;
         let mut entry = mem::MaybeUninit::<E>::zeroed();
         let mut found: *mut E = ptr::null_mut();
         match call(entry.as_mut_ptr(), buffer.as_mut_ptr(), size, &raw mut found) {
@@ -98,10 +102,17 @@ fn look_up<E, T>(
     }
 }
 
-fn user(entry: &passwd) -> User {
+/// An NSS module that leaves the name out has failed.
+fn user(entry: &passwd) -> Result<User, Errno> {
+    if entry.pw_name.is_null() {
+        return Err(Errno::EBADMSG);
+    }
     // SAFETY: the C library has filled the entry in: its name is a text in the buffer.
-    let name = unsafe { CStr::from_ptr(entry.pw_name) };
-    User { name: name.to_string_lossy().into_owned(), uid: entry.pw_uid, gid: entry.pw_gid }
+    let name = unsafe { CStr::from_ptr(entry.pw_name) }.to_string_lossy().into_owned();
+    // SAFETY: the same of its password, which can be missing.
+    let password = (!entry.pw_passwd.is_null()).then(|| unsafe { CStr::from_ptr(entry.pw_passwd) });
+    let is_shadowed = password.is_some_and(|password| password == c"x");
+    Ok(User { name, uid: entry.pw_uid, gid: entry.pw_gid, is_shadowed })
 }
 
 /// Whether a group's own list has a member.
@@ -151,7 +162,7 @@ pub struct Aging {
 const ROOM: usize = 1024;
 const ROOM_MAX: usize = 1 << 20;
 
-/// The entry of a user, if there is one. A name that is no C string has none.
+/// The entry of a user, if there is one. A name that is no C string has none. ENOENT is a source that is not there, as with users.
 pub(crate) fn shadow(user: &str) -> Result<Option<Shadow>, Errno> {
     let Ok(name) = CString::new(user) else { return Ok(None) };
     let mut room = ROOM;
@@ -189,8 +200,6 @@ pub(crate) fn shadow(user: &str) -> Result<Option<Shadow>, Errno> {
                 return Ok(Some(Shadow { password: Secret::new(password), aging }));
             }
             Errno::ERANGE if room < ROOM_MAX => room *= 4,
-            // glibc says so where no source knows the user.
-            Errno::ENOENT => return Ok(None),
             errno => return Err(errno),
         }
     }

@@ -34,8 +34,8 @@ impl Directory for Nss {
 
     fn account_password(&self, user: &UserName) -> Result<Option<Secret>, DirectoryFailed> {
         match ffi::shadow(user.as_str()) {
-            // SELinux keeps it from services whose pam_unix leaves the comparison to unix_chkpwd(8).
-            Err(Errno::EACCES | Errno::EPERM) => Ok(None),
+            // SELinux keeps it from services whose pam_unix leaves the comparison to unix_chkpwd(8). A host can be without such a database.
+            Err(Errno::EACCES | Errno::EPERM | Errno::ENOENT) => Ok(None),
             found => Ok(found.map_err(failed("getspnam_r"))?.map(|entry| entry.password)),
         }
     }
@@ -45,9 +45,13 @@ impl Nss {
     /// What the shadow database has of a user, if anything.
     ///
     /// # Errors
-    /// When the look-up itself failed.
+    /// When the look-up itself failed: also where the user database says that there is an entry, and it is not found.
     pub fn shadow(&self, user: &UserName) -> Result<Option<Shadow>, DirectoryFailed> {
-        ffi::shadow(user.as_str()).map_err(failed("getspnam_r"))
+        entry(ffi::shadow(user.as_str()), || {
+            let Some(name) = c_string(user.as_str()) else { return Ok(false) };
+            Ok(ffi::user_by_name(&name)?.is_some_and(|known| known.is_shadowed))
+        })
+        .map_err(failed("getspnam_r"))
     }
 
     /// The first name that NSS has for a uid.
@@ -58,12 +62,15 @@ impl Nss {
         ffi::user_by_uid(uid).map_err(failed("getpwuid_r"))?.as_ref().map(person).transpose()
     }
 
-    /// How a user stands to a group.
+    /// How a user whom NSS knows stands to a group.
     ///
     /// # Errors
-    /// When a look-up itself failed.
+    /// When a look-up itself failed: also where the user is not found. The directory that has both may be down by now.
     pub fn membership(&self, user: &UserName, group: &str) -> Result<Membership, DirectoryFailed> {
-        Account::of(user)?.membership(group)
+        match Account::of(user)? {
+            account if account.is_known() => account.membership(group),
+            _ => Err(DirectoryFailed(format!("getpwnam_r: {user} is not found"))),
+        }
     }
 
     /// Whether there is such a group.
@@ -73,6 +80,19 @@ impl Nss {
     pub fn has_group(&self, group: &str) -> Result<bool, DirectoryFailed> {
         let Some(group) = c_string(group) else { return Ok(false) };
         Ok(ffi::group_by_name(&group, None).map_err(failed("getgrnam_r"))?.is_some())
+    }
+}
+
+/// What a look-up in the shadow database has come to. As with pam_unix, an entry that must be there and is not found is no entry without
+/// limits: the directory that has it may be down.
+fn entry(
+    found: Result<Option<Shadow>, Errno>,
+    must_be_there: impl Fn() -> Result<bool, Errno>,
+) -> Result<Option<Shadow>, Errno> {
+    match found {
+        Ok(None) | Err(Errno::ENOENT) if must_be_there()? => Err(Errno::ENOENT),
+        Ok(None) | Err(Errno::ENOENT) => Ok(None),
+        found => found,
     }
 }
 
@@ -89,7 +109,7 @@ pub enum Membership {
     NoGroup,
 }
 
-/// A user's name and gids. Nobody whom NSS does not know has any.
+/// A user's name and gids. Nobody whom NSS does not know has any, and everybody else has one.
 struct Account {
     name: CString,
     gids: Vec<u32>,
@@ -103,6 +123,10 @@ impl Account {
             None => Vec::new(),
         };
         Ok(Self { name, gids })
+    }
+
+    fn is_known(&self) -> bool {
+        !self.gids.is_empty()
     }
 
     /// By gid: of two groups of one name only the first one's counts.
@@ -156,12 +180,25 @@ mod tests {
     }
 
     #[test]
+    fn a_shadow_entry_that_must_be_there_and_is_not_found_is_a_failure() {
+        for missing in [Ok(None), Err(Errno::ENOENT)] {
+            let of = |must_be_there| entry(missing.clone(), || must_be_there).map(|entry| entry.is_none());
+            assert_eq!(of(Ok(true)), Err(Errno::ENOENT));
+            assert_eq!(of(Ok(false)), Ok(true));
+            assert_eq!(of(Err(Errno::EIO)), Err(Errno::EIO));
+        }
+        assert!(matches!(entry(Err(Errno::EACCES), || Ok(false)), Err(Errno::EACCES)));
+    }
+
+    #[test]
     fn root_is_of_its_own_group_and_of_no_other() {
         let root = Nss.by_uid(0).unwrap().unwrap().name;
         assert_eq!(root.as_str(), "root");
         assert_eq!(Nss.membership(&root, "root"), Ok(Membership::Member));
         assert_eq!(Nss.membership(&root, "nogroup"), Ok(Membership::None));
         assert_eq!(Nss.membership(&root, "no-such-group"), Ok(Membership::NoGroup));
+        let gone = UserName::parse("no-such-user-here").unwrap();
+        assert!(Nss.membership(&gone, "root").is_err(), "whoever has gone is no member of nothing");
         let is_member = |groups: &[&str]| {
             Nss.is_member(&root, &groups.iter().map(ToString::to_string).collect::<Vec<_>>())
         };

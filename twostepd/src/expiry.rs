@@ -8,7 +8,7 @@ use twostep_host::{Aging, Nss};
 
 const DAY: i64 = 86_400;
 
-/// Whether the account of `user` has expired by `now`. Without an entry there is nothing that could.
+/// Whether the account of `user` has expired by `now`. Whoever has no entry, by the user database too, has nothing that could.
 pub(crate) fn has_expired(user: &UserName, now: UnixTime) -> Result<bool, DirectoryFailed> {
     let entry = Nss.shadow(user)?;
     Ok(entry.is_some_and(|entry| is_over(entry.aging, now.0.div_euclid(DAY))))

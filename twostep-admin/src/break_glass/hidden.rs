@@ -4,6 +4,7 @@ use nix::errno::Errno;
 use nix::mount::{MsFlags, mount};
 use nix::sched::{CloneFlags, setns, unshare};
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use twostep_store::break_glass;
 use twostep_store::configuration::DEFAULT_PATH;
@@ -33,6 +34,8 @@ impl Hidden {
         }
         fs::write(break_glass::PATH, exemptions).map_err(errno)?;
         fs::write(DEFAULT_PATH, BROKEN).map_err(errno)?;
+        // Whatever the umask: what others can write exempts nobody.
+        fs::set_permissions(break_glass::PATH, fs::Permissions::from_mode(0o644)).map_err(errno)?;
         for file in configurations.iter().filter(|file| file.as_path() != Path::new(DEFAULT_PATH)) {
             // One that is not there is broken already.
             if file.exists() {

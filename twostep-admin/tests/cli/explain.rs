@@ -69,3 +69,21 @@ fn an_address_is_a_literal() {
     place.run(&["explain", "root", "sshd", "--from", "host.example.org"]).is(2);
     place.run(&["explain", "root", "no/service"]).is(2);
 }
+
+/// root is spared at a terminal of this host, and nowhere else, whatever a service says of where it is.
+#[test]
+fn a_terminal_is_only_one_of_this_host_where_a_service_could_prove_it() {
+    let place = Place::new("explain-console");
+    place.configure("[[rule]]\ngroup = \"no-such-group-here\"\ndemand = \"deny\"\n");
+    let demand = |service: &str, tty: &str| {
+        place.json(&["explain", "root", service, "--tty", tty])["demand"].as_str().unwrap().to_owned()
+    };
+    for tty in ["tty1", "/dev/ttyS0", "hvc0"] {
+        assert_eq!(demand("login", tty), "nothing", "{tty}");
+    }
+    for (service, tty) in
+        [("login", "pts/1"), ("xrdp-sesman", "web"), ("gdm-password", ":0"), ("su", "tty1"), ("sudo", "tty1")]
+    {
+        assert_eq!(demand(service, tty), "deny", "{service} {tty}");
+    }
+}

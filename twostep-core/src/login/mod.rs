@@ -348,8 +348,9 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         self.veiled = self.is_veiled();
         let terms = match chosen {
             // Whoever spells a name otherwise, where a rule wants to know it, is asked like everybody else.
-            Err(Stop(reason @ Reason::NameSpelling))
-                if self.veiled && self.class == ServiceClass::Interactive =>
+            Err(Stop(reason @ (Reason::NameSpelling | Reason::UserUnknown)))
+                if (self.veiled || self.request.mode == Mode::OnePrompt)
+                    && self.class == ServiceClass::Interactive =>
             {
                 if self.request.mode == Mode::OnePrompt {
                     return Ok((None, self.split_nobodys()?));
@@ -375,7 +376,7 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         self.user = asked.user();
         let terms = match chosen {
             _ if asked.is_left_to_broker() => return Ok(None),
-            Err(Stop(Reason::NameSpelling)) if self.is_veiled() => return Ok(None),
+            Err(Stop(Reason::NameSpelling | Reason::UserUnknown)) if self.is_veiled() => return Ok(None),
             chosen => chosen?.0,
         };
         self.class = terms.class;
@@ -453,7 +454,7 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
     fn stop(&mut self, Stop(reason): Stop) -> Ending {
         let ending = match reason {
             Reason::Conversation => Ending::TalkFailed,
-            Reason::NameSpelling => Ending::UserUnknown,
+            Reason::NameSpelling | Reason::UserUnknown => Ending::UserUnknown,
             _ if reason.ending() == Result_::Refused => Ending::Refuse,
             _ => Ending::Unavailable,
         };

@@ -67,8 +67,10 @@ impl Login<'_, '_, '_> {
     /// The same for whoever is refused without a look into the store.
     pub(super) fn split_nobodys(&mut self) -> Result<Ending, Stop> {
         let sent = self.whole()?;
-        self.ports.vault.open()?.code_digits(NOBODY)?;
-        self.keep_code(&sent)?;
+        if self.veiled {
+            self.ports.vault.open()?.code_digits(NOBODY)?;
+            self.keep_code(&sent)?;
+        }
         Ok(self.unjudged())
     }
 

@@ -6,10 +6,10 @@ use crate::attempt::{Attempt, ServiceClass, Source};
 use crate::decide::{Demand, Terms, decide};
 use crate::event::Reason;
 use crate::name::{Domains, Naming, UserName};
-use crate::policy::{Policy, SELF_SERVICE};
+use crate::policy::{Policy, SELF_SERVICE, Setting};
 use crate::ports::{Directory, Person, Vault};
 use crate::rule::{self, By, Choice, Inquiry, Match, Rule, Scene, Tty};
-use crate::schedule::Unenrolled;
+use crate::schedule::{Schedule, Unenrolled};
 use crate::time::UnixTime;
 use crate::who::{Facts, Likeness, Resolved, resolve};
 
@@ -87,7 +87,13 @@ fn without_refusal(terms: Terms, both: Result<Terms, Stop>, at: UnixTime) -> Ter
         Ok(both) if matches!(both.settled(), Some(Demand::Deny(_))) => terms,
         Ok(mut both) => {
             if both.unenrolled.value.at(at) == Unenrolled::Deny {
-                both.unenrolled = terms.unenrolled;
+                both.unenrolled = match terms.settled() {
+                    // What the rest of the configuration would do to whoever is not enrolled is nothing to somebody who is exempt.
+                    Some(Demand::Nothing(aside)) => {
+                        Setting { value: Schedule::always(Unenrolled::Allow), origin: aside.why.origin }
+                    }
+                    _ => terms.unenrolled,
+                };
             }
             both
         }
@@ -166,9 +172,33 @@ impl<'d> Asked<'d> {
         self.likeness().is_some_and(|likeness| likeness.is_anybodys() || likeness.people().iter().any(is))
     }
 
+    /// How surely a rule is about somebody who is one of those that it names. The modules after us get the name as it was given. Where the
+    /// domain rule has cut it, and they may take it for somebody else's, it is no name for an exemption.
+    fn named(&self, person: &Person, by: By) -> Match {
+        let is_plain = self.raw.trim().to_lowercase() == person.name.as_str().to_lowercase();
+        if by == By::Name && !is_plain && self.is_doubted(|other| other != person) {
+            return Match::Doubted;
+        }
+        Match::Yes
+    }
+
     fn member(&self, of: &UserName, groups: &[String]) -> Result<Match, Stop> {
         match self.directory.is_member(of, groups) {
             Ok(found) => Ok(found),
+            Err(_) if self.is_root_at_console() => Ok(Match::Doubted),
+            Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
+        }
+    }
+
+    /// The same of somebody whom NSS knows. If it has lost the name by now, the directory is down that may have both.
+    fn known_member(&self, of: &UserName, groups: &[String]) -> Result<Match, Stop> {
+        let found = self.member(of, groups)?;
+        if found > Match::No {
+            return Ok(found);
+        }
+        match self.directory.find(of.as_str()) {
+            Ok(Some(_)) => Ok(Match::No),
+            Ok(None) => Ok(Match::Doubted),
             Err(_) if self.is_root_at_console() => Ok(Match::Doubted),
             Err(failed) => Err(Stop(Reason::Nss { cause: failed.0 })),
         }
@@ -198,7 +228,9 @@ impl<'d> Asked<'d> {
             Resolved::Strange { likeness, .. } if !likeness.people().is_empty() => {
                 Err(Stop(Reason::NameSpelling))
             }
-            Resolved::Strange { .. } | Resolved::Unusable => Ok(None),
+            Resolved::Strange { .. } => Ok(None),
+            // Nobody can tell what the modules after us make of it.
+            Resolved::Unusable => Err(Stop(Reason::UserUnknown)),
         }
     }
 }
@@ -208,8 +240,8 @@ impl Inquiry for Asked<'_> {
 
     fn is_any_of(&mut self, users: &[UserName], by: By) -> Result<Match, Stop> {
         let person = self.person()?;
-        if person.as_ref().is_some_and(|person| users.contains(&person.name)) {
-            return Ok(Match::Yes);
+        if let Some(person) = person.as_ref().filter(|person| users.contains(&person.name)) {
+            return Ok(self.named(person, by));
         }
         if by == By::Name {
             return Ok(Match::No);
@@ -224,8 +256,12 @@ impl Inquiry for Asked<'_> {
             return Ok(if named { Match::Doubted } else { Match::No });
         };
         for user in users {
-            let found = self.directory.find(user.as_str());
-            let found = found.map_err(|failed| Stop(Reason::Nss { cause: failed.0 }))?;
+            let found = match self.directory.find(user.as_str()) {
+                Ok(found) => found,
+                // Its own name is found. Whether the other is a second one of uid 0, nobody can tell.
+                Err(_) if self.is_root_at_console() => return Ok(Match::Doubted),
+                Err(failed) => return Err(Stop(Reason::Nss { cause: failed.0 })),
+            };
             let is_hers = match found {
                 Some(one) => one.uid == person.uid,
                 None => {
@@ -241,7 +277,9 @@ impl Inquiry for Asked<'_> {
 
     fn is_member_of(&mut self, groups: &[String], by: By) -> Result<Match, Stop> {
         // Groups are of accounts: a virtual user is in none.
-        let known = self.person()?.filter(|person| person.uid != NO_UID).map(|person| person.name);
+        let person = self.person()?.filter(|person| person.uid != NO_UID);
+        let surest = person.as_ref().map_or(Match::Yes, |person| self.named(person, by));
+        let known = person.map(|person| person.name);
         let mut doubted = Vec::new();
         if by == By::NameOrUid {
             if self.likeness().is_some_and(Likeness::is_anybodys) {
@@ -261,7 +299,7 @@ impl Inquiry for Asked<'_> {
             self.groups = Groups::LeftToBroker;
             return Err(super::internal("a rule asks about groups where nobody can be asked"));
         }
-        let mut found = known.map_or(Ok(Match::No), |name| self.member(&name, groups))?;
+        let mut found = known.map_or(Ok(Match::No), |name| self.known_member(&name, groups))?.min(surest);
         for name in doubted {
             found = found.max(self.member(&name, groups)?.min(Match::Doubted));
         }

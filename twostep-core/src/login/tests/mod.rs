@@ -42,6 +42,10 @@ impl Directory for People {
         }
         // A case-folding directory, as sssd can be: ALIAS is alice.
         let name = if name == "ALIAS" { "alice" } else { name };
+        // A directory that goes down while somebody signs in: what it has said before, it does not know any more.
+        if name == "LOST" {
+            return Ok(Some(Person { name: UserName::parse("lost").unwrap(), uid: 1600 }));
+        }
         let found = self.0.iter().find(|(known, _)| *known == name);
         Ok(found.map(|(name, uid)| Person { name: UserName::parse(name).unwrap(), uid: *uid }))
     }

@@ -38,10 +38,20 @@ fn whoever_gives_no_code_keeps_the_whole_and_is_asked_the_same() {
     }
 }
 
+/// Nobody is told by it who exists: a rule that names users asks who it is before anybody is asked for a password.
+#[test]
+fn whoever_cannot_be_anybody_is_asked_where_a_rule_names_users_too() {
+    for user in ["bob", "mallory", "ALICE", "alice\n", ""] {
+        let mut host = Host::with(State::Active);
+        host.configure("[[rule]]\nuser = \"al\"\ndemand = \"deny\"\n");
+        assert_eq!(split(&mut host, user, "hunter2123456"), None, "{user:?}");
+    }
+}
+
 /// Where everybody is asked, what could be a code is not asked for again of anybody.
 #[test]
 fn strangers_do_not_see_whose_code_was_cut_off() {
-    for user in ["bob", "mallory", "MALLORY", "ALICE", "al"] {
+    for user in ["bob", "mallory", "MALLORY", "ALICE", "al", "al\n", ""] {
         let mut host = Host::with(State::Active);
         host.shelf.enrollments.clear();
         host.configure("[interactive]\nask_everyone = true\n[[rule]]\nuser = \"al\"\ndemand = \"deny\"\n");

@@ -157,6 +157,39 @@ fn root_at_a_console_gets_in_whatever_a_doubtful_rule_demands() {
     }
 }
 
+#[test]
+fn root_at_a_console_gets_in_where_the_directory_of_a_user_that_a_rule_names_fails() {
+    for rule in
+        ["demand = \"deny\"", "demand = \"app-password\"", "unenrolled = \"deny\"", "demand = \"code\""]
+    {
+        let mut host = gone(State::Active, &format!("[[rule]]\nuser = \"nss-is-down\"\n{rule}\n"));
+        assert!(matches!(signs_in(&mut host, "root", true, vec![]), Ending::Ignore(_)), "{rule}");
+        let no = || vec![Step::Tell(UNAVAILABLE_TEXT)];
+        assert_eq!(signs_in(&mut host, "root", false, no()), Ending::Unavailable, "{rule}");
+        assert_eq!(signs_in(&mut host, "carol", true, no()), Ending::Unavailable, "{rule}");
+    }
+}
+
+#[test]
+fn root_at_a_console_that_is_exempt_is_not_refused_by_a_doubtful_rule_before() {
+    let exempt = "[interactive]\nunenrolled = \"deny\"\n[[rule]]\ngroup = \"mispelt\"\ndemand = \"code\"\n\
+                  [[rule]]\nuser = \"root\"\ndemand = \"nothing\"\n";
+    let mut host = gone(State::Active, exempt);
+    assert!(matches!(signs_in(&mut host, "root", true, vec![]), Ending::Ignore(_)), "{}", host.last_line());
+    // From elsewhere the stricter of both holds.
+    assert_eq!(signs_in(&mut host, "root", false, vec![Step::Tell("not set up")]), Ending::Refuse);
+}
+
+#[test]
+fn whoever_is_not_found_any_more_is_not_taken_for_no_member() {
+    let mut host = Host::with(State::Active);
+    assert!(matches!(host.at_prompt("LOST", vec![]), Ending::Ignore(_)));
+    host.configure("[[rule]]\ngroup = \"barred\"\ndemand = \"deny\"\n");
+    assert_eq!(host.at_prompt("LOST", vec![Step::Tell("cannot sign in here")]), Ending::Refuse);
+    assert!(host.last_line().contains("reason=denied-by-rule"), "{}", host.last_line());
+    assert!(matches!(host.at_prompt("bob", vec![]), Ending::Ignore(_)));
+}
+
 /// Where accounts and groups come from a directory that is down, the modules after us may still know the password.
 #[test]
 fn a_name_that_is_not_found_does_not_dodge_a_rule_that_refuses_it() {

@@ -209,7 +209,19 @@ fn a_rule_that_refuses_a_user_holds_for_every_spelling() {
         host.configure(&format!(
             "{more}[[rule]]\nuser = \"bob\"\ndemand = \"deny\"\n\n[[rule]]\nservice = \"imap\"\ndemand = \"nothing\"\n"
         ));
-        for name in ["bob", "ｂob", "EXAMPLE\\bob", "bob+x@example.org", "b*b", "bob@a@b"] {
+        let long = format!("bob@{}", "x".repeat(300));
+        for name in [
+            "bob",
+            "ｂob",
+            "EXAMPLE\\bob",
+            "bob+x@example.org",
+            "b*b",
+            "bob@a@b",
+            "bob\n",
+            "bob\0x",
+            "",
+            &long,
+        ] {
             let request = Host::request(name, ServiceClass::App);
             let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
             assert!(matches!(ending, Ending::UserUnknown | Ending::Refuse), "{more}{name:?}: {ending:?}");
@@ -217,6 +229,31 @@ fn a_rule_that_refuses_a_user_holds_for_every_spelling() {
         let request = Host::request("dave", ServiceClass::App);
         let ending = host.play(vec![], None, |ports, policy| authenticate(ports, policy, &request));
         assert!(matches!(ending, Ending::Ignore(_)), "{}", host.last_line());
+    }
+}
+
+/// The modules behind get the name as it is, and not what the domain rule has made of it.
+#[test]
+fn an_exemption_does_not_hold_for_a_name_that_may_be_taken_for_somebody_elses() {
+    for exemption in ["user = \"bob\"", "group = \"bob\""] {
+        let mut host = Host::with(State::Active);
+        host.configure(&format!(
+            "[app]\ndomains = \"strip\"\n\n[[rule]]\n{exemption}\ndemand = \"nothing\"\n"
+        ));
+        let mut ends = |name: &str| {
+            let request = Host::request(name, ServiceClass::App);
+            host.play(vec![], Some("hunter2"), |ports, policy| authenticate(ports, policy, &request))
+        };
+        for name in ["bob@host!alice", "bob@\u{ff45}xample.com", "bob@x+alice", "bob@*"] {
+            let ending = ends(name);
+            assert!(
+                matches!(ending, Ending::UserUnknown | Ending::Refuse),
+                "{exemption} {name:?}: {ending:?}"
+            );
+        }
+        for name in ["bob", "BOB", " bob", "bob@example.org", "Bob@Example.ORG"] {
+            assert!(matches!(ends(name), Ending::Ignore(_)), "{exemption} {name:?}");
+        }
     }
 }
 
