@@ -101,6 +101,16 @@ pub enum Unlisted {
 }
 
 impl Account {
+    /// Whether an app service can leave it to the modules after us: somebody who is pending is as if not enrolled.
+    #[must_use]
+    pub fn may_go_on(&self) -> bool {
+        match self {
+            Self::NotEnrolled | Self::NotInNss(Unlisted::Stranger) => true,
+            Self::Enrolled(enrollment) => enrollment.state == State::Pending,
+            Self::Orphan(_) | Self::UidChanged { .. } | Self::NotInNss(_) => false,
+        }
+    }
+
     /// Settles which enrollment holds for a name with this uid: its own if that is as strict as any other, then the strictest of
     /// the `others` that share the uid, then the strictest of `orphans`, whose own name no longer has that uid. Of equals the newest
     /// holds, so that it is the same one whenever somebody signs in.

@@ -17,6 +17,8 @@ pub struct Readings {
     accounts: Vec<UserName>,
     /// Whether the name may belong to any domain.
     any_domain: bool,
+    /// The one that it is.
+    own: Option<UserName>,
 }
 
 impl Readings {
@@ -76,9 +78,17 @@ impl Readings {
         self.any_domain
     }
 
+    /// Whoever the name means is nobody else whom it may be taken for.
+    pub(crate) fn leave_out(&mut self, own: &UserName) {
+        self.own = Some(own.clone());
+    }
+
     /// Whether the name may be taken for this one, under which somebody is enrolled.
     #[must_use]
     pub fn may_be(&self, enrolled: &UserName) -> bool {
+        if self.own.as_ref() == Some(enrolled) {
+            return false;
+        }
         let enrolled = enrolled.as_str();
         let is_one = |name: &str| self.names.iter().any(|one| one.eq_ignore_ascii_case(name));
         let without_domain = enrolled.split_once('\\').map(|(_, user)| user);

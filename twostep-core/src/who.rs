@@ -65,6 +65,14 @@ impl Likeness {
         Ok(Self { readings, people })
     }
 
+    /// The same, but for the one whom it means.
+    fn besides(mut self, own: &UserName) -> Self {
+        if let Some(readings) = &mut self.readings {
+            readings.leave_out(own);
+        }
+        self
+    }
+
     /// Whether it may be taken for anybody.
     pub(crate) fn is_anybodys(&self) -> bool {
         self.readings.is_none()
@@ -149,10 +157,11 @@ pub(crate) fn resolve(directory: &dyn Directory, raw: &str, naming: &Naming) -> 
     if let Some(name) = meant.as_ref().filter(|name| name.as_str() != raw)
         && let Some(person) = find(name.as_str())?
     {
+        let likeness = likeness.besides(&person.name);
         return Ok(Resolved::Meant { person, given, likeness });
     }
     Ok(match meant.filter(|_| naming.virtual_users) {
-        Some(name) => Resolved::Virtual { name, given, likeness },
+        Some(name) => Resolved::Virtual { likeness: likeness.besides(&name), name, given },
         None => Resolved::Strange { given, likeness },
     })
 }
@@ -243,20 +252,16 @@ impl Facts {
             Ok::<_, Stop>(Account::settle(own, person.uid, others, orphans))
         };
         let other_spelling = Ok(Account::NotInNss(Unlisted::OtherSpelling));
+        let mut found = Account::NotInNss(Unlisted::Stranger);
         match (resolved, &meant, &given) {
             (Resolved::Known(person), ..) => return listed(person),
             (Resolved::Unusable, ..) => return Ok(Account::NotInNss(Unlisted::Unusable)),
             // Whoever is enrolled under a name as it was given is not made somebody else by a rule that came later.
             (Resolved::Meant { .. } | Resolved::Virtual { .. }, _, Some(_)) => return other_spelling,
-            (Resolved::Meant { person, .. }, ..) => {
-                let account = listed(person)?;
-                if account != Account::NotEnrolled {
-                    return Ok(account);
-                }
-            }
+            (Resolved::Meant { person, .. }, ..) => found = listed(person)?,
             // A name that was enrolled with a uid is never a virtual user's.
             (Resolved::Virtual { .. }, Some(meant), _) if meant.is_virtual() => {
-                return Ok(Account::Enrolled(meant.clone()));
+                found = Account::Enrolled(meant.clone());
             }
             (Resolved::Virtual { .. }, Some(_), _) => return other_spelling,
             (Resolved::Strange { .. }, ..) => {
@@ -268,20 +273,21 @@ impl Facts {
             }
             (Resolved::Virtual { .. }, None, None) => {}
         }
+        if !found.may_go_on() {
+            return Ok(found);
+        }
         // The modules after us get the name as it is. Whoever is enrolled is not dodged by what they may take for her name.
         if alike.is_some() || resolved.likeness().is_some_and(Likeness::is_anybodys) {
             return other_spelling;
         }
         // Another spelling counts only where somebody is enrolled: names that are none of ours are left to others.
-        for (person, facts) in people {
+        let is_meant = |person: &Person| resolved.user() == Some(&person.name);
+        for (person, facts) in people.into_iter().filter(|(person, _)| !is_meant(person)) {
             if facts.account(directory, &Resolved::Known(person))? != Account::NotEnrolled {
                 return other_spelling;
             }
         }
-        Ok(match resolved {
-            Resolved::Meant { .. } => Account::NotEnrolled,
-            _ => Account::NotInNss(Unlisted::Stranger),
-        })
+        Ok(found)
     }
 }
 

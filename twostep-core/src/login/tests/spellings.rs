@@ -257,6 +257,33 @@ fn an_exemption_does_not_hold_for_a_name_that_may_be_taken_for_somebody_elses() 
     }
 }
 
+/// Somebody who is pending gets in by the account password, of whoever the modules behind take the name for.
+#[test]
+fn a_pending_user_does_not_lead_past_the_enrollment_of_somebody_else() {
+    for (naming, uid) in [("", 1000), ("virtual_users = true\n", crate::account::NO_UID)] {
+        let mut host = Host::with(State::Pending);
+        host.configure(&format!("[app]\ndomains = \"strip\"\n{naming}"));
+        host.policy.argon2id.cost = CHEAP;
+        host.shelf.enrollments[0].uid = uid;
+        if uid == crate::account::NO_UID {
+            host.people.0.retain(|(name, _)| *name != "alice");
+        }
+        let (id, user) = (EnrollmentId(20), UserName::parse("bob").unwrap());
+        host.shelf.enrollments.push(Enrollment { id, user, uid: 1001, ..enrolled(State::Active) });
+        for bob_is_known in [true, false] {
+            host.people.0.retain(|(name, _)| bob_is_known || *name != "bob");
+            for name in ["alice@host!bob", "alice@x+bob", "alice@\u{ff45}xample.com"] {
+                assert_eq!(host.by_imap(name, "hunter2"), Ending::UserUnknown, "{naming}{name:?}");
+            }
+        }
+        // A directory that folds letters knows ALIAS as alice.
+        for name in ["alice@example.org", "ALICE@Example.org", " alice", "alice@alias+ALIAS"] {
+            let ending = host.by_imap(name, "hunter2");
+            assert!(matches!(ending, Ending::Ignore(_)), "{naming}{name:?}: {ending:?}");
+        }
+    }
+}
+
 #[test]
 fn no_spelling_is_anybodys_at_a_prompt() {
     let mut host = Host::with(State::Active);
