@@ -171,9 +171,9 @@ const USER_PART: &str = r"lower(substr(user, 1 + instr(user, '\')))";
 fn enrollment_alike(session: &Session, readings: &Readings) -> Result<Option<Enrollment>, StoreError> {
     let select = format!("SELECT user FROM enrollment WHERE {USER_PART}");
     let mut same = session.connection.prepare(&format!("{select} = ?1"))?;
-    // Whatever begins so and goes on with @: A is the next character.
+    // Whatever begins so, and goes on with @: A is the next character.
     let mut of_domain =
-        session.connection.prepare(&format!("{select} > ?1 || '@' AND {USER_PART} < ?1 || 'A'"))?;
+        session.connection.prepare(&format!("{select} >= ?1 || '@' AND {USER_PART} < ?1 || 'A'"))?;
     for part in readings.without_domain() {
         let found = first_alike(&mut same, part, readings)?;
         let found = match found {

@@ -45,7 +45,7 @@ impl Login<'_, '_, '_> {
             return Ok(());
         }
         if let Some(Offer { trustable: Trustable { device, password, lifetime }, authenticator }) =
-            &complete.offer
+            complete.offer.as_deref()
         {
             let days = lifetime.as_secs() / (24 * 60 * 60);
             if self.yes(&trust_question(device, days)) {

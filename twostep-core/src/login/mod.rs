@@ -168,7 +168,7 @@ pub struct Complete {
     /// What is written.
     pub completion: Completion,
     /// What could be trusted.
-    pub offer: Option<Offer>,
+    pub offer: Option<Box<Offer>>,
     /// How many backup codes are left, where one was used.
     pub backup_codes_left: Option<usize>,
     /// Wrong answers that the owner has not been told of.

@@ -133,7 +133,7 @@ impl Login<'_, '_, '_> {
             // Whoever has lost the phone does not trust devices.
             Reason::Code { authenticator } => {
                 let authenticator = AuthenticatorId(*authenticator);
-                complete.offer = trustable.map(|trustable| Offer { trustable, authenticator });
+                complete.offer = trustable.map(|trustable| Box::new(Offer { trustable, authenticator }));
             }
             _ => {}
         }
