@@ -1,8 +1,12 @@
 //! Names cannot be dodged: whoever alice is called, and whoever is called alice.
 
+use std::path::Path;
+use std::sync::OnceLock;
+
 use twostep_tests::callers::su;
 use twostep_tests::own::twostep;
 use twostep_tests::pam::{Code, Item, Stacks};
+use twostep_tests::process::{make_console, sit_at};
 use twostep_tests::{Host, Phone, Ssh, in_box};
 
 const PASSWORD: &str = "correct horse";
@@ -18,11 +22,22 @@ fn authenticate(service: &str, user: &str, reply: &str) -> Code {
     stacks().start_answering(service, user, reply).authenticate(0)
 }
 
-/// The same at a virtual console.
+/// Sits this process at a virtual console, as login is. The consoles are the kernel's, so that each test has one of its own.
+fn sit_at_console(number: u32) {
+    make_console(number);
+    let console = format!("/dev/tty{number}");
+    sit_at(Path::new(&console));
+    CONSOLE.set(console).expect("sit at one console");
+}
+
+/// The virtual console that this process is at.
+static CONSOLE: OnceLock<String> = OnceLock::new();
+
+/// The same as [`authenticate`] there.
 fn at_console(user: &str, reply: &str) -> Code {
     let stacks = stacks();
     let mut pam = stacks.start_answering("sshd", user, reply);
-    pam.set_item(Item::Tty, "/dev/tty1");
+    pam.set_item(Item::Tty, CONSOLE.get().expect("sit at a console first"));
     let code = pam.authenticate(0);
     pam.end();
     code
@@ -266,6 +281,7 @@ fn directory_stops(host: &Host, passwd: &str, group: &str) {
 #[test]
 fn a_directory_that_is_down_lets_nobody_in_who_is_not_let_in_with_it() {
     in_box(|host| {
+        sit_at_console(51);
         host.wire_groups();
         for user in ["boss", "mallory", "bob"] {
             host.add_user(user, PASSWORD);
@@ -313,6 +329,7 @@ fn a_directory_that_is_down_lets_nobody_in_who_is_not_let_in_with_it() {
 #[test]
 fn a_group_file_that_cannot_be_opened_exempts_nobody_and_bars_whoever_it_may_bar() {
     in_box(|host| {
+        sit_at_console(52);
         let mut phone = with_alice(host);
         host.add_user("mallory", PASSWORD);
         host.switch("group", "files systemd");
@@ -337,6 +354,7 @@ fn a_group_file_that_cannot_be_opened_exempts_nobody_and_bars_whoever_it_may_bar
 #[test]
 fn root_under_its_own_name_is_not_locked_out_by_an_orphan() {
     in_box(|host| {
+        sit_at_console(53);
         host.command("useradd", &["--non-unique", "--uid", "0", "toor"]).expect_success();
         let mut phone = host.enroll("toor");
         assert_eq!(authenticate("sshd", "root", ""), Code::AUTH_ERR);
