@@ -19,7 +19,8 @@ pub(crate) fn stands_aside(handle: &mut PamHandle, phase: Phase) -> bool {
     match phase {
         Phase::Auth => {
             if is_marked {
-                // The mark of an earlier try, perhaps of another name.
+                // The mark of an earlier try, perhaps of another name. If the handle does not take this, it takes no mark below either, and
+                // the caller, which clears the handle once more, refuses.
                 let _ = ffi::forget_kept(handle);
             }
             exempt(handle).is_some_and(|user| mark(handle, user))

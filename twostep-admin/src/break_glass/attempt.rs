@@ -56,6 +56,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     if !tried?.let_in {
         return Err(BreakGlassFailure::Refused { user, service, tty }.into());
     }
+    // A record that cannot be read is replaced: its exemptions then count as never tried.
     let trials = Trials::read(&wanted.places.trials).unwrap_or_default();
     trials.add(&wanted.places.trials, shape, host::now().wall)?;
     let author = audit::author(arguments.reason.clone());

@@ -74,6 +74,7 @@ impl Person for Elsewhere {
                 hidden.local_flags.remove(LocalFlags::ECHO | LocalFlags::ISIG);
                 tcsetattr(&stdin, SetArg::TCSAFLUSH, &hidden).ok()?;
                 let answer = Terminal.hear(Style::Shown, text);
+                // A terminal that has gone has no letters to show.
                 let _ = tcsetattr(&stdin, SetArg::TCSANOW, &shown);
                 eprintln!();
                 answer
