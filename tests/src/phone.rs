@@ -87,7 +87,7 @@ impl Phone {
     pub fn wrong_code(&self) -> String {
         let step = unix_time() / self.period;
         let near: Vec<String> =
-            (step - 10..=step + 10).map(|step| self.code_at(step * self.period)).collect();
+            (step - 30..=step + 30).map(|step| self.code_at(step * self.period)).collect();
         let digits = usize::from(self.digits);
         let found = (0..).map(|number| format!("{number:0digits$}")).find(|code| !near.contains(code));
         found.unwrap_or_default()

@@ -80,6 +80,7 @@ fn guesses() -> Vec<(Reason, Counts)> {
     let name = || "old phone".to_owned();
     vec![
         (Reason::CodeWrong, Code),
+        (Reason::CodeOfAnotherTime { seconds: 600 }, Code),
         (Reason::UserUnknown, Code),
         (orphan("code-wrong"), Code),
         (Reason::NotAnAppPassword, App),

@@ -1,5 +1,6 @@
 //! Signing in on the console: a real /bin/login on a pseudo-terminal.
 
+use twostep_tests::phone::unix_time;
 use twostep_tests::{Console, Host, Phone, in_box};
 
 const PASSWORD: &str = "correct horse";
@@ -70,6 +71,27 @@ fn a_wrong_code_an_empty_one_and_a_used_one_are_refused() {
             console.answer("Verification code: ", &code);
             console.wait_for("Login incorrect");
             host.wait_for_log(&[&format!("reason={reason} "), "user=alice", "service=login"]);
+        }
+    });
+}
+
+#[test]
+fn a_phone_ten_minutes_off_is_refused_and_the_log_says_so() {
+    in_box(|host| {
+        let phone = with_alice_and_bob(host);
+        let mut console = Console::login();
+        for (behind, sign) in [(false, "+"), (true, "-")] {
+            let now = unix_time();
+            let code = phone.code_at(if behind { now - 600 } else { now + 600 });
+            console.answer("login: ", "alice");
+            console.answer("Password: ", PASSWORD);
+            console.answer("Verification code: ", &code);
+            console.wait_for("Login incorrect");
+            let line =
+                host.wait_for_log(&["reason=code-wrong ", &format!(" clock-off={sign}"), "user=alice"]);
+            let off: u64 = line.value("clock-off").unwrap()[1..].trim_end_matches('s').parse().unwrap();
+            // A step may have ended meanwhile, or some on a busy host.
+            assert!((510..=690).contains(&off), "{line}");
         }
     });
 }

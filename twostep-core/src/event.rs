@@ -148,6 +148,11 @@ pub enum Reason {
     NotEnrolledDenied,
     /// No code of any authenticator, no backup code.
     CodeWrong,
+    /// A wrong code like any other, but near the present it would have been a right one: somebody's clock is off.
+    CodeOfAnotherTime {
+        /// By how much the authenticator's clock is ahead of this host's; below zero it is behind.
+        seconds: i16,
+    },
     /// A bypass code that is good no more.
     BypassOver,
     /// A code of a step that was used.
@@ -355,7 +360,7 @@ impl Reason {
             Self::NotEnrolledDenied => (Refused, "not-enrolled"),
             Self::DeniedByRule { .. } => (Refused, "denied-by-rule"),
             Self::NotSetUp { .. } => (Refused, "not-set-up"),
-            Self::CodeWrong => (Refused, "code-wrong"),
+            Self::CodeWrong | Self::CodeOfAnotherTime { .. } => (Refused, "code-wrong"),
             Self::BypassOver => (Refused, "bypass-over"),
             Self::CodeReplayed => (Refused, "code-replayed"),
             Self::ClockBehind => (Refused, "clock-behind"),
@@ -432,6 +437,7 @@ impl Reason {
                 ("rule", line_of(*rule)),
                 ("remedy", "give the rule, or the pam_twostep.so line, other services".to_owned()),
             ],
+            Self::CodeOfAnotherTime { seconds } => vec![("clock-off", format!("{seconds:+}s"))],
             Self::Throttled { wait } => vec![("wait", format!("{}s", wait.as_secs().max(1)))],
             Self::NotAllowed { uid, more } => {
                 let remedy = "if it should: [broker] callers in the configuration".to_owned();

@@ -16,6 +16,10 @@ fn a_line_is_keys_and_values() {
         "result=refused reason=code-wrong user=alice service=sshd from=203.0.113.9"
     );
     assert_eq!(
+        event(Reason::CodeOfAnotherTime { seconds: -600 }).line(),
+        "result=refused reason=code-wrong user=alice service=sshd from=203.0.113.9 clock-off=-600s"
+    );
+    assert_eq!(
         event(Reason::AppPasswordRevoked { name: "old phone".into() }).line(),
         "result=refused reason=app-password-revoked user=alice service=sshd from=203.0.113.9 name=\"old phone\""
     );
@@ -59,7 +63,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         | Argument { .. } => {}
         Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
         Change { .. } => {}
-        BypassCode { .. } | BypassOver => {}
+        BypassCode { .. } | BypassOver | CodeOfAnotherTime { .. } => {}
         OfOrphan { .. } | Orphan { .. } => {}
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
@@ -86,7 +90,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         NotEnrolled,
         PendingSkipped,
         NotEnrolledDenied,
-        CodeWrong,
+        CodeOfAnotherTime { seconds: 600 },
         CodeReplayed,
         ClockBehind,
         Empty,

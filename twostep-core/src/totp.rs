@@ -10,6 +10,9 @@ use zeroize::Zeroizing;
 
 /// How many steps before and after the present one are accepted (RFC 6238 §5.2 recommends one).
 pub const WINDOW: i8 = 1;
+/// How far before and after the present a code that is not accepted is looked for, to tell a clock that is off from a wrong code: in
+/// seconds, ten minutes and the time it takes to type one.
+pub const DRIFT_MAX: i16 = 720;
 /// How many values all authenticators of a user may accept at a time, of the million that six digits have: ten that go by time accept
 /// as many ([`Kind::values`]).
 pub const VALUES_MAX: u32 = 30;
@@ -256,6 +259,28 @@ impl Authenticator {
                 }
             } else if !matches!(found, Match::Code(_)) {
                 found = Match::Code(Consumed { step, offset: Offset::Steps(off) });
+            }
+        }
+        found
+    }
+
+    /// By how many seconds the authenticator's clock is ahead of `time` (below zero: behind it), if `code` is one of a step that is near
+    /// but not accepted. As with [`Self::judge`] all codes that come into question are computed, whatever matches; the nearest is told.
+    #[must_use]
+    pub fn drift(&self, code: &str, time: UnixTime) -> Option<i16> {
+        let period = i16::from(self.parameters.period()?);
+        let present = self.parameters.step_at(time)?;
+        if code.len() != usize::from(self.parameters.digits) {
+            return None;
+        }
+        let generator = self.generator();
+        let mut found = None;
+        for off in (i16::from(WINDOW) + 1)..=DRIFT_MAX / period {
+            for off in [-off, off] {
+                let Some(step) = present.checked_add_signed(off.into()) else { continue };
+                if same(shown(&generator, step).as_bytes(), code.as_bytes()) {
+                    found = found.or(Some(off * period));
+                }
             }
         }
         found

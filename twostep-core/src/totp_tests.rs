@@ -118,3 +118,32 @@ fn an_offset_is_read_back_by_its_kind() {
     assert_eq!(Offset::of(Kind::Hotp, -1), None);
     assert_eq!(Offset::of(by_time, 1_000), None);
 }
+
+#[test]
+fn a_phone_that_is_off_is_told_by_how_much_and_its_code_is_not_accepted() {
+    let now = UnixTime(1_111_111_109);
+    for (period, last) in [(30, 720), (60, 720)] {
+        let parameters = Parameters::new(Algorithm::Sha1, 6, Kind::Totp { period }).unwrap();
+        let phone = Authenticator { parameters, ..authenticator(&SEED[..20], Algorithm::Sha1, 6) };
+        let steps = |steps: i64| steps * i64::from(period);
+        for seconds in [-last, -600, -300, steps(-2), steps(-1), 0, steps(1), steps(2), 300, 600, last] {
+            let code = phone.code(parameters.step_at(UnixTime(now.0 + seconds)).unwrap());
+            let told = i16::try_from(seconds).ok().filter(|_| seconds.abs() > steps(1));
+            assert_eq!(phone.drift(&code, now), told, "{seconds}");
+            assert_eq!(phone.judge(&code, now) == Match::None, told.is_some(), "{seconds}");
+        }
+        for seconds in [-last - steps(1), last + steps(1)] {
+            let code = phone.code(parameters.step_at(UnixTime(now.0 + seconds)).unwrap());
+            assert_eq!(phone.drift(&code, now), None, "{seconds}");
+        }
+    }
+}
+
+#[test]
+fn what_counts_has_no_clock_that_could_be_off() {
+    let token = Authenticator {
+        parameters: Parameters::new(Algorithm::Sha1, 6, Kind::Hotp).unwrap(),
+        ..authenticator(&SEED[..20], Algorithm::Sha1, 6)
+    };
+    assert_eq!(token.drift(&token.code(20), UnixTime(0)), None);
+}

@@ -200,14 +200,18 @@ pub fn verify(
 
 type Judged = Result<(Reason, Changes), Reason>;
 
-/// Every authenticator judges it, whichever takes it: what a code costs does not tell whose it is, nor whether it is anybody's.
+/// Every authenticator judges it, whichever takes it, and looks whether it is one of another time: what a code costs does not tell
+/// whose it is, nor whether it is or ever will be anybody's.
 fn judge_code(code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judged {
     let behind = credentials.clock_is_behind(now);
     let mut judged = Err(Reason::CodeWrong);
+    let mut drift: Option<i16> = None;
     for authenticator in &credentials.authenticators {
         if behind && authenticator.parameters.kind() != totp::Kind::Hotp {
             continue;
         }
+        let off = authenticator.drift(code, now);
+        drift = drift.into_iter().chain(off).min_by_key(|seconds| seconds.unsigned_abs());
         match (authenticator.judge(code, now), &judged) {
             (Match::Code(consumed), Err(_)) => judged = Ok((authenticator.id, consumed)),
             (Match::Replayed, Err(_)) => judged = Err(Reason::CodeReplayed),
@@ -223,6 +227,9 @@ fn judge_code(code: &str, credentials: &CodeCredentials, now: UnixTime) -> Judge
         // Counted all the same: that the clock is behind does not make it a right code. But the log names the likely cause.
         Err(Reason::CodeWrong) if behind || credentials.clock_is_behind_others(now) => {
             Err(Reason::ClockBehind)
+        }
+        Err(Reason::CodeWrong) => {
+            Err(drift.map_or(Reason::CodeWrong, |seconds| Reason::CodeOfAnotherTime { seconds }))
         }
         Err(reason) => Err(reason),
     }

@@ -193,6 +193,22 @@ fn two_successive_codes_find_a_counter_that_is_far_ahead() {
     assert_eq!(judge(&format!("{}{}", *first, *second), &credentials), unchanged(Reason::Capped));
 }
 
+/// How many codes of other times are computed for each answer and authenticator that goes by time, in steps of 30 seconds.
+const LOOKED_FOR: u32 = 46;
+
+#[test]
+fn a_code_of_another_time_is_a_wrong_one_and_the_log_says_how_far_off_it_was() {
+    let credentials = credentials();
+    let wrong = judge("000000", &credentials);
+    for seconds in [-720_i16, -600, -60, 60, 600, 720] {
+        let then = UnixTime(now().wall.0 + i64::from(seconds));
+        let outcome = judge(&phone().code(Parameters::COMMON.step_at(then).unwrap()), &credentials);
+        assert_eq!(outcome, CodeOutcome { reason: Reason::CodeOfAnotherTime { seconds }, ..wrong.clone() });
+    }
+    let far = UnixTime(now().wall.0 + 750);
+    assert_eq!(judge(&phone().code(Parameters::COMMON.step_at(far).unwrap()), &credentials), wrong);
+}
+
 #[test]
 fn a_code_costs_the_same_whether_it_is_right_wrong_or_used_and_whosever_it_is() {
     let step = Parameters::COMMON.step_at(now().wall).unwrap();
@@ -209,14 +225,20 @@ fn a_code_costs_the_same_whether_it_is_right_wrong_or_used_and_whosever_it_is() 
         };
         let (wrong, reason) = spend("000000");
         assert_eq!(reason, Reason::CodeWrong);
-        // One more for each that counts: the code that was used last.
-        assert_eq!(wrong, values + u32::try_from(by_count).unwrap());
-        assert!(wrong <= VALUES_MAX, "{wrong} HMACs");
+        // One more for each that counts: the code that was used last. The codes of other times, for each that goes by time.
+        let of_other_times = LOOKED_FOR * u32::try_from(by_time).unwrap();
+        assert_eq!(wrong, values + u32::try_from(by_count).unwrap() + of_other_times);
+        assert!(wrong <= VALUES_MAX + of_other_times, "{wrong} HMACs");
         let is_accepted = |reason| matches!(reason, Reason::Code { .. });
         for one in apps(by_time) {
             for off in [-1, 0, 1] {
                 let (right, reason) = spend(&one.code(step.checked_add_signed(off).unwrap()));
                 assert!(is_accepted(reason) && right == wrong, "{right} HMACs, {wrong} for a wrong code");
+            }
+            for steps in [-24, -20, -2, 2, 20, 24] {
+                let early_or_late = spend(&one.code(step.checked_add_signed(steps).unwrap()));
+                let seconds = i16::try_from(steps * 30).unwrap();
+                assert_eq!(early_or_late, (wrong, Reason::CodeOfAnotherTime { seconds }));
             }
         }
         for one in tokens(by_count) {
@@ -240,7 +262,7 @@ fn a_code_costs_the_same_whether_it_is_right_wrong_or_used_and_whosever_it_is() 
     credentials.authenticators = apps(10).map(|one| Authenticator { last_step: Some(step), ..one }).collect();
     let used = app(10).code(step);
     let (cost, outcome) = cost::of(|| judge(&used, &credentials));
-    assert_eq!((cost, outcome.reason), (VALUES_MAX, Reason::CodeReplayed));
+    assert_eq!((cost, outcome.reason), (VALUES_MAX + 10 * LOOKED_FOR, Reason::CodeReplayed));
 }
 
 #[test]

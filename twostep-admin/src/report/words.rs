@@ -9,6 +9,10 @@ pub(crate) fn of(line: &LogLine) -> String {
     let rule = || line.detail("rule").unwrap_or("?");
     let uid = || line.detail("uid").unwrap_or("?");
     match line.reason.as_str() {
+        "code-wrong" => match line.detail("clock-off") {
+            Some(off) => format!("wrong code: a clock is off by {off}"),
+            None => "wrong code".to_owned(),
+        },
         "not-an-app-password" => "account password used instead of an app password".to_owned(),
         "app-password-wrong" => "mistyped app password".to_owned(),
         "app-password-revoked" => format!("revoked app password \"{}\"", name()),
@@ -47,7 +51,6 @@ pub(crate) fn of(line: &LogLine) -> String {
 fn plain(word: &str) -> &str {
     match word {
         "not-enrolled" => "not enrolled, and only the enrolled get in here",
-        "code-wrong" => "wrong code",
         "bypass-over" => "bypass code whose time is over",
         "code-replayed" => "code that was used already",
         "clock-behind" => "this host's clock is behind",
@@ -118,6 +121,12 @@ mod tests {
         ] {
             assert_eq!(words(&format!("result=refused reason=app-password-{more}")), told);
         }
+    }
+
+    #[test]
+    fn a_clock_that_is_off_is_told() {
+        let told = words("result=refused reason=code-wrong user=alice clock-off=+600s");
+        assert_eq!(told, "wrong code: a clock is off by +600s");
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) fn refusal(reason: &Reason) -> Option<String> {
                              (ssh -o PubkeyAuthentication=no)."
             .to_owned(),
         Reason::CodeWrong
+        | Reason::CodeOfAnotherTime { .. }
         | Reason::BypassOver
         | Reason::CodeReplayed
         | Reason::ClockBehind

@@ -355,7 +355,12 @@ fn phone() -> Authenticator {
 }
 
 fn code() -> String {
-    phone().code(Parameters::COMMON.step_at(NOW).unwrap()).to_string()
+    code_at(0)
+}
+
+/// What the phone shows so many seconds later.
+fn code_at(seconds: i64) -> String {
+    phone().code(Parameters::COMMON.step_at(UnixTime(NOW.0 + seconds)).unwrap()).to_string()
 }
 
 fn app_password() -> app_password::Stored {
@@ -608,6 +613,25 @@ fn right_and_wrong_look_alike_where_nothing_can_be_written() {
         Ending::Unavailable
     );
     assert_eq!(host.last_line(), right);
+    assert_eq!(
+        host.at_prompt("alice", vec![ask(&code_at(600)), Step::Tell(UNAVAILABLE_TEXT)]),
+        Ending::Unavailable
+    );
+    assert_eq!(host.last_line(), right);
+}
+
+#[test]
+fn only_the_log_says_that_a_code_is_of_another_time() {
+    let mut host = Host::with(State::Active);
+    let mut refused = |code: &str| {
+        let answers = vec![ask(code), Step::Tell("That code was not accepted.")];
+        assert_eq!(host.at_prompt("alice", answers), Ending::Refuse);
+        host.last_line()
+    };
+    let wrong = refused("000000");
+    for (seconds, told) in [(600, "+600s"), (-600, "-600s")] {
+        assert_eq!(refused(&code_at(seconds)), format!("{wrong} clock-off={told}"));
+    }
 }
 
 #[test]
