@@ -4,6 +4,8 @@
 mod bypass;
 mod limits;
 mod output;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod text;
 mod trusted;
 
