@@ -83,7 +83,7 @@ fn forget_of_all(context: &Context, wanted: &TrustedDevicesForget) -> Result<(),
     if wanted.dry_run {
         return context.output.report(&ForgottenOfAll::of(&all, wanted.dry_run));
     }
-    consent::obtain(
+    consent::obtain_for_all_users(
         wanted.consent,
         &format!("All trusted devices of all users ({}) will be forgotten.", all.len()),
     )?;

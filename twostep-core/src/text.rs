@@ -33,9 +33,29 @@ pub fn is_plain_line(text: &str, longest: usize) -> bool {
     (1..=longest).contains(&text.chars().count()) && !text.chars().any(disturbs) && text.trim() == text
 }
 
+/// The end of every question that is answered by yes or no; whatever is not [`is_yes`] is no.
+pub const YES_OR_NO: &str = "[y/N] ";
+
+/// Whether an answer to a question is yes: `y` or `yes`, in any case.
+#[must_use]
+pub fn is_yes(answer: &[u8]) -> bool {
+    let answer = answer.trim_ascii();
+    answer.eq_ignore_ascii_case(b"y") || answer.eq_ignore_ascii_case(b"yes")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn yes_is_the_letter_or_the_word() {
+        for yes in ["y", "Y", "yes", "YES", " Yes\r\n"] {
+            assert!(is_yes(yes.as_bytes()), "{yes:?}");
+        }
+        for no in ["", "\n", "n", "no", "ye", "yess", "yes please", "j", "1"] {
+            assert!(!is_yes(no.as_bytes()), "{no:?}");
+        }
+    }
 
     #[test]
     fn a_line_shows_what_it_is() {

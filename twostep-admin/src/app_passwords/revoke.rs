@@ -33,7 +33,7 @@ fn revoke_of_all(context: &Context, before: UnixTime, wanted: &AppPasswordRevoke
             "All app passwords of all users that were made before {} ({count}) will be dead.",
             time(before)
         );
-        consent::obtain(wanted.consent, &question)?;
+        consent::obtain_for_all_users(wanted.consent, &question)?;
         let mut revoked = Vec::new();
         loop {
             let (session, at) = (context.session()?, context.now.wall);

@@ -61,14 +61,35 @@ fn a_question_that_stands_holds_nobody_up() {
 }
 
 #[test]
-fn anything_but_yes_changes_nothing() {
+fn anything_but_yes_changes_nothing_and_y_is_yes() {
     let place = Place::new("terminal-no");
     place.run(&["enroll", "root", "--app-only"]).is(0);
-    let mut terminal = Terminal::start(&place, "unenroll root");
-    terminal.wait_for("Type yes");
-    terminal.type_line("y");
-    assert_eq!(terminal.status(), 1);
-    assert_eq!(place.json(&["show", "root"])["state"], "active");
+    for (answer, status, state) in
+        [("", 1, "active"), ("n", 1, "active"), ("yep", 1, "active"), ("y", 0, "none")]
+    {
+        let mut terminal = Terminal::start(&place, "unenroll root");
+        terminal.wait_for("Type yes to go on [y/N] ");
+        terminal.type_line(answer);
+        assert_eq!(terminal.status(), status, "{answer:?}");
+        assert_eq!(place.json(&["show", "root"])["state"], state, "{answer:?}");
+    }
+}
+
+#[test]
+fn what_concerns_all_users_wants_the_whole_word() {
+    let place = Place::new("terminal-all-users");
+    place.run(&["enroll", "root", "--app-only"]).is(0);
+    place.run(&["app-password", "add", "root", "mail"]).is(0);
+    for arguments in
+        ["app-password revoke --all-users --created-before 0h", "trusted-devices forget --all-users"]
+    {
+        for (answer, status) in [("y", 1), ("yes", 0)] {
+            let mut terminal = Terminal::start(&place, arguments);
+            terminal.wait_for("Type yes, the whole word, to go on: ");
+            terminal.type_line(answer);
+            assert_eq!(terminal.status(), status, "{arguments}: {answer:?}");
+        }
+    }
 }
 
 #[test]

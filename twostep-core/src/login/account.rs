@@ -8,7 +8,7 @@ use crate::device::{Device, DeviceKind};
 use crate::event::Reason;
 use crate::ports::{Completion, Entered, Trusts};
 use crate::protocol::Echo;
-use crate::secret::Secret;
+use crate::text::{YES_OR_NO, is_yes};
 use crate::who::resolve;
 
 impl Login<'_, '_, '_> {
@@ -83,7 +83,7 @@ impl Login<'_, '_, '_> {
     /// Asks a question that can be answered with yes. Whoever cannot be asked has not said so.
     pub(super) fn yes(&mut self, question: &str) -> bool {
         let answer = self.ports.talk.ask(question, Echo::Shown);
-        matches!(answer, Ok(Entered::Text(text)) if is_yes(&text))
+        matches!(answer, Ok(Entered::Text(text)) if is_yes(text.expose()))
     }
 
     /// Logs what was changed by signing in.
@@ -139,10 +139,5 @@ fn trust_question(device: &Device, days: u64) -> String {
         DeviceKind::Key => "whoever has this ssh key",
         DeviceKind::Address => "whoever comes from this address",
     };
-    format!("Trust {what} ({device}) for {days}, so that no code is asked for here? [y/N] ")
-}
-
-fn is_yes(text: &Secret) -> bool {
-    let text = text.expose().trim_ascii();
-    text.eq_ignore_ascii_case(b"y") || text.eq_ignore_ascii_case(b"yes")
+    format!("Trust {what} ({device}) for {days}, so that no code is asked for here? {YES_OR_NO}")
 }

@@ -11,6 +11,7 @@ use crate::key_uri;
 use crate::ports::{Confirmed, Draft, Entered, Person, Unavailable};
 use crate::protocol::Echo;
 use crate::secret::Secret;
+use crate::text::YES_OR_NO;
 use crate::throttle::Standing;
 use crate::totp::{self, Authenticator, AuthenticatorId, Consumed, Match, Parameters};
 use crate::who::Resolved;
@@ -51,7 +52,7 @@ impl Login<'_, '_, '_> {
         if let Some(by) = by {
             let when = texts::deadline(by, self.now());
             let question =
-                format!("\nTwo-step verification will be needed here {when}. Set it up now? [y/N] ");
+                format!("\nTwo-step verification will be needed here {when}. Set it up now? {YES_OR_NO}");
             if !self.yes(&question) {
                 return Ok(Outcome::PutOff);
             }
