@@ -20,6 +20,8 @@ use twostep_store::configuration::{ConfigError, DEFAULT_PATH};
 pub(crate) enum Failure {
     /// The arguments do not fit the occasion.
     Usage(Misuse),
+    /// The caller is not root, whose files these are.
+    NotRoot,
     /// Neither NSS nor the store knows the user.
     UserUnknown(String),
     /// NSS does not know the user, who is to have an authenticator all the same.
@@ -113,7 +115,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) => 2,
-            Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Hash(_) => 3,
+            Self::NotRoot | Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Hash(_) => 3,
             Self::BreakGlass(failure) if matches!(**failure, BreakGlassFailure::Unusable(_)) => 3,
             _ => 1,
         })
@@ -221,7 +223,7 @@ impl Failure {
                 "choose another name for the mail user: one with its domain, user@example.org".to_owned()
             }
             Self::Refused(..) | Self::OfAll(_) => return None,
-            Self::NotAName(_) | Self::LogUnread(..) | Self::Declined | Self::Output(_) => return None,
+            Self::NotRoot | Self::NotAName(_) | Self::LogUnread(..) | Self::Declined | Self::Output(_) => return None,
         })
     }
 }
@@ -237,6 +239,7 @@ impl fmt::Display for Failure {
             Self::Usage(Misuse::BothFromInput) => {
                 f.write_str("the secret and the first code cannot both come from standard input")
             }
+            Self::NotRoot => f.write_str("run as root"),
             Self::UserUnknown(name) => write!(f, "there is no user {name:?}"),
             Self::VirtualUser(user) => {
                 write!(f, "{user} has no account on this host: a virtual user never sees a prompt for a code")

@@ -34,6 +34,7 @@ mod origin;
 mod orphans;
 mod output;
 mod pam;
+mod privileges;
 mod report;
 mod resync;
 mod roster;
@@ -73,6 +74,7 @@ fn main() -> ExitCode {
 }
 
 fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
+    privileges::check(arguments)?;
     // These do without a configuration that can be read.
     match &arguments.command {
         Command::Explain(wanted) => return explain::run(arguments, wanted),

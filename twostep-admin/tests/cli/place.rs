@@ -35,6 +35,14 @@ fn trusted_folder() -> PathBuf {
     PathBuf::from(format!("/tmp/twostep-cli-tests.{}", nix::unistd::geteuid()))
 }
 
+/// The command where any user can run it.
+pub(crate) fn program_for_all() -> PathBuf {
+    let path = PathBuf::from(format!("/tmp/twostep-admin-for-all.{}", std::process::id()));
+    fs::copy(env!("CARGO_BIN_EXE_twostep-admin"), &path).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    path
+}
+
 impl Place {
     /// With key and store.
     pub(crate) fn new(name: &str) -> Self {

@@ -107,6 +107,52 @@ fn nonsense_is_a_usage_error() {
     run(&["--version"], "").is(0).shows("twostep-admin ");
 }
 
+/// A stack of programs that run the command as somebody who is not root, or only looks like it.
+const NOT_ROOT: [&[&str]; 3] = [
+    &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"],
+    &["setpriv", "--ruid=65534"],
+    &["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "unshare", "--map-root-user"],
+];
+
+/// As root only: nobody else can become somebody else.
+#[test]
+fn whoever_is_not_root_is_told_so_and_nothing_else() {
+    if !nix::unistd::geteuid().is_root() {
+        return;
+    }
+    let program = crate::place::program_for_all();
+    for wrapper in NOT_ROOT {
+        let (first, rest) = wrapper.split_first().unwrap();
+        let run = |arguments: &[&str]| {
+            let mut command = std::process::Command::new(first);
+            let output = command.args(rest).arg(&program).args(arguments).current_dir("/").output().unwrap();
+            (output.status.code(), String::from_utf8(output.stderr).unwrap())
+        };
+        if run(&["--version"]).0 != Some(0) {
+            eprintln!("not here: {wrapper:?}");
+            continue;
+        }
+        for arguments in [
+            &["list"][..],
+            &["--json", "show", "root"],
+            &["check"],
+            &["explain", "root", "sshd"],
+            &["pam", "status"],
+            &["break-glass", "show"],
+            &["roster", "show"],
+            &["init"],
+            &["--config", "/etc/passwd", "list"],
+        ] {
+            let told = (Some(3), "twostep-admin: run as root\n".to_owned());
+            assert_eq!(run(arguments), told, "{wrapper:?} {arguments:?}");
+        }
+        for arguments in [&["--help"][..], &["list", "--help"], &["completions", "bash"]] {
+            assert_eq!(run(arguments), (Some(0), String::new()), "{wrapper:?} {arguments:?}");
+        }
+    }
+    fs::remove_file(program).unwrap();
+}
+
 #[test]
 fn output_that_nobody_takes_is_an_error_and_no_panic() {
     let place = Place::new("closed-output");
