@@ -8,7 +8,7 @@ use crate::output::{Output, Report};
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
-use twostep_core::account::NO_UID;
+use twostep_core::account::{NO_UID, settle_gone, settle_uid};
 use twostep_core::attempt::{ServiceClass, Source};
 use twostep_core::break_glass::{Caller, Place, find, has_terminal, is_console};
 use twostep_core::decide::{Demand, Otherwise, Unless, Wanted};
@@ -180,7 +180,7 @@ impl Explained {
             }
             Demand::Deny(why) => {
                 told.decided(&why.reason, why.origin, path);
-                told.sentence = denied(&why.reason);
+                told.sentence = denied(&why.reason, &told.user);
             }
             Demand::Code(how) => {
                 told.demand = "code";
@@ -206,7 +206,7 @@ impl Explained {
                 let place = path.map_or_else(|| rule.to_string(), |path| origin_words(*rule, path));
                 format!("refused: the rule at {place} demands what the module's line cannot ask for")
             }
-            other => denied(other),
+            other => denied(other, &wanted.user),
         };
         told
     }
@@ -241,7 +241,8 @@ impl Explained {
             self.reason = "orphan".to_owned();
             self.orphan = Some(orphan.to_string());
             self.sentence.push_str(&format!(
-                "\nThe uid has the enrollment of {orphan}, which has no account any more: it is a code of that. twostep-admin settle {orphan}"
+                "\nThe uid has the enrollment of {orphan}, which has no account any more: it is a code of that. {}",
+                settle_gone(orphan.as_str(), Some(&self.user))
             ));
         }
     }
@@ -259,20 +260,21 @@ fn exempt(rule: Option<&Rule>) -> String {
     text
 }
 
-fn denied(reason: &Reason) -> String {
+fn denied(reason: &Reason, user: &str) -> String {
     let why = match reason {
         Reason::NotEnrolledDenied => "not enrolled, and the policy does not allow that".to_owned(),
         Reason::NameSpelling => "NSS does not know the name so spelled, but it is somebody's".to_owned(),
         Reason::UserUnknown => "NSS does not know the name".to_owned(),
         Reason::UidChanged { was, is } => {
             let was = if *was == NO_UID { "a virtual user".to_owned() } else { format!("uid {was}") };
-            format!("enrolled as {was}, the account has uid {is} now: twostep-admin settle USER")
+            format!("enrolled as {was}, the account has uid {is} now: {}", settle_uid(user, None))
         }
         Reason::VirtualUsersOff => {
             "a virtual user, and there are none here: [app] virtual_users, and services".to_owned()
         }
         Reason::Orphan { of, .. } => format!(
-            "the uid has the enrollment of {of}, which has no account any more: twostep-admin settle {of}"
+            "the uid has the enrollment of {of}, which has no account any more: {}",
+            settle_gone(of.as_str(), Some(user))
         ),
         Reason::AppOnly => "app-only: no authenticator, so no prompt".to_owned(),
         Reason::DeniedByRule { .. } => "a rule of the configuration refuses".to_owned(),

@@ -6,8 +6,7 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use twostep_core::account::NO_UID;
-use twostep_core::account::State;
+use twostep_core::account::{NO_UID, State, settle_gone, settle_uid};
 use twostep_core::app_password::Label;
 use twostep_core::memory_hard::HashError;
 use twostep_core::name::{NameError, UserName};
@@ -158,16 +157,12 @@ impl Failure {
             Self::VirtualUser(user) => {
                 format!("if that is no slip of the pen: twostep-admin enroll {user} --app-only")
             }
-            Self::AccountGone(user) => format!(
-                "twostep-admin settle {user} --rename NEW where the account has another name now; twostep-admin unenroll {user} deletes what is left"
-            ),
+            Self::AccountGone(user) => settle_gone(user.as_str(), None),
             Self::NotRenamed(user) => format!("getent passwd {user}; usermod -l NEW {user} renames an account"),
             Self::NotItsAccount { enrolled, .. } => {
                 format!("getent passwd {enrolled} tells whose uid that is; twostep-admin enroll begins anew")
             }
-            Self::UidChanged { user, .. } => format!(
-                "twostep-admin settle {user} --keep where it is still the same person, --drop where it is not, --rename NEW where that person has another name now"
-            ),
+            Self::UidChanged { user, .. } => settle_uid(user.as_str(), None),
             Self::NotEnrolled(user) => format!("twostep-admin enroll {user}"),
             Self::AlreadyEnrolled(user, _) => {
                 format!("twostep-admin show {user}; unenroll first to begin anew")

@@ -1,10 +1,11 @@
 //! Key, store, clock and accounts, as `check` looks at them.
 
 use crate::check::{Finding, Id};
+use crate::orphans;
 use crate::{deadlines, ffi, name_service};
 use nix::unistd::{Uid, geteuid};
 use std::path::Path;
-use twostep_core::account::Enrollment;
+use twostep_core::account::{Enrollment, settle_gone, settle_uid};
 use twostep_core::name::{Naming, UserName};
 use twostep_core::policy::{Paths, Policy};
 use twostep_core::ports::Directory;
@@ -276,47 +277,39 @@ fn collision(user: &UserName, uid: u32) -> Finding {
         format!(
             "was enrolled as a virtual user, and there is an account of that name now (uid {uid}): every login is refused"
         ),
-        format!("twostep-admin settle {user} --keep if it is the same person's, --drop if not"),
+        settle_uid(user.as_str(), None),
     )
 }
 
 /// An enrollment that is an orphan: its name has no account any more, or one of this other uid.
 fn changed(enrollment: &Enrollment, is: Option<u32>, enrolled: &[Summary]) -> Finding {
     let Enrollment { user, uid, .. } = enrollment;
-    // Who has its uid today; it can go to her where she has none of her own.
     let heir = Nss.by_uid(*uid).ok().flatten().map(|heir| heir.name);
-    let taken = enrolled.iter().any(|one| heir.as_ref() == Some(&one.enrollment.user));
-    let (id, message, remedy) = match (is, heir, taken) {
+    let free = orphans::heir(enrollment, enrolled);
+    let (id, message, remedy) = match (is, heir, &free) {
         (None, None, _) => (
             Id::AccountGone,
             format!(
                 "is enrolled, but has no account any more: whoever is given uid {uid} will be asked for these codes at prompts, and refused by app services"
             ),
-            format!("twostep-admin settle {user} --drop"),
+            settle_gone(user.as_str(), None),
         ),
-        (None, Some(heir), true) => (
+        (None, Some(heir), None) => (
             Id::AccountGone,
             format!("has no account any more; {heir}, who has its uid, is enrolled as well"),
-            format!("twostep-admin settle {user} --drop"),
+            settle_gone(user.as_str(), None),
         ),
-        (None, Some(heir), false) => (
+        (None, Some(_), Some(heir)) => (
             Id::AccountRenamed,
             format!(
                 "has no account any more, but {heir} has its uid: {heir} is asked for codes of {user} at prompts, and refused by app services"
             ),
-            format!(
-                "if that is the new name, twostep-admin settle {user} --rename {heir}; if not, twostep-admin settle {user} --drop"
-            ),
+            settle_gone(user.as_str(), Some(heir.as_str())),
         ),
-        (Some(is), heir, taken) => (
+        (Some(is), _, free) => (
             Id::AccountUidChanged,
             format!("was enrolled as uid {uid} and has uid {is} now: every login is refused"),
-            match heir.filter(|_| !taken) {
-                Some(heir) => format!(
-                    "twostep-admin settle {user} --keep or --drop; --rename {heir}, who has that uid, if that is the same person"
-                ),
-                None => format!("twostep-admin settle {user} --keep or --drop"),
-            },
+            settle_uid(user.as_str(), free.as_ref().map(UserName::as_str)),
         ),
     };
     Finding::warning(id, user, message, remedy)

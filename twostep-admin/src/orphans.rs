@@ -12,6 +12,7 @@ use std::path::Path;
 use std::process::Command;
 use twostep_core::account::Enrollment;
 use twostep_core::event::Severity;
+use twostep_core::name::UserName;
 use twostep_core::ports::{Directory, DirectoryFailed, Person};
 use twostep_store::admin::Summary;
 use twostep_store::host::Nss;
@@ -43,6 +44,12 @@ pub(crate) fn with_uid_of<'e>(
         }
     }
     Ok(None)
+}
+
+/// Who can be given an orphan: the account that has its uid today, where that has no enrollment of its own.
+pub(crate) fn heir(orphan: &Enrollment, enrolled: &[Summary]) -> Option<UserName> {
+    let heir = Nss.by_uid(orphan.uid).ok().flatten()?.name;
+    (!enrolled.iter().any(|one| one.enrollment.user == heir)).then_some(heir)
 }
 
 /// All of them; nothing where NSS fails. Nobody knows then who has an account; the next look is in ten minutes.

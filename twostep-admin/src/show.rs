@@ -10,7 +10,7 @@ use crate::output::{Report, ago, counted, table, time, time_or_none};
 use crate::trusted_devices;
 use serde::Serialize;
 use std::collections::HashSet;
-use twostep_core::account::State;
+use twostep_core::account::{State, settle_gone, settle_uid};
 use twostep_core::ports::Person;
 use twostep_core::time::UnixTime;
 use twostep_core::totp::Offset;
@@ -28,11 +28,11 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
     let session = context.session()?;
     let now = session.present(&context.now)?;
     let summary = session.summaries(Some(&name))?.pop();
+    let all = session.summaries(None)?;
     let (Some(enrollment), Some(summary)) = (enrollment, summary) else {
-        let enrolled = session.summaries(None)?;
         drop(session);
         let line = match person {
-            Some(person) => Line::none(&person, &enrolled)?,
+            Some(person) => Line::none(&person, &all)?,
             None => return Err(Failure::UserUnknown(name.to_string())),
         };
         return context.output.report(&Shown { line, details: None });
@@ -50,7 +50,8 @@ pub(crate) fn one(context: &Context, wanted: &User) -> Result<(), Failure> {
             .map(trusted_devices::one)
             .collect(),
     };
-    context.output.report(&Shown { line: Line::of(&summary, person.as_ref()), details: Some(details) })
+    drop(session);
+    context.output.report(&Shown { line: Line::of(&summary, person.as_ref(), &all), details: Some(details) })
 }
 
 /// Lists all, or those in one state.
@@ -72,7 +73,7 @@ pub(crate) fn all(context: &Context, wanted: &List) -> Result<(), Failure> {
         };
         for summary in enrolled.iter().filter(|one| state.is_none_or(|state| one.enrollment.state == state)) {
             let person = find(summary.enrollment.user.as_str())?;
-            lines.push(Line::of(summary, person.as_ref()));
+            lines.push(Line::of(summary, person.as_ref(), &enrolled));
         }
     }
     context.output.report(&Listed(lines))
@@ -91,6 +92,9 @@ struct Line {
     account: Account,
     /// Of whoever is not enrolled: the enrollment for this uid whose name has gone.
     orphan: Option<String>,
+    /// Who has the uid of an enrollment whose account has gone, and can be given it.
+    #[serde(skip)]
+    heir: Option<String>,
     created: Option<String>,
     activated: Option<String>,
     backup_codes_left: u32,
@@ -118,6 +122,7 @@ impl Line {
             enrolled_uid: None,
             account: Account::Ok,
             orphan: orphan.map(|orphan| orphan.user.to_string()),
+            heir: Some(person.name.to_string()),
             created: None,
             activated: None,
             backup_codes_left: 0,
@@ -126,9 +131,14 @@ impl Line {
         })
     }
 
-    fn of(summary: &Summary, person: Option<&Person>) -> Self {
+    fn of(summary: &Summary, person: Option<&Person>, enrolled: &[Summary]) -> Self {
         let enrollment = &summary.enrollment;
+        let is_orphan = !enrollment.is_virtual() && person.is_none_or(|person| person.uid != enrollment.uid);
         Self {
+            heir: is_orphan
+                .then(|| orphans::heir(enrollment, enrolled))
+                .flatten()
+                .map(|heir| heir.to_string()),
             user: enrollment.user.to_string(),
             state: enrollment.state.as_str(),
             app_only: enrollment.is_app_only(),
@@ -159,17 +169,16 @@ impl Line {
 
     /// What an administrator must know of the account; nothing where all is well.
     fn trouble(&self) -> Option<String> {
+        let heir = self.heir.as_deref();
         if let Some(orphan) = &self.orphan {
-            return Some(format!(
-                "asked for codes of {orphan}, who has no account any more; twostep-admin settle {orphan}"
-            ));
+            let remedy = settle_gone(orphan, heir);
+            return Some(format!("asked for codes of {orphan}, who has no account any more; {remedy}"));
         }
-        let user = &self.user;
         let was = self.enrolled_uid.map_or("a virtual user".to_owned(), |uid| format!("uid {uid}"));
         match (self.account, self.uid) {
-            (Account::Gone, _) => Some(format!("no such account; twostep-admin settle {user}")),
+            (Account::Gone, _) => Some(format!("no account any more; {}", settle_gone(&self.user, heir))),
             (Account::UidChanged, Some(is)) => {
-                Some(format!("enrolled as {was}, is uid {is} now; twostep-admin settle {user}"))
+                Some(format!("enrolled as {was}, is uid {is} now; {}", settle_uid(&self.user, heir)))
             }
             _ => None,
         }

@@ -136,6 +136,20 @@ impl Account {
     }
 }
 
+/// What to do about an enrollment whose account has gone. `heir` is the name that has its uid now, where that is known.
+#[must_use]
+pub fn settle_gone(user: &str, heir: Option<&str>) -> String {
+    let heir = heir.unwrap_or("NEW");
+    format!("twostep-admin settle {user} --rename {heir}, or --drop")
+}
+
+/// What to do about an enrollment that was made for another uid than the account has.
+#[must_use]
+pub fn settle_uid(user: &str, heir: Option<&str>) -> String {
+    let rename = heir.map_or_else(String::new, |heir| format!(", or --rename {heir}"));
+    format!("twostep-admin settle {user} --keep, or --drop{rename}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -2,7 +2,7 @@
 //!
 //! The words in these lines are an interface: docs/log.md lists them all, and a test holds the two together.
 
-use crate::account::NO_UID;
+use crate::account::{NO_UID, settle_gone, settle_uid};
 use crate::attempt::Source;
 use crate::change::{Action, Author};
 use crate::name::{ServiceName, UserName};
@@ -412,7 +412,7 @@ impl Reason {
             Self::BypassCode { left } => vec![("left", left.to_string())],
             Self::OfOrphan { of, by } => {
                 let mut details = by.details();
-                details.extend([("orphan", of.to_string()), ("remedy", settle(of))]);
+                details.extend([("orphan", of.to_string()), ("remedy", settle_gone(of.as_str(), None))]);
                 details
             }
             Self::AppPassword { name } | Self::AppPasswordRevoked { name } => vec![("name", name.clone())],
@@ -451,10 +451,14 @@ impl Reason {
             Self::UidChanged { was, is } => vec![
                 ("was", uid_or_virtual(*was)),
                 ("is", is.to_string()),
-                ("remedy", "twostep-admin settle USER".to_owned()),
+                ("remedy", settle_uid("USER", None)),
             ],
             Self::Orphan { of, cause } => {
-                vec![("orphan", of.to_string()), ("cause", (*cause).to_owned()), ("remedy", settle(of))]
+                vec![
+                    ("orphan", of.to_string()),
+                    ("cause", (*cause).to_owned()),
+                    ("remedy", settle_gone(of.as_str(), None)),
+                ]
             }
             Self::NameSpelling => vec![(
                 "remedy",
@@ -499,11 +503,6 @@ impl Reason {
 /// The uid that an enrollment was made for.
 fn uid_or_virtual(uid: u32) -> String {
     if uid == NO_UID { "virtual".to_owned() } else { uid.to_string() }
-}
-
-/// What ends that an enrollment is an orphan.
-fn settle(orphan: &UserName) -> String {
-    format!("twostep-admin settle {orphan} --rename NEW, or --drop")
 }
 
 /// Where a rule stands.

@@ -65,10 +65,38 @@ fn a_deleted_account_can_be_shown_and_unenrolled() {
     let shown = place.json(&["show", "gone-user"]);
     assert_eq!((&shown["account"], &shown["uid"]), (&json!("gone"), &json!(null)));
     place.run(&["settle", "gone-user", "--keep"]).is(1).says("no account any more");
-    place.run(&["app-password", "add", "gone-user", "x"]).is(1).says("unenroll gone-user");
+    place
+        .run(&["app-password", "add", "gone-user", "x"])
+        .is(1)
+        .says("hint: twostep-admin settle gone-user --rename NEW, or --drop");
     place.run(&["enroll", "gone-user", "--activate"]).is(1);
     place.run(&["unenroll", "gone-user", "--yes"]).is(0);
     place.run(&["show", "gone-user"]).is(1);
+}
+
+#[test]
+fn every_command_names_the_same_remedy_for_an_account_that_has_gone() {
+    // Gone, with somebody who has its uid, and another uid.
+    for (name, user, uid, remedy) in [
+        ("gone", "gone-user", 4242, "twostep-admin settle gone-user --rename NEW, or --drop"),
+        ("heir", "gone-user", 0, "twostep-admin settle gone-user --rename root, or --drop"),
+        ("uid", "root", 4242, "twostep-admin settle root --keep, or --drop"),
+    ] {
+        let place = Place::new(&format!("settle-remedy-{name}"));
+        place.enroll_as(user, uid);
+        place.run(&["list"]).is(0).shows(remedy);
+        place.run(&["show", user]).is(0).shows(remedy);
+        let pam_dir = place.folder.join("pam.d");
+        let check = ["check", "--pam-dir", pam_dir.to_str().unwrap()];
+        assert!(place.run(&check).stdout.contains(remedy), "{name}: {}", place.run(&check).stdout);
+        place.run(&["app-password", "add", user, "x"]).is(1).says(&remedy.replace("root, or", "NEW, or"));
+    }
+    let place = Place::new("settle-remedy-explain");
+    place.enroll_as("gone-user", 1);
+    let remedy = "twostep-admin settle gone-user --rename daemon, or --drop";
+    for command in [&["show", "daemon"][..], &["explain", "daemon", "sshd"], &["explain", "daemon", "imap"]] {
+        place.run(command).is(0).shows(remedy);
+    }
 }
 
 #[test]
