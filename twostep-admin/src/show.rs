@@ -335,7 +335,7 @@ impl Report for Listed {
             ]
         };
         to.push_str(&table(
-            &["USER", "STATE", "ENROLLED", "APP PASSWORDS", "BACKUP CODES", ""],
+            &["USER", "STATE", "ENROLLED", "APP PASSWORDS", "BACKUP CODES", "ACCOUNT"],
             self.0.iter().map(row),
         ));
     }

@@ -4,6 +4,7 @@
 mod bypass;
 mod limits;
 mod output;
+mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod text;
@@ -12,5 +13,6 @@ mod trusted;
 pub use bypass::BypassCode;
 pub use limits::{Expiry, Limits};
 pub use output::{Format, Output, Report, is_terminal};
-pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};
+pub use table::table;
+pub use text::{ago, backup_codes, counted, grouped, printable, time, time_or_none};
 pub use trusted::TrustedDevice;

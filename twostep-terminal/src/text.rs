@@ -1,6 +1,5 @@
 //! Pieces of text.
 
-use comfy_table::{ContentArrangement, Table, presets};
 use std::fmt::Write;
 use twostep_core::text::disturbs;
 use twostep_core::time::UnixTime;
@@ -13,27 +12,6 @@ macro_rules! put_line {
         use std::fmt::Write as _;
         let _a_string_takes_all = writeln!($to, $($what)*);
     }};
-}
-
-/// Fewer columns than this are not reckoned with.
-const NARROW: u16 = 40;
-
-/// A table without lines, which `awk` can read too. What is in it is made [`printable`].
-pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
-    let mut table = Table::new();
-    table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-    // A terminal that does not know how wide it is says 0; and in one this narrow broken lines are no help.
-    if table.width().is_some_and(|columns| columns < NARROW) {
-        table.set_content_arrangement(ContentArrangement::Disabled);
-    }
-    table.set_header(header);
-    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>()));
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
 }
 
 /// RFC 3339 in UTC: `2026-03-14T15:09:26Z`.

@@ -13,9 +13,17 @@ struct Terminal {
 
 impl Terminal {
     fn start(place: &Place, arguments: &str) -> Self {
+        Self::of_width(place, arguments, 0)
+    }
+
+    /// So many columns wide; 0 for a terminal that does not know.
+    fn of_width(place: &Place, arguments: &str, columns: u16) -> Self {
         let config = place.folder.join("config.toml");
-        let line =
-            format!("{} --config {} {arguments}", env!("CARGO_BIN_EXE_twostep-admin"), config.display());
+        let line = format!(
+            "stty cols {columns}; exec {} --config {} {arguments}",
+            env!("CARGO_BIN_EXE_twostep-admin"),
+            config.display()
+        );
         let mut child = Command::new("script")
             .args(["--quiet", "--return", "--echo", "never", "--command", &line, "/dev/null"])
             .stdin(Stdio::piped())
@@ -37,6 +45,14 @@ impl Terminal {
 
     fn type_line(&mut self, text: &str) {
         self.keyboard.write_all(format!("{text}\n").as_bytes()).unwrap();
+    }
+
+    /// Waits for the end: what was shown.
+    fn all(mut self) -> String {
+        let mut rest = Vec::new();
+        self.screen.read_to_end(&mut rest).unwrap();
+        self.child.wait().unwrap();
+        self.seen + &String::from_utf8(rest).unwrap()
     }
 
     /// Waits for the end.
@@ -89,6 +105,45 @@ fn what_concerns_all_users_wants_the_whole_word() {
             terminal.type_line(answer);
             assert_eq!(terminal.status(), status, "{arguments}: {answer:?}");
         }
+    }
+}
+
+#[test]
+fn no_table_breaks_a_time_however_narrow_the_terminal() {
+    let place = Place::new("terminal-tables");
+    place.run(&["enroll", "root", "--activate"]).is(0);
+    place.run(&["enroll", "daemon", "--app-only"]).is(0);
+    place.enroll_as("gone-user", 4242);
+    let limits = ["--service", "imap,smtp", "--from", "2001:db8:4711::/48", "--expires", "2099-06-30"];
+    for (user, name) in [("root", "the old phone of the year before last"), ("daemon", "电话电话电话电话")]
+    {
+        let reason = ["--reason", "INC-4711: asked for by telephone, and called back"];
+        place.run(&[&["app-password", "add", user, name][..], &limits, &reason].concat()).is(0);
+    }
+    let is_time = |word: &str| word.len() == 20 && word.starts_with("20") && word.ends_with('Z');
+    for arguments in [
+        "list",
+        "list --state active",
+        "show root",
+        "show daemon",
+        "history",
+        "app-password list",
+        "app-password list root",
+        "authenticator list root",
+        "app-password revoke --all-users --created-before 0h --dry-run",
+    ] {
+        let words = arguments.split(' ').collect::<Vec<_>>();
+        let plain = place.run(&words).is(0).stdout;
+        let times = |text: &str| text.split_whitespace().filter(|word| is_time(word)).count();
+        assert!(times(&plain) > 0, "{arguments}: {plain}");
+        for columns in [40, 80, 132] {
+            let shown = Terminal::of_width(&place, arguments, columns).all();
+            assert_eq!(times(&shown), times(&plain), "{arguments} at {columns}:\n{shown}");
+            for word in plain.split_whitespace().filter(|word| word.len() > 5 && word.is_ascii()) {
+                assert!(shown.contains(word), "{arguments} at {columns}: {word} is broken in\n{shown}");
+            }
+        }
+        assert_eq!(Terminal::start(&place, arguments).all().replace('\r', ""), plain, "{arguments}");
     }
 }
 
