@@ -252,6 +252,11 @@ fn users_limit_their_own() {
         assert_eq!(login("smtp", "alice", &mail, None), Code::AUTH_ERR);
         let shown = done(host, "alice", &["app-password", "list"], &[]);
         assert!(shown.contains("imap, until 2999-12-31"), "{shown}");
+        // A mistyped service is told before anything is asked.
+        let (status, told) =
+            twostep(host, "alice", &["app-password", "add", "phone", "--service", "imaps"], &[]);
+        assert_eq!(status, 1, "{told}");
+        assert!(told.contains("no PAM service named imaps; most likely imap is meant"), "{told}");
     });
 }
 

@@ -8,10 +8,12 @@ use crate::cli::{AppPasswordAdd, AppPasswordList, AppPasswordRename};
 use crate::context::Context;
 use crate::failure::Failure;
 use crate::output::{Report, ago, table, time, time_or_none};
+use crate::services;
 use serde::Serialize;
 use twostep_core::change::Action;
 use twostep_core::time::Now;
 use twostep_store::admin::{AppPasswordInfo, NewAppPassword, Of, Which};
+use twostep_store::host;
 use twostep_terminal::put_line;
 use zeroize::Zeroizing;
 
@@ -20,6 +22,7 @@ pub(crate) fn add(context: &Context, wanted: &AppPasswordAdd) -> Result<(), Fail
     let subject = context.subject(&wanted.user)?;
     let enrollment = subject.settled()?;
     let AppPasswordAdd { name, limits, .. } = wanted;
+    services::check(&host::known_services(&context.policy), &limits.services)?;
     let new = NewAppPassword {
         name,
         services: &limits.services,

@@ -8,7 +8,8 @@ use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::pam::Stacks;
 use crate::{
-    break_glass, broker, deadlines, health, name_service, neighbours, origin, rules, sshd_config, stacks,
+    break_glass, broker, deadlines, health, name_service, neighbours, origin, rules, services, sshd_config,
+    stacks,
 };
 pub(crate) use id::Id;
 use serde::Serialize;
@@ -53,6 +54,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
             }
             findings.extend(neighbours::check(&wanted.etc, &wanted.pam_dir, policy, &stacks));
         }
+        findings.extend(services::findings(policy, &host, &configuration_path(arguments)));
         findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
         if policy.app.revoke_on_password_change && !stacks.changes_passwords {
             let message =

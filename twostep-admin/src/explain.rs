@@ -5,6 +5,7 @@ use crate::cli::{Arguments, Explain};
 use crate::context::{Context, configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
+use crate::services;
 use serde::Serialize;
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ use twostep_core::protocol::{Echo, Mode};
 use twostep_core::rule::{Demanded, Rule, Tty};
 use twostep_core::time::UnixTime;
 use twostep_store::break_glass;
-use twostep_store::host::Nss;
+use twostep_store::host::{self, Nss};
 use twostep_terminal::put_line;
 
 /// Carries it out. What cannot be told is told as the refusal it is, with exit status 3.
@@ -52,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
         key: None,
         word: Word::Counts,
     };
+    services::look(&host::known_services(&context.policy), &wanted.service, context.output.format());
     let now = context.now.wall;
     let report = match demand(&Nss, &mut context.files, &context.policy, &request, now) {
         Ok(judged) => Explained::of(wanted, &context.policy, &path, &judged),

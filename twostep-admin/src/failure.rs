@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use twostep_core::account::{NO_UID, State, settle_gone, settle_uid};
 use twostep_core::app_password::Label;
+use twostep_core::known_services::Unknown;
 use twostep_core::memory_hard::HashError;
 use twostep_core::name::{NameError, UserName};
 use twostep_store::StoreError;
@@ -21,6 +22,8 @@ pub(crate) enum Failure {
     Usage(Misuse),
     /// The caller is not root, whose files these are.
     NotRoot,
+    /// No service has that name, and one has nearly that.
+    ServiceUnknown(Unknown),
     /// Neither NSS nor the store knows the user.
     UserUnknown(String),
     /// NSS does not know the user, who is to have an authenticator all the same.
@@ -113,7 +116,7 @@ impl Failure {
     /// The exit status.
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
-            Self::Usage(_) => 2,
+            Self::Usage(_) | Self::ServiceUnknown(_) => 2,
             Self::NotRoot | Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Hash(_) => 3,
             Self::BreakGlass(failure) if matches!(**failure, BreakGlassFailure::Unusable(_)) => 3,
             _ => 1,
@@ -153,6 +156,7 @@ impl Failure {
             }
             Self::Usage(Misuse::NeedsCodes) => "with --json give them with --codes-file".to_owned(),
             Self::Usage(Misuse::BothFromInput) => "add --activate or --pending".to_owned(),
+            Self::ServiceUnknown(unknown) => unknown.remedy(),
             Self::UserUnknown(_) => "getent passwd USER must find the account; for mail users without one: [app] virtual_users = true".to_owned(),
             Self::VirtualUser(user) => {
                 format!("if that is no slip of the pen: twostep-admin enroll {user} --app-only")
@@ -235,6 +239,7 @@ impl fmt::Display for Failure {
                 f.write_str("the secret and the first code cannot both come from standard input")
             }
             Self::NotRoot => f.write_str("run as root"),
+            Self::ServiceUnknown(unknown) => f.write_str(&unknown.message()),
             Self::UserUnknown(name) => write!(f, "there is no user {name:?}"),
             Self::VirtualUser(user) => {
                 write!(f, "{user} has no account on this host: a virtual user never sees a prompt for a code")

@@ -41,6 +41,7 @@ mod roster;
 mod rules;
 mod seed;
 mod seeded;
+mod services;
 mod settle;
 mod show;
 mod sshd_config;

@@ -23,6 +23,7 @@ pub mod device;
 pub mod event;
 pub mod hotp;
 pub mod key_uri;
+pub mod known_services;
 pub mod likeness;
 pub mod log_line;
 pub mod login;

@@ -26,6 +26,7 @@ pub use nss::{Membership, Nss};
 pub use syslog::Syslog;
 pub use twostep_core::event::Severity;
 
+use twostep_core::known_services::KnownServices;
 use twostep_core::policy::Policy;
 use twostep_core::random::{Entropy, NoEntropy};
 
@@ -46,6 +47,15 @@ pub fn issuer(policy: &Policy) -> String {
     let name = policy.issuer.clone().or_else(host).unwrap_or_default();
     // A label is split at its first colon.
     if name.is_empty() { "twostep".to_owned() } else { name.replace(':', "-") }
+}
+
+/// The PAM services of this host: what has a file, the packages' own too, and what the configuration lists.
+#[must_use]
+pub fn known_services(policy: &Policy) -> KnownServices {
+    let folders =
+        ["/etc/pam.d", "/usr/lib/pam.d"].into_iter().filter_map(|folder| std::fs::read_dir(folder).ok());
+    let files = folders.flatten().filter_map(|file| file.ok()?.file_name().into_string().ok());
+    KnownServices::of(files, &policy.app.services.value)
 }
 
 /// How deep the frames that hold secrets reach, in bytes, with room to spare; some hosts call us on small stacks.

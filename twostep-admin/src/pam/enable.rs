@@ -14,9 +14,11 @@ use crate::pam::host::Stacks;
 use crate::pam::judge;
 use crate::pam::sshd::{self, Sshd};
 use crate::pam::status::Meaning;
+use crate::services;
 use crate::stacks::ASKED_FOR;
 use serde::Serialize;
 use std::path::Path;
+use twostep_core::rule::Glob;
 use twostep_stacks::Phase;
 use twostep_terminal::put_line;
 
@@ -38,6 +40,11 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
         return Err(PamFailure::Included(path, by).into());
     }
     let old = files::read(&path)?;
+    // What is made here for a mistyped name, nobody would ever ask for.
+    let unknown = services::of(&host, Some(&policy)).unknown(&Glob::new(service));
+    if let Some(unknown) = unknown.filter(|unknown| old.is_none() && unknown.meant.is_some()) {
+        return Err(Failure::ServiceUnknown(unknown));
+    }
     let base = match &old {
         Some(text) => text.clone(),
         None => new_file(&host, service, wiring).ok_or_else(|| PamFailure::NoFile(path.clone()))?,

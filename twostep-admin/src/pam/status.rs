@@ -8,6 +8,7 @@ use crate::pam::arguments::Status;
 use crate::pam::failure::PamFailure;
 use crate::pam::host::Stacks;
 use crate::pam::judge;
+use crate::services;
 use crate::stacks::ASKED_FOR;
 use serde::Serialize;
 use twostep_core::name::ServiceName;
@@ -22,6 +23,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Status) -> Result<(), Failure>
         Stacks::of(&wanted.places.pam_dir).listing(policy.as_ref(), &context::configuration_path(arguments));
     let output = Output::of(arguments);
     if let Some(service) = &wanted.service {
+        services::look(&services::of(&host, policy.as_ref()), service, output.format());
         return output.report(&One::of(&host, service.as_str(), policy.as_ref()));
     }
     let unread = |error| PamFailure::Unread(host.folder.clone(), error);

@@ -137,6 +137,7 @@ fn it_can_be_limited_to_services_networks_and_a_time() {
     // What cannot be meant is said at once, and nothing is made.
     for bad in [
         ["--service", "a/b"],
+        ["--service", "imaps"],
         ["--from", "office.example"],
         ["--from", "192.0.2.1/24"],
         ["--from", "::ffff:192.0.2.0/120"],
@@ -208,4 +209,33 @@ fn after_an_incident_all_that_are_so_old_are_revoked() {
     ] {
         place.run(bad).is(2);
     }
+}
+
+#[test]
+fn a_service_that_is_nearly_called_as_another_is_refused_and_an_unknown_one_told_of() {
+    let place = Place::new("app-service-names");
+    place.run(&["enroll", "root", "--app-only"]).is(0);
+    let add =
+        |name: &str, services: &str| place.run(&["app-password", "add", "root", name, "--service", services]);
+    for (services, message, meant) in [
+        ("imaps", "this host has no PAM service named imaps", "most likely imap is meant"),
+        ("imap,smtps", "this host has no PAM service named smtps", "most likely smtp is meant"),
+    ] {
+        add("phone", services).is(2).says(message).says(meant);
+    }
+    assert_eq!(place.json(&["app-password", "list", "root"]), serde_json::json!([]));
+    for (name, services) in [("a", "imap"), ("b", "imap*,smtp"), ("c", "*")] {
+        assert_eq!(add(name, services).is(0).stderr, "", "{services}");
+    }
+    add("d", "nextcloud").is(0).says("warning: this host has no PAM service named nextcloud");
+    // Where the configuration has it, it is known, however it is called.
+    place.configure("[app]\nservices = [\"imap\", \"imaps\"]");
+    assert_eq!(add("e", "imaps").is(0).stderr, "");
+    place.run(&["explain", "root", "imap4"]).is(0).says("most likely imap is meant");
+    place.run(&["explain", "root", "nextcloud"]).is(0).says("no PAM service named nextcloud");
+    let pam_dir = place.folder.join("pam.d");
+    let pam =
+        |words: &[&str]| place.run(&[&["pam"], words, &["--pam-dir", pam_dir.to_str().unwrap()]].concat());
+    pam(&["enable", "imap4", "--app", "--yes"]).is(2).says("most likely imap is meant");
+    pam(&["status", "imap4"]).is(0).says("most likely imap is meant");
 }

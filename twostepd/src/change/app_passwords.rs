@@ -6,11 +6,12 @@ use twostep_core::account::Enrollment;
 use twostep_core::app_password::Label;
 use twostep_core::change::Action;
 use twostep_core::network;
+use twostep_core::protocol::FromBroker;
 use twostep_core::protocol::own::{Change, Done};
 use twostep_core::rule::Glob;
 use twostep_core::secret::Secret;
 use twostep_core::time::UnixTime;
-use twostep_host::now;
+use twostep_host::{known_services, now};
 use twostep_store::admin::{NewAppPassword, Occasion, Refusal};
 use twostep_store::vault::Session;
 
@@ -24,6 +25,7 @@ impl Course<'_> {
         match change {
             Change::AddAppPassword { name, services, networks, expires } => {
                 let limits = Limits::read(services, networks, *expires)?;
+                self.look_at_services(&limits.services)?;
                 self.add(session, enrollment, &parse(name)?, &limits)
             }
             Change::RevokeAppPassword { which } => {
@@ -72,6 +74,20 @@ impl Course<'_> {
         self.record(Action::AppPasswordAdd, Some(name));
         let password = Secret::new(password.grouped().as_bytes().to_vec());
         Ok(Done::AppPassword { id: id.0, name: name.to_string(), password })
+    }
+
+    /// As `twostep-admin app-password add` does: a name that is nearly right is refused, one that is unlike any is told of.
+    fn look_at_services(&self, services: &[Glob]) -> Result<(), Declined> {
+        let known = known_services(&self.subject.policy);
+        for unknown in services.iter().filter_map(|service| known.unknown(service)) {
+            let text = format!("{}; {}.", unknown.message(), unknown.remedy());
+            if unknown.meant.is_some() {
+                return Err(Declined::conflict(text));
+            }
+            let text = format!("Warning: {text}");
+            self.asker.link.send(&FromBroker::Tell { text }).map_err(|_| Declined::out_of_turn())?;
+        }
+        Ok(())
     }
 
     fn revoked(&self, names: &[Label]) -> Done {

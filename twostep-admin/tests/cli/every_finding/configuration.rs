@@ -56,6 +56,16 @@ pub(super) const ROWS: &[Row] = &[
         "[[rule]]\nservice = \"cron\"\ndemand = \"nothing\"",
     ),
     row(
+        ("service-misspelt", "warning"),
+        "[[rule]]\nservice = \"imaps\"\ndemand = \"app-password\"",
+        "[[rule]]\nservice = \"nextcloud\"\ndemand = \"app-password\"",
+    ),
+    row(
+        ("service-misspelt", "warning"),
+        "[app]\nservices = [\"imaps\", \"smtp\"]",
+        "[app]\nservices = [\"imap\", \"smtp\"]",
+    ),
+    row(
         ("rule-user-unknown", "warning"),
         "[[rule]]\nuser = \"no-such-user\"\ndemand = \"deny\"",
         "[[rule]]\nuser = \"root\"\ndemand = \"deny\"",

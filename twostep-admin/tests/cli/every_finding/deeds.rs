@@ -127,6 +127,14 @@ pub(super) const DEEDS: &[Deed] = &[
         },
     },
     Deed {
+        kind: ("app-password-service-unknown", "warning"),
+        ill: |place| {
+            enroll_carol(place);
+            place.run(&["app-password", "add", "carol", "phone", "--service", "nextcloud"]).is(0);
+        },
+        well: |place| place.configure("[app]\nservices = [\"imap\", \"nextcloud\"]"),
+    },
+    Deed {
         kind: ("clock-behind-latest-code", "error"),
         ill: |place| place.sql("UPDATE meta SET latest_time = latest_time + 10000000000"),
         well: |place| place.sql("UPDATE meta SET latest_time = latest_time - 10000000000"),
