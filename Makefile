@@ -84,6 +84,10 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	install -m 0644 docs/man/twostep.toml.5 $(DESTDIR)$(PREFIX)/share/man/man5
 	install -m 0644 docs/man/twostep-admin.8 docs/man/twostepd.8 docs/man/libnss_twostep.8 docs/man/pam_twostep.8 \
 	    $(DESTDIR)$(PREFIX)/share/man/man8
+	# What messages and manual pages name, with the links among them.
+	install -d -m 0755 $(DESTDIR)$(PREFIX)/share/doc/twostep/docs
+	install -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/twostep
+	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/twostep/docs
 	install -d -m 0755 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
 	$(ADMIN) completions bash > $(DESTDIR)$(BASHDIR)/twostep-admin
 	$(USERS) completions bash > $(DESTDIR)$(BASHDIR)/twostep
@@ -134,6 +138,7 @@ uninstall:
 	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,twostepd.service twostepd.socket twostep-hooks.service twostep-hooks.path \
 	    twostep-hooks.timer twostep-roster.service twostep-init.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf \
 	    $(addprefix $(DESTDIR)$(PREFIX)/share/pam-configs/,twostep-code twostep-app-passwords)
+	rm -rf $(DESTDIR)$(PREFIX)/share/doc/twostep
 	test -n "$(DESTDIR)" || rm -rf /run/twostep
 	test -n "$(DESTDIR)" || test ! -d /run/systemd/system || systemctl daemon-reload
 

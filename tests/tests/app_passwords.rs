@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use twostep_tests::callers::as_user;
-use twostep_tests::own::{done, last_line};
+use twostep_tests::own::{done, last_line, twostep};
 use twostep_tests::pam::{Code, Item, Stacks};
 use twostep_tests::{Host, Phone, child, in_box};
 

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use twostep_tests::{Done, Host, in_box, product};
 
@@ -84,6 +84,78 @@ fn everything_is_put_below_destdir_with_its_mode() {
         assert_eq!(names("/tmp/staged/etc"), ["apparmor.d", "fail2ban", "pam.d", "twostep"]);
         assert_eq!(names("/tmp/staged/etc/pam.d"), ["twostep"]);
         assert!(host.read("/tmp/staged/etc/pam.d/twostep").contains("@include common-auth"));
+    });
+}
+
+/// The texts that administrators see: what the crates that are installed print, manual pages, and what is put into `/etc`.
+fn texts() -> Vec<(PathBuf, String)> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let crates = ["twostep-admin", "twostep-cli", "twostepd", "pam_twostep", "nss_twostep"];
+    let libraries = [
+        "twostep-core",
+        "twostep-store",
+        "twostep-host",
+        "twostep-stacks",
+        "twostep-terminal",
+        "twostep-roster",
+    ];
+    let sources = crates.iter().chain(&libraries).map(|name| root.join(name).join("src"));
+    let mut folders: Vec<PathBuf> = sources.chain([root.join("docs/man"), root.join("packaging")]).collect();
+    let mut found = Vec::new();
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("a name").path();
+            if path.is_dir() {
+                folders.push(path);
+            } else if let Ok(text) = fs::read_to_string(&path)
+                && !path.ends_with("build.sh")
+            {
+                // What stands in comments, or in a test behind the code, nobody sees.
+                let is_code = path.extension().is_some_and(|end| end == "rs");
+                let text = text.split("#[cfg(test)]\nmod tests {").next().unwrap_or_default().to_owned();
+                let shown = |line: &&str| {
+                    !is_code || !line.trim_start().starts_with("//") && !line.contains("include_str!")
+                };
+                let tests =
+                    is_code && path.file_stem().is_some_and(|stem| stem.to_string_lossy().ends_with("tests"));
+                let text: Vec<&str> = text.lines().filter(shown).collect();
+                found.push((path, if tests { String::new() } else { text.join("\n") }));
+            }
+        }
+    }
+    found
+}
+
+/// `man` in a text, and what is named by it.
+fn manual_pages(text: &str) -> impl Iterator<Item = &str> {
+    let named = text.match_indices("man ").map(|(at, found)| &text[at + found.len()..]);
+    let named = named
+        .filter_map(|rest| rest.split(|c: char| !c.is_ascii_alphanumeric() && !"._-".contains(c)).next());
+    named.map(|name| name.trim_end_matches('.')).filter(|name| name.contains("twostep"))
+}
+
+#[test]
+fn no_text_names_a_file_of_ours_that_is_not_installed() {
+    in_box(|host| {
+        make_install(host, "/tmp/staged");
+        let (mut documents, mut pages) = (0, 0);
+        for (path, text) in texts() {
+            let word = |c: char| !c.is_ascii_alphanumeric() && !"._-/".contains(c);
+            for document in
+                text.split(word).map(|word| word.trim_end_matches('.')).filter(|word| word.ends_with(".md"))
+            {
+                documents += 1;
+                let is_there = Path::new(&format!("/tmp/staged{document}")).exists();
+                assert!(document.starts_with('/') && is_there, "{}: {document}", path.display());
+            }
+            for page in manual_pages(&text) {
+                pages += 1;
+                let staged = |section| format!("/tmp/staged/usr/share/man/man{section}/{page}.{section}");
+                let is_there = [1, 5, 8].map(staged).iter().any(|page| Path::new(page).exists());
+                assert!(is_there, "{}: man {page}", path.display());
+            }
+        }
+        assert!(documents > 10 && pages > 2, "{documents} documents, {pages} pages");
     });
 }
 

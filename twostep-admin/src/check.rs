@@ -145,7 +145,9 @@ fn configuration(arguments: &Arguments, findings: &mut Vec<Finding>) -> Option<P
         Ok(policy) => return Some(policy),
         Err(ConfigError::Mistakes(_, mistakes)) => findings.extend(mistakes.into_iter().map(|mistake| {
             let subject = format!("{file}:{}:{}", mistake.line, mistake.column);
-            let remedy = mistake.hint.unwrap_or_else(|| "man twostep-admin; every login is refused".into());
+            let remedy = mistake
+                .hint
+                .unwrap_or_else(|| "man twostep.toml has every key; every login is refused".into());
             Finding::error(Id::ConfigurationMistake, subject, mistake.message, remedy)
         })),
         Err(ConfigError::Untrusted(untrusted)) => {

@@ -43,7 +43,7 @@ pub(crate) enum Command {
     Init(Init),
     /// Turn two-step on for a user
     Enroll(Enroll),
-    /// Say what becomes of an enrollment whose account was made anew, renumbered or renamed
+    /// Decide about an enrollment whose account was recreated, renumbered, renamed or deleted
     Settle(Settle),
     /// Turn two-step off for a user: authenticators, backup codes and app passwords are deleted
     Unenroll(Confirmed),
@@ -57,18 +57,18 @@ pub(crate) enum Command {
     /// Authenticators of a user who is enrolled
     #[command(subcommand)]
     Authenticator(AuthenticatorCommand),
-    /// What need not give a code for a while, because its user has trusted it at a login
+    /// Trusted devices, which skip the code for a limited time
     #[command(subcommand)]
     TrustedDevices(TrustedDevicesCommand),
-    /// Give a code that stands in for the authenticator for a while; one that was given before is dead
+    /// Give a temporary code that stands in for the authenticator; revokes any earlier one
     Bypass(BypassArguments),
-    /// Make a new set of ten backup codes; the old set is dead
+    /// Make a new set of ten backup codes; revokes the old set
     BackupCodes(Confirmed),
-    /// Forget a user's wrong codes, so that she need not wait any more
+    /// Reset a user's failed-code counter and delay
     Unlock(User),
     /// Show what was changed, when, by whom and why: newest first
     History(History),
-    /// What the log tells of this host's logins
+    /// Reports from the authentication log
     #[command(subcommand)]
     Report(ReportCommand),
     /// The public roster: enrollment as groups, for the NSS module
@@ -79,7 +79,7 @@ pub(crate) enum Command {
     /// PAM stacks: what they demand, and our lines in them
     #[command(subcommand)]
     Pam(PamCommand),
-    /// The way in that holds when everything else refuses everybody: make, show and try it
+    /// Emergency logins that work when everything else refuses: make, show and try them
     #[command(subcommand)]
     BreakGlass(BreakGlassCommand),
     /// Say what a service would demand of a user, and why
@@ -97,7 +97,7 @@ pub(crate) enum Command {
 pub(crate) enum RosterCommand {
     /// Show where it is, its groups, and whether it says what the store does
     Show,
-    /// Make it anew from the store, where anything is wrong with it
+    /// Rebuild the roster if it is damaged or stale
     Mend(RosterMend),
 }
 
@@ -210,7 +210,7 @@ pub(crate) struct Seed {
     /// Seconds until the next code
     #[arg(long, default_value = "30", value_parser = number(["30", "60"]))]
     pub(crate) period: u8,
-    /// It counts instead of going by time: a token with a button (HOTP)
+    /// Counter-based (HOTP) instead of time-based (TOTP): a token with a button
     #[arg(long, conflicts_with = "period")]
     pub(crate) hotp: bool,
     /// Counter of its next code
@@ -275,10 +275,10 @@ pub(crate) struct Enroll {
     /// Name of the authenticator
     #[arg(long, value_name = "NAME", default_value = "phone", value_parser = label)]
     pub(crate) label: Label,
-    /// On at once, without asking for a first code
+    /// Turn it on at once, without asking for a first code
     #[arg(long)]
     pub(crate) activate: bool,
-    /// The user's first right code at a login turns it on; until then an empty one is let pass
+    /// The user's first right code at a login turns it on; until then an empty code is accepted
     #[arg(long)]
     pub(crate) pending: bool,
     /// On at once and without an authenticator: for users who never see a prompt

@@ -41,7 +41,11 @@ pub(crate) fn entered(question: &str) -> Option<Zeroizing<String>> {
     eprint!("{question}");
     let mut line = Zeroizing::new(String::with_capacity(64));
     match io::stdin().lock().read_line(&mut line) {
-        Ok(0) | Err(_) => return None,
+        Ok(0) | Err(_) => {
+            // What is said next begins a line.
+            eprintln!();
+            return None;
+        }
         Ok(_) => {}
     }
     let mut code = Zeroizing::new(String::with_capacity(line.len()));

@@ -118,7 +118,7 @@ pub(crate) fn restored(restored: &Restored) -> [String; 2] {
             "the store was put back from a backup: it ends at {ends}, and this host has seen it as of {seen}. What was revoked, removed or used up since is good again"
         ),
         format!(
-            "docs/incidents.md, case E: revoke it again, or twostep-admin app-password revoke --all-users --created-before {seen}; then rm {}",
+            "/usr/share/doc/twostep/docs/incidents.md, case E: revoke it again, or twostep-admin app-password revoke --all-users --created-before {seen}; then rm {}",
             file.display()
         ),
     ]

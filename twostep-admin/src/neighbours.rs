@@ -97,7 +97,7 @@ fn service_of(passdb: &[Line], wired: &[&str]) -> Option<Finding> {
         Id::DovecotServiceNotWired,
         &first.place,
         message,
-        "args = %s, and a file for each protocol (docs/mail.md)",
+        "args = %s, and a file for each protocol (/usr/share/doc/twostep/docs/mail.md)",
     ))
 }
 

@@ -10,7 +10,7 @@ use twostep_store::vault::Files;
 /// What is to be known of a key that comes from elsewhere.
 pub(crate) const ELSEWHERE: &str = "key and store were made on another host: where that one, an image or another copy of it exists, this key is not this host's alone";
 /// And what to do about it.
-pub(crate) const ADOPT: &str = "after a move or a restored backup: twostep-admin init --adopt-host; for a clone, a key and a store of its own: docs/packages.md, \"Images and first boot\"";
+pub(crate) const ADOPT: &str = "after a move or a restored backup: twostep-admin init --adopt-host; for a clone, a key and a store of its own: /usr/share/doc/twostep/docs/packages.md, \"Images and first boot\"";
 
 /// All findings about that. `etc` is where this host's own files are.
 pub(crate) fn check(policy: &Policy, etc: &Path) -> Vec<Finding> {

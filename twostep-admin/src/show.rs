@@ -76,7 +76,13 @@ pub(crate) fn all(context: &Context, wanted: &List) -> Result<(), Failure> {
             lines.push(Line::of(summary, person.as_ref(), &enrolled));
         }
     }
-    context.output.report(&Listed(lines))
+    let none = match wanted.state {
+        None => "nobody is enrolled",
+        Some(WantedState::None) => "every account with a login shell is enrolled",
+        Some(WantedState::Pending) => "no enrollment is pending",
+        Some(WantedState::Active) => "no enrollment is active",
+    };
+    context.output.report(&Listed { lines, none })
 }
 
 /// What both say of a user.
@@ -316,12 +322,17 @@ pub(crate) fn authenticators(all: &[Authenticator]) -> String {
 
 #[derive(Serialize)]
 #[serde(transparent)]
-struct Listed(Vec<Line>);
+struct Listed {
+    lines: Vec<Line>,
+    /// What it means that there are none.
+    #[serde(skip)]
+    none: &'static str,
+}
 
 impl Report for Listed {
     fn text(&self, to: &mut String) {
-        if self.0.is_empty() {
-            to.push_str("nobody\n");
+        if self.lines.is_empty() {
+            put_line!(to, "{}", self.none);
             return;
         }
         let row = |line: &Line| {
@@ -336,7 +347,7 @@ impl Report for Listed {
         };
         to.push_str(&table(
             &["USER", "STATE", "ENROLLED", "APP PASSWORDS", "BACKUP CODES", "ACCOUNT"],
-            self.0.iter().map(row),
+            self.lines.iter().map(row),
         ));
     }
 }

@@ -98,7 +98,7 @@ impl Global<'_> {
             (false, None) => {
                 let place = methods.map_or_else(|| self.main.clone(), |(place, _)| place);
                 let message = "who is enrolled and comes with a key alone is refused in the account phase; she must leave the key out";
-                let remedy = "for key and code: AuthenticationMethods publickey,keyboard-interactive:pam and an after-key line (README.md)";
+                let remedy = "for key and code: AuthenticationMethods publickey,keyboard-interactive:pam and an after-key line (man pam_twostep)";
                 findings.push(Finding::note(Id::SshdRefusesKeyAlone, place, message, remedy));
             }
             (true, _) => {}

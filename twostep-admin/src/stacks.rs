@@ -80,7 +80,7 @@ pub(crate) fn check(folder: &Path, policy: Option<&Policy>, config: &Path, now: 
     }
     seen.findings.extend(policy.and_then(|policy| left_to_other(policy, &host, &seen)));
     if seen.wired.is_empty() {
-        let remedy = "README.md has the lines for sshd, su, sudo and Dovecot";
+        let remedy = "twostep-admin pam enable SERVICE puts the lines in: sshd, su, sudo, login, imap; man pam_twostep shows them";
         seen.findings.push(Finding::note(
             Id::NothingWired,
             folder.display(),

@@ -34,7 +34,7 @@ const EXIT_STATUS: &str = "Exit status: 0 done, 1 refused, 2 usage, 3 the broker
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Show how you stand: authenticators, app passwords and their last use, trusted devices, backup codes
+    /// Show your authenticators, app passwords and their last use, trusted devices, backup codes
     Status,
     /// Turn two-step verification on, with a first authenticator
     Enroll(Enroll),
@@ -44,10 +44,10 @@ pub(crate) enum Command {
     /// The phones that make your codes
     #[command(subcommand)]
     Authenticator(Authenticator),
-    /// What need not give a code for a while, since you have said so at a login
+    /// Trusted devices, which skip the code for a limited time
     #[command(subcommand)]
     TrustedDevices(TrustedDevices),
-    /// Make a new set of ten backup codes; the old set is dead
+    /// Make a new set of ten backup codes; revokes the old set
     BackupCodes,
     /// Show what was changed, when and by whom: newest first
     History {
@@ -152,9 +152,9 @@ pub(crate) enum TrustedDevices {
 pub(crate) enum HelpDesk {
     /// Show somebody's enrollment
     Show(Case),
-    /// Forget somebody's wrong codes, so that she need not wait any more
+    /// Reset somebody's failed-code counter and delay
     Unlock(Case),
-    /// Give a code that stands in for the authenticator for a while
+    /// Give a temporary code that stands in for the authenticator
     Bypass {
         #[command(flatten)]
         case: Case,

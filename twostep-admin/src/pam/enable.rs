@@ -70,7 +70,7 @@ pub(crate) fn enable(arguments: &Arguments, wanted: &Enable) -> Result<(), Failu
     let mut done = Changed { also, ..Changed::new(&host, service, Some(&policy)) };
     if service == "sshd" && wiring == Wiring::Interactive {
         done.keys = Some(
-            "who is enrolled and comes with a key alone is refused from now on; README.md has the lines for key and code",
+            "who is enrolled and comes with a key alone is refused from now on; man pam_twostep has the lines for key and code",
         );
     }
     done.kept = (changes && old.is_some()).then(|| backup.before().display().to_string());

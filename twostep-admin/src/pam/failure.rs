@@ -57,8 +57,8 @@ impl PamFailure {
                 "it was written by hand: change it by hand, and see what twostep-admin check says".to_owned()
             }
             Self::NoFile(_) => "name a service that has a file; twostep-admin pam status lists them".to_owned(),
-            Self::NoPassword(_) => "put the lines in by hand: docs/wiring.md says where".to_owned(),
-            Self::NoPlace { .. } => "mend that line first, or put ours in by hand: docs/wiring.md says where".to_owned(),
+            Self::NoPassword(_) => "put the lines in by hand: /usr/share/doc/twostep/docs/wiring.md says where".to_owned(),
+            Self::NoPlace { .. } => "mend that line first, or put ours in by hand: /usr/share/doc/twostep/docs/wiring.md says where".to_owned(),
             Self::NotRoot => "run it as root".to_owned(),
             Self::Changed(_) => "run it again".to_owned(),
             Self::Untrusted(untrusted) => untrusted.remedy(),
