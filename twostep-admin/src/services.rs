@@ -32,12 +32,10 @@ pub(crate) fn check<'g>(
     Ok(())
 }
 
-/// The same, where an answer can be given all the same: about a service that libpam judges by `other`.
+/// Tells people of it where there is an answer all the same: libpam judges such a service by `other`. The document says nothing of it.
 pub(crate) fn look(known: &KnownServices, name: &ServiceName, format: Format) {
-    if let Some(unknown) = known.unknown(&Glob::new(name.as_str()))
-        && (unknown.meant.is_some() || format == Format::Text)
-    {
-        warn(&unknown);
+    if format == Format::Text {
+        known.unknown(&Glob::new(name.as_str())).iter().for_each(warn);
     }
 }
 
