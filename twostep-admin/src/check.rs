@@ -8,7 +8,8 @@ use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::pam::Stacks;
 use crate::{
-    break_glass, broker, deadlines, health, name_service, neighbours, origin, rules, sshd_config, stacks,
+    break_glass, broker, deadlines, health, hooks, name_service, neighbours, origin, rules, sshd_config,
+    stacks,
 };
 pub(crate) use id::Id;
 use serde::Serialize;
@@ -54,6 +55,10 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
             findings.extend(neighbours::check(&wanted.etc, &wanted.pam_dir, policy, &stacks));
         }
         findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
+        findings.extend(hooks::refused(&policy.app.hooks).map(|(key, refusal)| {
+            let message = format!("is skipped, since users choose what root would run: {refusal}");
+            Finding::error(Id::HookUnsafe, format!("[app] {key}"), message, hooks::REMEDY)
+        }));
         if policy.app.revoke_on_password_change && !stacks.changes_passwords {
             let message =
                 "no PAM stack has pam_twostep.so in a password line: a changed password revokes nothing";

@@ -30,6 +30,7 @@ ids! {
     HostNotLookedAt,
     NotRunAsRoot,
     PasswordLineMissing,
+    HookUnsafe,
     UnenrolledChangesSoon,
     // The way in for emergencies.
     BreakGlassMissing,

@@ -113,4 +113,9 @@ pub(super) const ROWS: &[Row] = &[
         "[broker]\nhelp_desk = \"daemon\"\nprotected = [\"root\", \"no-such\"]",
         "[broker]\nhelp_desk = \"daemon\"\nprotected = [\"root\"]",
     ),
+    row(
+        ("hook-unsafe", "error"),
+        "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell {name}\"]",
+        "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell \\\"$1\\\"\", \"sh\", \"{name}\"]",
+    ),
 ];
