@@ -9,7 +9,7 @@ use crate::output::{Output, Report};
 use crate::pam::Stacks;
 use crate::{
     break_glass, broker, deadlines, health, hooks, name_service, neighbours, origin, rules, sshd_config,
-    stacks,
+    stacks, sudoers,
 };
 pub(crate) use id::Id;
 use serde::Serialize;
@@ -53,6 +53,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
                 findings.extend(sshd_config::check(&wanted.etc, lines, &policy.roster.groups[0]));
             }
             findings.extend(neighbours::check(&wanted.etc, &wanted.pam_dir, policy, &stacks));
+            findings.extend(sudoers::check(&wanted.etc, policy, &stacks.wired));
         }
         findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
         findings.extend(hooks::refused(&policy.app.hooks).map(|(key, refusal)| {

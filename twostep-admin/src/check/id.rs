@@ -108,6 +108,10 @@ ids! {
     CallerUnknown,
     HelpDeskUnknown,
     ProtectedGroupUnknown,
+    SudoersGrantUnprotected,
+    SudoersNotLookedAt,
+    RightsNotLookedAt,
+    SudoAsksForAnother,
     // The folder of stacks.
     StacksUnreadable,
     NothingWired,

@@ -118,4 +118,30 @@ pub(super) const ROWS: &[Row] = &[
         "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell {name}\"]",
         "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell \\\"$1\\\"\", \"sh\", \"{name}\"]",
     ),
+    beside(
+        ("sudoers-not-looked-at", "warning"),
+        &[("sudoers", "%ops ALL=((\n")],
+        "[broker]\nhelp_desk = \"daemon\"",
+        "[broker]\nprotected = [\"root\"]",
+    ),
+    beside(
+        ("rights-not-looked-at", "note"),
+        &[("polkit-1/rules.d/10-ops.rules", "")],
+        "[broker]\nhelp_desk = \"daemon\"",
+        "[broker]\nprotected = [\"root\"]",
+    ),
+    Row {
+        kind: ("rights-not-looked-at", "note"),
+        given: &[("config.toml", "[broker]\nhelp_desk = \"daemon\"")],
+        file: "nsswitch.conf",
+        ill: "sudoers: files sss\n",
+        well: "sudoers: files # sss\n",
+    },
+    Row {
+        kind: ("rights-not-looked-at", "note"),
+        given: &[("config.toml", "[broker]\nhelp_desk = \"daemon\"")],
+        file: "sudo.conf",
+        ill: "Plugin sudoers_policy sudoers.so sudoers_file=/etc/other\n",
+        well: "#Plugin sudoers_policy other.so\nPlugin sudoers_policy sudoers.so\n",
+    },
 ];
