@@ -11,60 +11,19 @@ pub struct Command {
 }
 
 /// What users choose, or whoever made their account.
-const CHOSEN: [&str; 2] = ["{user}", NAME];
-const NAME: &str = "{name}";
+const CHOSEN: [&str; 2] = ["{user}", "{name}"];
 
 /// Programs that run what their arguments say: each wants a script or a program of the administrator's before anything else.
-const INTERPRETERS: [&str; 42] = [
-    "ash",
-    "awk",
-    "bash",
-    "busybox",
-    "csh",
-    "dash",
-    "doas",
-    "env",
-    "expect",
-    "fish",
-    "gawk",
-    "ionice",
-    "ksh",
-    "lua",
-    "mawk",
-    "mksh",
-    "nawk",
-    "nice",
-    "node",
-    "nohup",
-    "nsenter",
-    "perl",
-    "php",
-    "prlimit",
-    "python",
-    "rbash",
-    "ruby",
-    "run0",
-    "sed",
-    "setpriv",
-    "setsid",
-    "sh",
-    "stdbuf",
-    "sudo",
-    "systemd-run",
-    "taskset",
-    "tclsh",
-    "tcsh",
-    "time",
-    "timeout",
-    "unshare",
-    "zsh",
-];
+const INTERPRETERS: &str = "ash awk bash busybox csh dash doas env expect fish gawk ionice ksh lua mawk mksh nawk nice node nohup \
+     nsenter perl php pkexec prlimit python rbash ruby run0 sed setpriv setsid sh stdbuf strace sudo systemd-cat systemd-inhibit \
+     systemd-run taskset tclsh tcsh time timeout unshare zsh";
 
-/// Programs that put their arguments together for a shell, or run what comes last.
-const LAUNCHERS: [&str; 14] = [
-    "at", "batch", "chroot", "find", "flock", "parallel", "rsh", "runuser", "script", "sg", "ssh", "su",
-    "watch", "xargs",
-];
+/// Programs that put their arguments together for a shell, run what comes last, or take code by position.
+const LAUNCHERS: &str = "at batch chroot emacs find flock gdb make parallel rsh runuser screen script sg sqlite ssh su tmux vi vim \
+     watch xargs";
+
+/// Options of interpreters whose argument is a folder, and no script.
+const FOLDER: [&str; 6] = ["-C", "-D", "-R", "--chdir", "--root", "--wd"];
 
 /// Options whose argument is code.
 const CODE: [&str; 6] = ["--command", "--eval", "--exec", "--execute", "--expression", "--run"];
@@ -113,32 +72,35 @@ fn is_code(before: &[&str]) -> bool {
         CODE.contains(&word)
             || (word.starts_with('-') && !word.starts_with("--") && word.ends_with(['c', 'e', 'E']))
     };
-    let is_of = |programs: &[&str], word: &str| programs.contains(&program(word));
     if before.last().is_some_and(|last| takes_code(last)) {
         return true;
     }
     let Some(first) = before.first() else { return true };
-    if is_of(&LAUNCHERS, first) {
+    if is_of(LAUNCHERS, first) {
         return true;
     }
-    if !is_of(&INTERPRETERS, first) {
+    if !is_of(INTERPRETERS, first) {
         return false;
     }
-    if before.iter().any(|word| is_of(&LAUNCHERS, word)) {
+    if before.iter().any(|word| is_of(LAUNCHERS, word)) {
         return true;
     }
     let is_literal = |word: &str| !word.starts_with('-') && !CHOSEN.contains(&word);
     let has_code = before
         .windows(2)
         .any(|pair| matches!(pair, [option, code] if takes_code(option) && is_literal(code)));
-    let is_script = |word: &&&str| Path::new(word).is_absolute() && !is_of(&INTERPRETERS, word);
-    !has_code && before.iter().skip(1).find(is_script).is_none()
+    let has_script = before.windows(2).any(|pair| {
+        matches!(pair, [option, script]
+            if Path::new(script).is_absolute() && !is_of(INTERPRETERS, script) && !FOLDER.contains(option))
+    });
+    !has_code && !has_script
 }
 
-/// `python3.11` is `python`.
-fn program(word: &str) -> &str {
+/// Whether a word is the name of one of these programs, or its path. `python3.11` is `python`.
+fn is_of(programs: &str, word: &str) -> bool {
     let name = word.rsplit('/').next().unwrap_or(word);
-    name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-')
+    let bare = name.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    programs.split(' ').any(|program| program == name || program == bare)
 }
 
 #[cfg(test)]
@@ -166,6 +128,9 @@ mod tests {
             "/usr/bin/timeout  10  /usr/bin/doveadm  kick  {user}",
             "/usr/bin/env  LC_ALL=C  /bin/sh  -c  tell \"$1\"  sh  {name}",
             "/usr/local/sbin/tell  find  {name}",
+            "/usr/bin/perl  -w  /opt/tell.pl  {user}",
+            "/usr/bin/sudo  -u  vmail  /usr/bin/doveadm  kick  {user}",
+            "/usr/bin/docker  exec  mail  doveadm  kick  {user}",
         ] {
             assert_eq!(command(good).refusal(), None, "{good}");
         }
@@ -199,6 +164,11 @@ mod tests {
             "/usr/bin/sudo  -u  vmail  {name}",
             "/bin/su  vmail  -c  /usr/bin/x  {name}",
             "/usr/bin/xargs  {name}",
+            "/usr/bin/env  -C  /srv  {name}",
+            "/usr/bin/unshare  --root  /srv  {name}",
+            "/usr/bin/sqlite3  /srv/x.db  {name}",
+            "/usr/bin/nice  -n  5  {name}",
+            "/usr/bin/run0  {name}",
         ] {
             assert!(command(bad).refusal().is_some(), "{bad}");
             assert!(command(bad).filled("alice", "phone", "create").is_err(), "{bad}");

@@ -122,7 +122,7 @@ pub struct Broker {
 }
 
 /// Groups whose members are root, or as good as root, on the hosts that have them.
-const PROTECTED: [&str; 10] =
+pub const PROTECTED: [&str; 10] =
     ["root", "sudo", "wheel", "admin", "disk", "shadow", "docker", "lxd", "incus-admin", "libvirt"];
 
 /// A user that services run as.

@@ -108,6 +108,7 @@ ids! {
     CallerUnknown,
     HelpDeskUnknown,
     ProtectedGroupUnknown,
+    ProtectedGroupLeftOut,
     SudoersGrantUnprotected,
     SudoersNotLookedAt,
     RightsNotLookedAt,

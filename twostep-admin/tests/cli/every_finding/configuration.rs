@@ -118,6 +118,12 @@ pub(super) const ROWS: &[Row] = &[
         "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell {name}\"]",
         "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell \\\"$1\\\"\", \"sh\", \"{name}\"]",
     ),
+    // Every host has a group "root".
+    row(
+        ("protected-group-left-out", "warning"),
+        "[broker]\nhelp_desk = \"daemon\"\nprotected = [\"bin\"]",
+        "[broker]\nhelp_desk = \"daemon\"",
+    ),
     beside(
         ("sudoers-not-looked-at", "warning"),
         &[("sudoers", "%ops ALL=((\n")],
