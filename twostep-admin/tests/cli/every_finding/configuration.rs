@@ -136,6 +136,12 @@ pub(super) const ROWS: &[Row] = &[
         "[broker]\nhelp_desk = \"daemon\"",
         "[broker]\nprotected = [\"root\"]",
     ),
+    beside(
+        ("rights-not-looked-at", "note"),
+        &[("doas.conf", "permit :ops\n")],
+        "[broker]\nhelp_desk = \"daemon\"",
+        "",
+    ),
     Row {
         kind: ("rights-not-looked-at", "note"),
         given: &[("config.toml", "[broker]\nhelp_desk = \"daemon\"")],
