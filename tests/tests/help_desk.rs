@@ -223,3 +223,77 @@ fn a_directory_that_takes_its_time_holds_no_lock() {
         console.wait_for("Password: ");
     });
 }
+
+/// What `check` says of a host's sudoers, by the sudo that the host has: message and remedy.
+fn grants(host: &Host) -> Vec<(String, String)> {
+    let checked = host.admin(&["--json", "check"]).stdout;
+    let checked: serde_json::Value = serde_json::from_str(&checked).expect("JSON");
+    let findings = checked["findings"].as_array().expect("findings");
+    let told = findings.iter().filter(|found| found["id"] == "sudoers-grant-unprotected");
+    let text = |value: &serde_json::Value| value.as_str().expect("a text").to_owned();
+    told.map(|found| (text(&found["message"]), text(&found["remedy"]))).collect()
+}
+
+fn sudoers(host: &Host, text: &str) {
+    host.write("/etc/sudoers.d/local", text);
+    host.set_mode("/etc/sudoers.d/local", 0o440);
+}
+
+#[test]
+fn whom_sudoers_grants_more_than_the_help_desk_has_is_named_by_check() {
+    in_box(|host| {
+        for user in ["alice", "bob", "dave", "erin"] {
+            host.add_user(user, PASSWORD);
+        }
+        for group in ["ops", "dba", "oncall", "more"] {
+            host.command("groupadd", &[group]).expect_success();
+        }
+        let gid = host.command("getent", &["group", "dba"]).expect_success().stdout;
+        let gid = gid.split(':').nth(2).expect("a gid").to_owned();
+        host.command("usermod", &["-aG", "sudo", "erin"]).expect_success();
+        let text = format!(
+            "# %comment ALL=(ALL) ALL\nDefaults:alice !lecture\nUser_Alias ADMINS = bob, \\\n  %oncall, !alice\n\
+             %ops ALL=(ALL) ALL\nADMINS ALL=(root) /usr/bin/apt\n%#{gid} ALL=(postgres) NOPASSWD: /usr/bin/psql\n\
+             #{} otherhost=ALL\n+admins ALL=ALL\nerin ALL=ALL\nnobody-here ALL=ALL\n%no-such-group ALL=ALL\nalice ALL=(ALL) !ALL\n\
+             %helpdesk ALL=ALL\n@include /etc/more\n",
+            host.uid("dave")
+        );
+        sudoers(host, &text);
+        host.write("/etc/more", "%more ALL=ALL\n");
+        host.set_mode("/etc/more", 0o440);
+        // Where there is no help desk, there is nobody to be protected from it.
+        assert_eq!(grants(host), []);
+
+        with_a_help_desk(host);
+        let told = grants(host);
+        let named = |who: &str| told.iter().any(|(message, _)| message.starts_with(&format!("{who} ")));
+        for who in ["%ops", "bob", "%oncall", "%dba", "dave", "+admins", "%more"] {
+            assert!(named(who), "{who}: {told:#?}");
+        }
+        // Root and sudo are the host's own; erin is in sudo.
+        assert_eq!(told.len(), 7, "{told:#?}");
+
+        // Of groups the remedy is the line itself.
+        let remedy = told.iter().find_map(|(message, remedy)| message.starts_with("%ops ").then_some(remedy));
+        let (_, line) = remedy.and_then(|remedy| remedy.split_once("protected = ")).expect("a line");
+        let line = &line[..=line.find(']').expect("the end of a list")];
+        host.edit("/etc/twostep/config.toml", |text| {
+            text.replace("#protected =", &format!("protected = {line}\n#"))
+        });
+        let told = grants(host);
+        assert_eq!(told.len(), 3, "{line}: {told:#?}");
+        assert!(told.iter().all(|(message, _)| !message.contains('%')), "{told:#?}");
+        assert!(!host.admin(&["check"]).stdout.contains("protected-group-unknown"));
+
+        // What cannot be read is not called fine.
+        for broken in ["%ops ALL=((\n", "NO_SUCH_ALIAS ALL=ALL\n"] {
+            sudoers(host, broken);
+            let told = host.admin(&["check"]).stdout;
+            assert!(told.contains("sudoers-not-looked-at"), "{broken}: {told}");
+        }
+        sudoers(host, "%ops ALL=(ALL) ALL\n");
+        host.command("mv", &["/usr/bin/cvtsudoers", "/root"]).expect_success();
+        let told = host.admin(&["check"]).stdout;
+        assert!(told.contains("cvtsudoers") && told.contains("sudoers-not-looked-at"), "{told}");
+    });
+}

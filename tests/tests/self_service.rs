@@ -243,23 +243,23 @@ fn commands_of_the_administrators_are_run_after_changes() {
         host.set_mode("/usr/local/sbin/note", 0o755);
         let text = host.read("/etc/twostep/config.toml").replace(
             "[argon2id]",
-            "on_create = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"name={name}\"]\n\
-             on_revoke = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"name={name}\"]\n[argon2id]",
+            "on_create = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"{name}\"]\n\
+             on_revoke = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"{name}\"]\n[argon2id]",
         );
         host.write("/etc/twostep/config.toml", &text);
         let _broker = host.start_broker();
         let (_, codes) = enroll(host, "alice", PASSWORD);
         let answers = [("Password: ", PASSWORD), ("Verification code: ", codes[0].as_str())];
-        done(host, "alice", &["app-password", "add", "--", "-x $(reboot)"], &answers);
+        done(host, "alice", &["app-password", "add", "--", "x $(reboot)"], &answers);
         // The broker runs nothing; it says that something is due.
         assert!(std::path::Path::new("/run/twostep/hooks.due").exists());
         assert!(!std::path::Path::new("/var/log/noted").exists());
         host.admin(&["hooks"]).expect_success();
-        assert_eq!(host.read("/var/log/noted"), "create alice name=-x $(reboot)\n");
+        assert_eq!(host.read("/var/log/noted"), "create alice x $(reboot)\n");
         assert!(!std::path::Path::new("/run/twostep/hooks.due").exists());
         // The administrator's own command runs them at once.
         host.admin(&["app-password", "revoke", "alice", "--all", "--yes"]).expect_success();
-        assert!(host.read("/var/log/noted").ends_with("revoke alice name=-x $(reboot)\n"));
+        assert!(host.read("/var/log/noted").ends_with("revoke alice x $(reboot)\n"));
         // One that fails is tried again, five times in all.
         host.set_mode("/usr/local/sbin/note", 0o644);
         host.add_app_password("alice", "mail");

@@ -238,3 +238,95 @@ fn without_a_broker_nobody_who_needs_one_gets_in_and_all_others_do() {
         ends_as(&mut console, "alice");
     });
 }
+
+/// What sudo is told on top, in a file that it reads last.
+fn sudoers(host: &Host, defaults: &str) {
+    host.write("/etc/sudoers.d/zz", &format!("Defaults {defaults}\n"));
+    host.set_mode("/etc/sudoers.d/zz", 0o440);
+}
+
+/// As docs/troubleshooting.md says: sudo shows the text of `-p` instead of every prompt, and does not tell the module. `SUDO_PROMPT` is
+/// for the password alone.
+#[test]
+fn sudo_shows_the_text_of_its_option_at_both_prompts() {
+    in_box(|host| {
+        let mut phone = with_alice_and_bob(host);
+        let _broker = host.start_broker();
+        let mut console =
+            as_user(host, "alice", "/usr/bin/sudo", &["-k", "-p", "secret please: ", "id", "-un"], &[]);
+        console.answer("secret please: ", PASSWORD);
+        console.answer("secret please: ", &phone.fresh_code());
+        ends_as(&mut console, "root");
+        assert!(!console.shown().contains("Verification code"), "{}", console.shown());
+
+        let environment = ["SUDO_PROMPT=secret please: ", "sudo", "-k", "id", "-un"];
+        let mut console = as_user(host, "alice", "/usr/bin/env", &environment, &[]);
+        console.answer("secret please: ", PASSWORD);
+        console.answer("Verification code: ", &phone.fresh_code());
+        ends_as(&mut console, "root");
+
+        sudoers(host, "passprompt=\"company: \", passprompt_override");
+        let mut console = sudo(host, "alice");
+        console.answer("company: ", PASSWORD);
+        console.answer("company: ", &phone.fresh_code());
+        ends_as(&mut console, "root");
+
+        // Whoever takes the second prompt for the password's again has lost nothing.
+        let mut console =
+            as_user(host, "alice", "/usr/bin/sudo", &["-k", "-p", "secret please: ", "id"], &[]);
+        console.answer("secret please: ", PASSWORD);
+        console.answer("secret please: ", PASSWORD);
+        console.wait_for("secret please: ");
+        console.signal(libc::SIGKILL);
+        assert_eq!(host.admin_json(&["show", "alice"])["wrong_codes"].as_u64(), Some(0));
+    });
+}
+
+/// With targetpw sudo is like su: the code is that of the user whom the command runs as.
+#[test]
+fn whose_code_sudo_asks_for_is_whose_password_it_asks_for() {
+    in_box(|host| {
+        let mut phone = with_alice_and_bob(host);
+        let _broker = host.start_broker();
+        let is_told = || host.admin(&["check"]).stdout.contains("sudo-asks-for-another");
+        assert!(!is_told());
+        for option in ["targetpw", "runaspw, runas_default=bob", "rootpw"] {
+            sudoers(host, option);
+            assert!(is_told(), "{option}");
+        }
+        sudoers(host, "targetpw");
+        // alice, who is enrolled, becomes bob without a code; bob becomes alice with hers.
+        let mut console = as_user(host, "alice", "/usr/bin/sudo", &["-k", "-u", "bob", "id", "-un"], &[]);
+        console.answer("password for bob: ", BOBS);
+        ends_as(&mut console, "bob");
+        let mut console = as_user(host, "bob", "/usr/bin/sudo", &["-k", "-u", "alice", "id", "-un"], &[]);
+        console.answer("password for alice: ", PASSWORD);
+        console.answer("Verification code: ", &phone.fresh_code());
+        ends_as(&mut console, "alice");
+        sudoers(host, "!targetpw");
+        assert!(!is_told());
+    });
+}
+
+/// For fifteen minutes, as sudo ships, on one terminal; never with `timestamp_timeout=0`.
+#[test]
+fn sudos_timestamp_skips_password_and_code() {
+    in_box(|host| {
+        let mut phone = with_alice_and_bob(host);
+        let _broker = host.start_broker();
+        let twice = ["-c", "sudo id -un && sudo echo as $(sudo id -un)"];
+        sudoers(host, "timestamp_timeout=15");
+        let mut console = as_user(host, "alice", "/bin/sh", &twice, &[]);
+        console.answer("password for alice: ", PASSWORD);
+        console.answer("Verification code: ", &phone.fresh_code());
+        ends_as(&mut console, "as root");
+
+        sudoers(host, "timestamp_timeout=0");
+        let mut console = as_user(host, "alice", "/bin/sh", &["-c", "sudo id -un && sudo id -un"], &[]);
+        for _ in 0..2 {
+            console.answer("password for alice: ", PASSWORD);
+            console.answer("Verification code: ", &phone.fresh_code());
+        }
+        ends_as(&mut console, "root");
+    });
+}

@@ -4,7 +4,7 @@ use crate::check::{Finding, Id};
 use crate::stacks::Seen;
 use std::collections::BTreeSet;
 use std::path::Path;
-use twostep_core::policy::{Origin, Policy, SELF_SERVICE};
+use twostep_core::policy::{Origin, PROTECTED, Policy, SELF_SERVICE};
 use twostep_core::ports::{Directory, DirectoryFailed};
 use twostep_store::host::Nss;
 use twostep_store::host::link::{Link, LinkError, SOCKET};
@@ -152,6 +152,15 @@ fn names(
                 message,
                 "mend the name, or leave it out",
             ));
+        }
+    }
+    for group in PROTECTED {
+        let named = broker.protected.value.iter().chain([help_desk]);
+        if named.into_iter().all(|name| name != group) && Nss.has_group(group)? {
+            let message = "[broker] protected leaves this group out, whose members are as good as root: \
+                           the help desk can make them bypass codes";
+            let remedy = "put it back: a list replaces the default one";
+            findings.push(Finding::warning(Id::ProtectedGroupLeftOut, group, message, remedy));
         }
     }
     Ok(())

@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::pam::Stacks;
 use crate::{
-    break_glass, broker, deadlines, health, name_service, neighbours, origin, rules, services, sshd_config,
-    stacks,
+    break_glass, broker, deadlines, health, hooks, name_service, neighbours, origin, rules, services,
+    sshd_config, stacks, sudoers,
 };
 pub(crate) use id::Id;
 use serde::Serialize;
@@ -53,9 +53,14 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
                 findings.extend(sshd_config::check(&wanted.etc, lines, &policy.roster.groups[0]));
             }
             findings.extend(neighbours::check(&wanted.etc, &wanted.pam_dir, policy, &stacks));
+            findings.extend(sudoers::check(&wanted.etc, policy, &stacks.wired));
         }
         findings.extend(services::findings(policy, &host, &configuration_path(arguments)));
         findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
+        findings.extend(hooks::refused(&policy.app.hooks).map(|(key, refusal)| {
+            let message = format!("is skipped, since users choose what root would run: {refusal}");
+            Finding::error(Id::HookUnsafe, format!("[app] {key}"), message, hooks::REMEDY)
+        }));
         if policy.app.revoke_on_password_change && !stacks.changes_passwords {
             let message =
                 "no PAM stack has pam_twostep.so in a password line: a changed password revokes nothing";

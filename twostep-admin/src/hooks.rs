@@ -3,11 +3,13 @@
 
 use crate::context::Context;
 use crate::failure::Failure;
+use crate::ffi;
 use crate::health;
 use crate::orphans;
 use crate::output::Report;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::signal::{Signal, killpg};
+use nix::sys::stat::{Mode, umask};
 use nix::unistd::Pid;
 use serde::Serialize;
 use std::fs::{self, File};
@@ -16,9 +18,11 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 use twostep_core::event::Severity;
-use twostep_core::policy;
+use twostep_core::hook;
+use twostep_core::policy::Hooks;
+use twostep_core::text::disturbs;
 use twostep_store::StoreError;
-use twostep_store::admin::{self, Due, FLAG, Occasion, TRIES, Taken};
+use twostep_store::admin::{self, Due, FLAG, TRIES, Taken};
 use twostep_store::host::{Syslog, lock_file, monotonic};
 use twostep_store::vault::Session;
 use twostep_terminal::put_line;
@@ -75,10 +79,21 @@ pub(crate) fn run_due(context: &Context) {
     let ran = run_all(context);
     drop(turn);
     match ran {
-        Ok(Ran { failed: 0, .. }) => {}
-        Ok(Ran { failed, .. }) => {
-            eprintln!("twostep-admin: warning: {failed} commands of [app] on_create or on_revoke failed");
-            eprintln!("  hint: see the log; twostep-admin hooks tries again");
+        Ok(ran) => {
+            if ran.failed > 0 {
+                eprintln!(
+                    "twostep-admin: warning: {} commands of [app] on_create or on_revoke failed",
+                    ran.failed
+                );
+                eprintln!("  hint: see the log; twostep-admin hooks tries again");
+            }
+            if ran.skipped > 0 {
+                eprintln!(
+                    "twostep-admin: warning: {} commands of [app] were skipped, and stay due",
+                    ran.skipped
+                );
+                eprintln!("  hint: twostep-admin check says why");
+            }
         }
         Err(failure) => eprintln!("{failure}"),
     }
@@ -92,7 +107,14 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
         }
         _ => {}
     }
-    let mut ran = Ran { done: 0, failed: 0 };
+    let hooks = &context.policy.app.hooks;
+    for (key, refusal) in refused(hooks) {
+        log(
+            Severity::Error,
+            &format!("[app] {key} is skipped: {refusal}; {REMEDY}; what is due for it waits"),
+        );
+    }
+    let mut ran = Ran { done: 0, failed: 0, skipped: 0 };
     let mut after = 0;
     while let Some(taken) = take(context, after)? {
         let due = match taken {
@@ -106,13 +128,13 @@ fn run_all(context: &Context) -> Result<Ran, Failure> {
             }
         };
         after = due.id;
-        let hooks = &context.policy.app.hooks;
-        let command = match due.occasion {
-            Occasion::Create => &hooks.on_create,
-            Occasion::Revoke => &hooks.on_revoke,
-        };
+        let command = due.occasion.command(hooks);
+        if command.is_some_and(|command| command.refusal().is_some()) {
+            ran.skipped += 1;
+            continue;
+        }
         // Wanted no more: it is due no more.
-        let outcome = command.as_ref().map_or(Ok(()), |command| execute(command, &due));
+        let outcome = command.map_or(Ok(()), |command| execute(command, &due));
         match &outcome {
             Ok(()) => ran.done += 1,
             Err(cause) => {
@@ -149,25 +171,39 @@ fn take(context: &Context, after: i64) -> Result<Option<Taken>, Failure> {
     Ok(context.session()?.take_due(after)?)
 }
 
+/// What is done about a command that is skipped.
+pub(crate) const REMEDY: &str =
+    "make {user} and {name} words of their own, or have the program read TWOSTEP_USER and TWOSTEP_NAME";
+
+/// The commands that are skipped, by their keys, and why.
+pub(crate) fn refused(hooks: &Hooks) -> impl Iterator<Item = (&'static str, String)> {
+    let commands = [("on_create", &hooks.on_create), ("on_revoke", &hooks.on_revoke)];
+    commands.into_iter().filter_map(|(key, command)| Some((key, command.as_ref()?.refusal()?)))
+}
+
 /// Runs one command, without a shell, with nothing of our environment.
-fn execute(command: &policy::Command, due: &Due) -> Result<(), String> {
-    // No directory should have such a name; the program would take it for an option.
-    if due.user.starts_with('-') {
-        return Err("the user's name begins with a dash".to_owned());
-    }
-    let words = command.filled(&due.user, &due.name, due.occasion.word());
+fn execute(command: &hook::Command, due: &Due) -> Result<(), String> {
+    let event = due.occasion.word();
+    let words = command.filled(&due.user, &due.name, event)?;
     let Some((program, arguments)) = words.split_first() else { return Ok(()) };
-    carry_out(Command::new(program).args(arguments), b"")
+    // An earlier version took names that are more than a line.
+    let name: String = due.name.chars().filter(|c| !disturbs(*c)).collect();
+    let values = [("TWOSTEP_USER", due.user.as_str()), ("TWOSTEP_NAME", &name), ("TWOSTEP_EVENT", event)];
+    carry_out(Command::new(program).args(arguments), &values, b"")
 }
 
 /// Runs a command that is given this to read, and waits for its end.
-pub(crate) fn carry_out(command: &mut Command, input: &[u8]) -> Result<(), String> {
+pub(crate) fn carry_out(command: &mut Command, values: &[(&str, &str)], input: &[u8]) -> Result<(), String> {
     let program = command.get_program().to_string_lossy().into_owned();
     let failed = |error: io::Error| format!("{program}: {error}");
     let stdin = if input.is_empty() { Stdio::null() } else { Stdio::piped() };
+    // The shell that has started us may have any umask, and any files open.
+    ffi::keep_descriptors_to_ourselves();
+    umask(Mode::from_bits_truncate(0o022));
     let mut child = command
         .env_clear()
         .env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")
+        .envs(values.iter().copied())
         .current_dir("/")
         .stdin(stdin)
         .stdout(Stdio::null())
@@ -204,14 +240,19 @@ pub(crate) fn log(severity: Severity, text: &str) {
 struct Ran {
     done: u32,
     failed: u32,
+    /// That stay due, since the command is no good.
+    skipped: u32,
 }
 
 impl Report for Ran {
     fn text(&self, to: &mut String) {
         match (self.done, self.failed) {
-            (0, 0) => put_line!(to, "nothing is due"),
+            (0, 0) if self.skipped == 0 => put_line!(to, "nothing is due"),
             (done, 0) => put_line!(to, "{done} commands run"),
             (done, failed) => put_line!(to, "{done} commands run, {failed} failed: see the log"),
+        }
+        if self.skipped > 0 {
+            put_line!(to, "{} skipped, and still due: twostep-admin check says why", self.skipped);
         }
     }
 }

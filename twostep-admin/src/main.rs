@@ -50,6 +50,7 @@ mod stack_account;
 mod stack_before;
 mod stack_play;
 mod stacks;
+mod sudoers;
 #[cfg(test)]
 mod testing;
 mod trusted_devices;

@@ -156,7 +156,7 @@ fn mail(list: &[String]) {
     );
     let mut sendmail = Command::new(SENDMAIL);
     sendmail.args(["-i", "-t"]);
-    match hooks::carry_out(&mut sendmail, text.as_bytes()) {
+    match hooks::carry_out(&mut sendmail, &[], text.as_bytes()) {
         // The log has it.
         Err(error) if Path::new(SENDMAIL).exists() => {
             hooks::log(Severity::Warning, &format!("root could not be sent mail about orphans: {error}"));

@@ -184,8 +184,10 @@ impl Arguments {
 }
 
 fn label(text: &str) -> Result<Label, String> {
-    Label::parse(text)
-        .map_err(|_| "1 to 64 printable characters are wanted, without blanks at the ends".to_owned())
+    Label::parse(text).map_err(|_| {
+        "expected 1 to 64 printable characters, without a blank at either end or a dash at the beginning"
+            .to_owned()
+    })
 }
 
 fn lifetime(text: &str) -> Result<Duration, &'static str> {

@@ -103,8 +103,8 @@ impl BootTag {
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Label(String);
 
-/// A text that is no label: empty, longer than [`LABEL_MAX`] characters, blank at an end, or with letters that disturb others
-/// ([`crate::text::disturbs`]).
+/// A text that is no label: empty, longer than [`LABEL_MAX`] characters, blank at an end, with a dash at its beginning, which a program
+/// could take for an option, or with letters that disturb others ([`crate::text::disturbs`]).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BadLabel;
 
@@ -173,7 +173,11 @@ impl Label {
     /// # Errors
     /// [`BadLabel`], see there.
     pub fn parse(text: &str) -> Result<Self, BadLabel> {
-        if is_plain_line(text, LABEL_MAX) { Ok(Self(text.to_owned())) } else { Err(BadLabel) }
+        if is_plain_line(text, LABEL_MAX) && !text.starts_with('-') {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(BadLabel)
+        }
     }
 
     /// One that is in the store already: an earlier version took some that [`Self::parse`] does not.

@@ -21,6 +21,7 @@ pub mod crypto;
 pub mod decide;
 pub mod device;
 pub mod event;
+pub mod hook;
 pub mod hotp;
 pub mod key_uri;
 pub mod known_services;

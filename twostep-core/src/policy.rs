@@ -1,6 +1,7 @@
 //! What the administrator has configured, ready for use. [`crate::config`] makes it from text.
 
 use crate::device::DeviceKind;
+use crate::hook::Command;
 use crate::memory_hard::{Cost, DEFAULT_COST};
 use crate::name::{Naming, ServiceName, UserName};
 use crate::rule::Rule;
@@ -102,41 +103,6 @@ pub struct Hooks {
     pub on_revoke: Option<Command>,
 }
 
-/// A command without a shell: an absolute path, then its arguments, in which `{user}`, `{name}` and `{event}` stand for those.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Command {
-    /// The program and its arguments. Never empty.
-    pub words: Vec<String>,
-}
-
-impl Command {
-    /// The placeholders.
-    pub const PLACEHOLDERS: [&'static str; 3] = ["{user}", "{name}", "{event}"];
-
-    /// The words with what the placeholders stand for; what was filled in is not looked at again.
-    #[must_use]
-    pub fn filled(&self, user: &str, name: &str, event: &str) -> Vec<String> {
-        let fill = |word: &String| {
-            let mut text = String::new();
-            let mut rest = word.as_str();
-            while let Some(c) = rest.chars().next() {
-                let mut known = Self::PLACEHOLDERS.iter().zip([user, name, event]);
-                if let Some((placeholder, value)) =
-                    known.find(|(placeholder, _)| rest.starts_with(**placeholder))
-                {
-                    text.push_str(value);
-                    rest = rest.get(placeholder.len()..).unwrap_or_default();
-                } else {
-                    text.push(c);
-                    rest = rest.get(c.len_utf8()..).unwrap_or_default();
-                }
-            }
-            text
-        };
-        self.words.iter().map(fill).collect()
-    }
-}
-
 /// `[self_service]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SelfService {
@@ -156,7 +122,7 @@ pub struct Broker {
 }
 
 /// Groups whose members are root, or as good as root, on the hosts that have them.
-const PROTECTED: [&str; 10] =
+pub const PROTECTED: [&str; 10] =
     ["root", "sudo", "wheel", "admin", "disk", "shadow", "docker", "lxd", "incus-admin", "libvirt"];
 
 /// A user that services run as.

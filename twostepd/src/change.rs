@@ -257,7 +257,7 @@ fn raise_flag(policy: &Policy, occasion: Occasion) {
 
 fn parse(label: &str) -> Result<Label, Declined> {
     Label::parse(label).map_err(|_| {
-        Declined::conflict("A name is 1 to 64 printable characters, without a blank at either end.")
+        Declined::conflict("A name is 1 to 64 printable characters, without a blank at either end or a dash at the beginning.")
     })
 }
 

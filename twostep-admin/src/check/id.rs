@@ -30,6 +30,7 @@ ids! {
     HostNotLookedAt,
     NotRunAsRoot,
     PasswordLineMissing,
+    HookUnsafe,
     UnenrolledChangesSoon,
     // The way in for emergencies.
     BreakGlassMissing,
@@ -109,6 +110,11 @@ ids! {
     CallerUnknown,
     HelpDeskUnknown,
     ProtectedGroupUnknown,
+    ProtectedGroupLeftOut,
+    SudoersGrantUnprotected,
+    SudoersNotLookedAt,
+    RightsNotLookedAt,
+    SudoAsksForAnother,
     // The folder of stacks.
     StacksUnreadable,
     NothingWired,

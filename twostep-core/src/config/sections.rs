@@ -2,10 +2,11 @@
 
 use super::{Reader, Value};
 use crate::device::{DeviceKind, TRUST_DAYS};
+use crate::hook::Command;
 use crate::memory_hard::DEFAULT_COST;
 use crate::name::{Domains, ServiceName, UserName};
 use crate::place::NAT64_LENGTHS;
-use crate::policy::{App, Argon2id, Caller, Command, Policy, Readers, Roster, Setting};
+use crate::policy::{App, Argon2id, Caller, Policy, Readers, Roster, Setting};
 use crate::schedule::{Schedule, Unenrolled};
 use ipnet::{IpNet, Ipv6Net};
 use std::collections::BTreeSet;
@@ -230,7 +231,8 @@ impl Reader<'_> {
         Some(name.to_owned())
     }
 
-    /// A command without a shell. Users choose the names of their app passwords: none may become an option of the program's.
+    /// A command without a shell. One that would take what users choose for code is no mistake, which would refuse every login: whoever
+    /// runs commands skips it.
     fn command(&mut self, value: &Value<'_>) -> Option<Command> {
         let Some(list) = value.get_ref().as_array() else {
             self.wrong_type(value, "a list of strings: program and arguments");
@@ -240,11 +242,6 @@ impl Reader<'_> {
         let mut words = Vec::new();
         for item in list.iter() {
             let Some(word) = self.string(item) else { continue };
-            if word.starts_with("{name}") {
-                let hint = "write it as part of a word: \"--name={name}\"".to_owned();
-                let message = "users choose {name}, and it could begin with a dash".to_owned();
-                self.mistake(item.span().start, message, Some(hint));
-            }
             if word.contains('\0') {
                 self.mistake(item.span().start, "a word of a command has a NUL".to_owned(), None);
             }

@@ -2,9 +2,10 @@
 
 use super::*;
 use crate::device::DeviceKind;
+use crate::hook::Command;
 use crate::memory_hard::Cost;
 use crate::name::{Domains, Naming};
-use crate::policy::{Command, Readers, Setting};
+use crate::policy::{Readers, Setting};
 use crate::rule::Demanded;
 use crate::schedule::{Schedule, Unenrolled};
 use crate::time::UnixTime;
@@ -44,23 +45,32 @@ fn everything_configured_is_read() {
 fn commands_are_programs_with_words() {
     let policy = parse(
         "[app]\non_revoke = [\"/usr/bin/doveadm\", \"kick\", \"{user}\"]\n\
-         on_create = [\"/usr/local/sbin/tell\", \"--what={event} {name}\", \"{x}\"]\n",
+         on_create = [\"/usr/local/sbin/tell\", \"--what={event}\", \"{name}\", \"{x}\"]\n",
     )
     .unwrap();
-    let filled = |command: Option<Command>| command.unwrap().filled("alice", "{user}'s phone", "create");
+    let filled =
+        |command: Option<Command>| command.unwrap().filled("alice", "{user}'s phone", "create").unwrap();
     assert_eq!(filled(policy.app.hooks.on_revoke), ["/usr/bin/doveadm", "kick", "alice"]);
-    let told = ["/usr/local/sbin/tell", "--what=create {user}'s phone", "{x}"];
+    let told = ["/usr/local/sbin/tell", "--what=create", "{user}'s phone", "{x}"];
     assert_eq!(filled(policy.app.hooks.on_create), told);
     for (text, about) in [
         ("[\"doveadm\"]", "begins with the path"),
         ("[]", "begins with the path"),
         ("\"/bin/true\"", "expected a list"),
-        ("[\"/bin/x\", \"{name}\"]", "could begin with a dash"),
         ("[\"/bin/x\", 1]", "expected a string"),
         ("[\"/bin/{user}\"]", "begins with the path"),
     ] {
         let told = mistakes(&format!("[app]\non_create = {text}\n"));
         assert!(told.iter().any(|one| one.contains(about)), "{text}: {told:?}");
+    }
+}
+
+/// What an earlier version took is skipped where commands are run, and refuses nobody.
+#[test]
+fn a_command_that_cannot_be_run_is_no_mistake() {
+    for text in ["\"-c\", \"tell {name}\"", "\"-c\", \"{name}\"", "\"{name}-x\"", "\"--name={name}\""] {
+        let policy = parse(&format!("[app]\non_create = [\"/bin/sh\", {text}]\n")).unwrap();
+        assert!(policy.app.hooks.on_create.unwrap().refusal().is_some(), "{text}");
     }
 }
 

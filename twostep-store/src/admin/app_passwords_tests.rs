@@ -8,9 +8,10 @@ use twostep_core::account::{NO_UID, State};
 use twostep_core::app_password::BootKey;
 use twostep_core::change::Action;
 use twostep_core::crypto::MasterKey;
+use twostep_core::hook::Command;
 use twostep_core::memory_hard::{Cost, HashError};
 use twostep_core::network;
-use twostep_core::policy::{Command, Hooks};
+use twostep_core::policy::Hooks;
 use twostep_core::ports::{Store, Use, Vault};
 use twostep_core::scope::Outside;
 use twostep_core::time::BootId;
@@ -375,4 +376,25 @@ fn app_passwords_of_the_third_schema_stay_good() {
     let service = twostep_core::name::ServiceName::parse("imap").unwrap();
     let source = twostep_core::attempt::Source::Service(service.clone());
     assert_eq!(candidates.live[0].scope.refuses(&service, &source, &now(9)), None::<Outside>);
+}
+
+/// A command that would run what users choose stays due for as long as it is one, however often it is taken.
+#[test]
+fn what_is_skipped_is_not_tried() {
+    let command = |word: &str| Some(Command { words: vec!["/bin/sh".into(), "-c".into(), word.into()] });
+    let wanting = |word: &str, files: Files| Files {
+        hooks: Hooks { on_revoke: command(word), on_create: None },
+        ..files
+    };
+    let files = wanting("tell {name}", host("due-skipped"));
+    let id = enroll(&files, &[]);
+    let session = files.session().unwrap();
+    let (app_id, _) = add_app_password(&session, id, "mail");
+    session.revoke_app_password(id, app_id, &author(), UnixTime(6)).unwrap();
+    for _ in 0..3 {
+        assert_eq!(taken(&session).unwrap().tries, 0);
+    }
+    drop(session);
+    let session = wanting("tell \"$TWOSTEP_NAME\"", files).session().unwrap();
+    assert_eq!([0, 1].map(|_| taken(&session).unwrap().tries), [0, 1]);
 }

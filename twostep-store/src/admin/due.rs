@@ -10,6 +10,7 @@ use std::fs::OpenOptions;
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use twostep_core::hook::Command;
 use twostep_core::policy::Hooks;
 use twostep_core::time::UnixTime;
 
@@ -75,9 +76,15 @@ impl Occasion {
     /// Whether the administrator wants a command run for it.
     #[must_use]
     pub fn is_wanted(self, hooks: &Hooks) -> bool {
+        self.command(hooks).is_some()
+    }
+
+    /// The administrator's command for it.
+    #[must_use]
+    pub fn command(self, hooks: &Hooks) -> Option<&Command> {
         match self {
-            Self::Create => hooks.on_create.is_some(),
-            Self::Revoke => hooks.on_revoke.is_some(),
+            Self::Create => hooks.on_create.as_ref(),
+            Self::Revoke => hooks.on_revoke.as_ref(),
         }
     }
 }
@@ -98,8 +105,8 @@ impl Session {
         if occasion.is_wanted(&self.hooks) { raise_flag(&self.runtime) } else { Ok(()) }
     }
 
-    /// Takes the oldest command that is due after `after`, and counts the try: whoever is killed while it runs has used it up. A damaged
-    /// row is nobody's command: it is taken away.
+    /// Takes the oldest command that is due after `after`, and counts the try: whoever is killed while it runs has used it up. One that is
+    /// skipped ([`Command::refusal`]) is not tried, and stays due. A damaged row is nobody's command: it is taken away.
     ///
     /// # Errors
     /// When the store fails.
@@ -108,13 +115,15 @@ impl Session {
             let sql = "SELECT id, event, user, name, tries FROM due WHERE id > ? ORDER BY id LIMIT 1";
             let found = self.connection.query_row(sql, [after], read).optional()?;
             match &found {
-                Some(Taken::Due(due)) => {
+                Some(Taken::Due(due))
+                    if due.occasion.command(&self.hooks).and_then(Command::refusal).is_none() =>
+                {
                     self.connection.execute("UPDATE due SET tries = tries + 1 WHERE id = ?", [due.id])?;
                 }
                 Some(Taken::Damaged { id, .. }) => {
                     self.connection.execute("DELETE FROM due WHERE id = ?", [id])?;
                 }
-                None => {}
+                _ => {}
             }
             Ok(found)
         })

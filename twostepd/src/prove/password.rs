@@ -78,7 +78,7 @@ impl Process {
         let mut command = Command::new("/proc/self/exe");
         // What libpam's modules call themselves in the log.
         command.arg0("twostepd");
-        command.arg("prove").arg(user.as_str()).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
+        command.args(["prove", "--", user.as_str()]).env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin");
         command.current_dir("/").stdin(theirs).stdout(Stdio::null()).stderr(Stdio::null());
         let child = command.spawn().map_err(|error| failed(&error))?;
         Ok(Self { child, link: Some(Link::over(ours)), until: monotonic().saturating_add(PROOF) })

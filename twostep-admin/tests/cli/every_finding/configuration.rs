@@ -123,4 +123,47 @@ pub(super) const ROWS: &[Row] = &[
         "[broker]\nhelp_desk = \"daemon\"\nprotected = [\"root\", \"no-such\"]",
         "[broker]\nhelp_desk = \"daemon\"\nprotected = [\"root\"]",
     ),
+    row(
+        ("hook-unsafe", "error"),
+        "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell {name}\"]",
+        "[app]\non_create = [\"/bin/sh\", \"-c\", \"tell \\\"$1\\\"\", \"sh\", \"{name}\"]",
+    ),
+    // Every host has a group "root".
+    row(
+        ("protected-group-left-out", "warning"),
+        "[broker]\nhelp_desk = \"daemon\"\nprotected = [\"bin\"]",
+        "[broker]\nhelp_desk = \"daemon\"",
+    ),
+    beside(
+        ("sudoers-not-looked-at", "warning"),
+        &[("sudoers", "%ops ALL=((\n")],
+        "[broker]\nhelp_desk = \"daemon\"",
+        "[broker]\nprotected = [\"root\"]",
+    ),
+    beside(
+        ("rights-not-looked-at", "note"),
+        &[("polkit-1/rules.d/10-ops.rules", "")],
+        "[broker]\nhelp_desk = \"daemon\"",
+        "[broker]\nprotected = [\"root\"]",
+    ),
+    beside(
+        ("rights-not-looked-at", "note"),
+        &[("doas.conf", "permit :ops\n")],
+        "[broker]\nhelp_desk = \"daemon\"",
+        "",
+    ),
+    Row {
+        kind: ("rights-not-looked-at", "note"),
+        given: &[("config.toml", "[broker]\nhelp_desk = \"daemon\"")],
+        file: "nsswitch.conf",
+        ill: "sudoers: files sss\n",
+        well: "sudoers: files # sss\n",
+    },
+    Row {
+        kind: ("rights-not-looked-at", "note"),
+        given: &[("config.toml", "[broker]\nhelp_desk = \"daemon\"")],
+        file: "sudo.conf",
+        ill: "Plugin sudoers_policy sudoers.so sudoers_file=/etc/other\n",
+        well: "#Plugin sudoers_policy other.so\nPlugin sudoers_policy sudoers.so\n",
+    },
 ];

@@ -7,6 +7,7 @@ const NAME_SERVICE: &str = include_str!("../../../src/name_service_tests.rs");
 const RULES: &str = include_str!("../../../src/rules_tests.rs");
 const STACK: &str = include_str!("../../../src/stack_tests.rs");
 const BREAK_GLASS: &str = include_str!("../../../src/break_glass/check.rs");
+const SUDOERS: &str = include_str!("../../../src/sudoers_tests.rs");
 const BROKER: &str = include_str!("../../../src/broker.rs");
 
 const fn by(source: &'static str, name: &'static str, kind: Kind) -> UnitTest {
@@ -42,6 +43,12 @@ pub(super) const ALL: &[UnitTest] = &[
         ("self-service-unreachable", "note"),
     ),
     by(BROKER, "a_proc_that_hides_processes_from_root_is_seen", ("proc-hides-callers", "warning")),
+    by(
+        SUDOERS,
+        "a_grant_outside_of_the_protected_groups_is_told_with_the_line_to_write",
+        ("sudoers-grant-unprotected", "warning"),
+    ),
+    by(SUDOERS, "whose_code_sudo_asks_for_is_told", ("sudo-asks-for-another", "warning")),
     by(
         NAME_SERVICE,
         "what_is_wrong_with_the_roster_is_told_by_what_it_does",
