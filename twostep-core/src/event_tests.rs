@@ -59,7 +59,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         | Argument { .. } => {}
         Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
         Change { .. } => {}
-        BypassCode { .. } | BypassOver => {}
+        BypassCode { .. } | BypassOver | BypassNotEnough => {}
         OfOrphan { .. } | Orphan { .. } => {}
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
@@ -72,6 +72,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         BackupCode { left: 1 },
         BypassCode { left: 1 },
         BypassOver,
+        BypassNotEnough,
         Orphan { of: orphan(), cause: "code-wrong" },
         AppPassword { name: text() },
         TrustedDevice { device: text() },

@@ -85,7 +85,7 @@ impl Session {
         Ok(found.filter(|bypass| !bypass.is_over(&now)).map(|bypass| (bypass.lease.until(), bypass.uses)))
     }
 
-    fn drop_bypass_code(&self, of: EnrollmentId) -> Result<usize, StoreError> {
+    pub(super) fn drop_bypass_code(&self, of: EnrollmentId) -> Result<usize, StoreError> {
         let sql = "DELETE FROM backup_code WHERE enrollment = ? AND lifetime IS NOT NULL";
         Ok(self.connection.execute(sql, [of.0])?)
     }
