@@ -46,7 +46,7 @@ pub struct Bypass {
     /// When it was given, and for how long.
     pub lease: Lease,
     /// How often it can still be used. One that logins have used up still proves one replacement of an authenticator, as long as its lease
-    /// lasts ([`crate::verify::Purpose`]).
+    /// lasts ([`crate::verify::Operation`]).
     pub uses: u32,
 }
 
@@ -57,7 +57,7 @@ pub const BYPASS_LIFETIME: RangeInclusive<Duration> =
 pub const BYPASS_USES: RangeInclusive<u32> = 1..=10;
 
 impl Bypass {
-    /// Whether it is good no more.
+    /// Whether it lets nobody in any more.
     #[must_use]
     pub fn is_over(&self, now: &Now) -> bool {
         self.uses == 0 || self.lease.is_over(now)

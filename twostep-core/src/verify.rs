@@ -20,7 +20,7 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
 /// What an answer at a prompt is to prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Purpose {
+pub enum Operation {
     /// That somebody may sign in, or make any other change than those below.
     SignIn,
     /// That an authenticator may be replaced: a bypass code that logins have used up still proves that, once.
@@ -172,7 +172,7 @@ pub fn verify(
     credentials: Option<&CodeCredentials>,
     now: &Now,
 ) -> Result<CodeOutcome, HashError> {
-    verify_for(Purpose::SignIn, answer, credentials, now)
+    verify_for(Operation::SignIn, answer, credentials, now)
 }
 
 /// [`verify`], of an answer that may be to prove something else than that somebody may sign in.
@@ -180,7 +180,7 @@ pub fn verify(
 /// # Errors
 /// See there.
 pub fn verify_for(
-    purpose: Purpose,
+    operation: Operation,
     answer: &Answer,
     credentials: Option<&CodeCredentials>,
     now: &Now,
@@ -201,7 +201,7 @@ pub fn verify_for(
         return Ok(unchanged(Reason::ClockBehind));
     }
     let judged = match answer {
-        Answer::BackupCode(code) => judge_backup_code(code, credentials, purpose, now)?,
+        Answer::BackupCode(code) => judge_backup_code(code, credentials, operation, now)?,
         Answer::Code(code) => judge_code(code, credentials, now.wall),
         _ => Err(Reason::CodeWrong),
     };
@@ -274,13 +274,13 @@ impl CodeCredentials {
 fn judge_backup_code(
     code: &BackupCode,
     credentials: &CodeCredentials,
-    purpose: Purpose,
+    operation: Operation,
     now: &Now,
 ) -> Result<Judged, HashError> {
     let tag = code.tag(&credentials.backup_key, credentials.enrollment);
     let is_candidate = |stored: &&backup_code::Stored| {
         let used_up = stored.bypass.is_some_and(|bypass| bypass.uses == 0);
-        stored.tag == tag && (!used_up || purpose == Purpose::ReplaceAuthenticator)
+        stored.tag == tag && (!used_up || operation == Operation::ReplaceAuthenticator)
     };
     for stored in credentials.backup_codes.iter().filter(is_candidate) {
         if !stored.hash.matches(code.expose())? {
@@ -294,7 +294,7 @@ fn judge_backup_code(
                 Ok((reason, Changes { backup_code: Some(stored.id), ..changes }))
             }
             Some(bypass) if bypass.lease.is_over(now) => Err(Reason::BypassOver),
-            Some(_) if purpose == Purpose::Unenroll => Err(Reason::BypassNotEnough),
+            Some(_) if operation == Operation::Unenroll => Err(Reason::BypassNotEnough),
             Some(bypass) => Ok(match bypass.uses.checked_sub(1) {
                 Some(left) => {
                     (Reason::BypassCode { left }, Changes { bypass: Some((stored.id, left)), ..changes })

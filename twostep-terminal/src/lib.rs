@@ -7,7 +7,7 @@ mod output;
 mod text;
 mod trusted;
 
-pub use bypass::BypassCode;
+pub use bypass::{AFTER_REPLACEMENT, BypassCode};
 pub use limits::{Expiry, Limits};
 pub use output::{Format, Output, Report, is_terminal};
 pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};

@@ -31,7 +31,7 @@ use crate::rule::Tty;
 use crate::secret::Secret;
 use crate::time::{Now, UnixTime};
 use crate::totp::AuthenticatorId;
-use crate::verify::Purpose;
+use crate::verify::Operation;
 use std::time::Duration;
 use terms::{Asked, naming};
 
@@ -223,12 +223,12 @@ impl Record {
 
 /// The auth phase.
 pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Ending {
-    prove(ports, policy, request, Purpose::SignIn)
+    prove(ports, policy, request, Operation::SignIn)
 }
 
 /// The auth phase of whoever is to prove something else than that she may sign in.
-pub fn prove(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>, purpose: Purpose) -> Ending {
-    let mut login = Login { purpose, ..Login::new(ports, policy, request, None) };
+pub fn prove(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>, operation: Operation) -> Ending {
+    let mut login = Login { operation, ..Login::new(ports, policy, request, None) };
     match login.authenticate() {
         Ok(told) => login.end(told),
         Err(stop) => login.stop(stop),
@@ -317,7 +317,7 @@ struct Login<'a, 'p, 'r> {
     policy: &'a Policy,
     request: &'a Request<'r>,
     /// What a code is to prove.
-    purpose: Purpose,
+    operation: Operation,
     /// Known once the name is resolved; for the log.
     user: Option<UserName>,
     /// What kind of service it is: by the module's line and the configuration's list, until a rule says otherwise.
@@ -346,7 +346,16 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         // Without a rule it cannot be at odds with the line.
         let class = Terms::of(policy, None, request.mode, &request.service)
             .map_or(ServiceClass::Interactive, |terms| terms.class);
-        Self { ports, policy, request, purpose: Purpose::SignIn, user, class, veiled: false, orphan: None }
+        Self {
+            ports,
+            policy,
+            request,
+            operation: Operation::SignIn,
+            user,
+            class,
+            veiled: false,
+            orphan: None,
+        }
     }
 
     fn authenticate(&mut self) -> Result<Told, Stop> {

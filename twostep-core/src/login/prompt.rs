@@ -191,10 +191,10 @@ impl Login<'_, '_, '_> {
     }
 
     fn judge(&mut self, enrollment: EnrollmentId, answer: &Answer) -> Result<CodeOutcome, Stop> {
-        let (now, purpose) = (self.present(), self.purpose);
+        let (now, operation) = (self.present(), self.operation);
         let mut hash_error = None;
         let mut judge = |credentials: Option<&_>| {
-            verify::verify_for(purpose, answer, credentials, &now).unwrap_or_else(|error| {
+            verify::verify_for(operation, answer, credentials, &now).unwrap_or_else(|error| {
                 hash_error = Some(error);
                 CodeOutcome { changes: Changes::default(), ..CodeOutcome::refused(Reason::CodeWrong) }
             })

@@ -12,14 +12,14 @@ use twostep_core::ports::Store;
 use twostep_core::secret::Secret;
 use twostep_core::time::Now;
 use twostep_core::totp::Parameters;
-use twostep_core::verify::{Answer, Purpose, verify_for};
+use twostep_core::verify::{Answer, Operation, verify_for};
 
 const HOUR: Duration = Duration::from_secs(3600);
 
 /// Judges a backup code as the proof of something.
-fn prove(purpose: Purpose, files: &Files, id: EnrollmentId, code: &BackupCode, now: &Now) -> Reason {
+fn prove(operation: Operation, files: &Files, id: EnrollmentId, code: &BackupCode, now: &Now) -> Reason {
     let answer = Answer::BackupCode(code.clone());
-    let mut judge = |credentials: Option<&_>| verify_for(purpose, &answer, credentials, now).unwrap();
+    let mut judge = |credentials: Option<&_>| verify_for(operation, &answer, credentials, now).unwrap();
     files.session().unwrap().judge(id, &home(), answer.kind(), now, &mut judge).unwrap().reason
 }
 
@@ -34,8 +34,8 @@ fn a_used_up_bypass_code_proves_one_replacement_until_it_is_given_anew() {
         files.session().unwrap().give_bypass_code(id, &code, HOUR, 1, &author(), &now).unwrap();
         code
     };
-    let sign_in = |code: &BackupCode| prove(Purpose::SignIn, &files, id, code, &now);
-    let replace = |code: &BackupCode| prove(Purpose::ReplaceAuthenticator, &files, id, code, &now);
+    let sign_in = |code: &BackupCode| prove(Operation::SignIn, &files, id, code, &now);
+    let replace = |code: &BackupCode| prove(Operation::ReplaceAuthenticator, &files, id, code, &now);
     let wrong = BackupCode::generate(&mut Kernel).unwrap();
     let first = give();
     assert_eq!(sign_in(&first), Reason::BypassCode { left: 0 });
@@ -48,7 +48,9 @@ fn a_used_up_bypass_code_proves_one_replacement_until_it_is_given_anew() {
     assert_eq!(replace(&first), Reason::CodeWrong, "once");
     assert_eq!(sign_in(&first), Reason::CodeWrong);
     // The one before is dead.
+    assert_eq!(files.session().unwrap().bypass_until(id, &now).unwrap(), None);
     let second = give();
+    assert!(files.session().unwrap().bypass_until(id, &now).unwrap().is_some());
     assert_eq!(sign_in(&second), Reason::BypassCode { left: 0 });
     let third = give();
     assert_eq!(replace(&second), Reason::CodeWrong);
