@@ -350,16 +350,16 @@ fn nobody_turns_two_step_off_whom_the_policy_demands_it_of_or_who_could_become_r
         };
         let rule = |condition: &str, unenrolled: &str| {
             format!(
-                "[[rule]]\nservices = [\"sshd\"]\n{condition}unenrolled = {unenrolled}\nreason = \"x\"\nowner = \"x\"\n"
+                "[[rule]]\nservice = [\"sshd\"]\n{condition}unenrolled = {unenrolled}\nreason = \"x\"\nowner = \"x\"\n"
             )
         };
         assert!(asked(host, ""));
         assert!(!asked(host, &rule("", "\"deny\"")));
         assert!(!asked(host, &rule("", "\"enroll from 2999-01-01\"")));
-        assert!(!asked(host, &rule("users = [\"alice\"]\n", "\"enroll\"")));
-        assert!(!asked(host, &rule("groups = [\"staff2\"]\n", "\"enroll\"")));
-        assert!(asked(host, &rule("users = [\"bob\"]\n", "\"enroll\"")));
-        assert!(asked(host, &rule("users = [\"alice\"]\n", "\"allow\"")));
+        assert!(!asked(host, &rule("user = [\"alice\"]\n", "\"enroll\"")));
+        assert!(!asked(host, &rule("group = [\"staff2\"]\n", "\"enroll\"")));
+        assert!(asked(host, &rule("user = [\"bob\"]\n", "\"enroll\"")));
+        assert!(asked(host, &rule("user = [\"alice\"]\n", "\"allow\"")));
         host.command("usermod", &["-aG", "sudo", "alice"]).expect_success();
         assert!(!asked(host, ""), "a member of a protected group");
     });

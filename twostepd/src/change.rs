@@ -179,7 +179,8 @@ impl Course<'_> {
         let old = session.find_replaced(enrollment.id, which)?;
         session.has_room_instead_of(enrollment.id, old.id, NEW.kind())?;
         let since = session.latest_change(enrollment.id)?;
-        drop(self.proven_for(Operation::ReplaceAuthenticator, session, enrollment)?);
+        drop(session);
+        drop(self.proven_for(Operation::ReplaceAuthenticator, enrollment)?);
         let (authenticator, offset) = self.confirmed()?;
         let new = new_authenticator(&old.label, &authenticator, offset);
         let session = self.subject.session()?;
@@ -200,16 +201,12 @@ impl Course<'_> {
     /// The store once more, after the peer has proven who it is with a code; closed meanwhile. The enrollment is the same and still on:
     /// whoever has given a password alone, while there was none, has proven nothing for one that has come since.
     fn proven(&mut self, session: Session, enrollment: &Enrollment) -> Result<Session, Declined> {
-        self.proven_for(Operation::SignIn, session, enrollment)
+        drop(session);
+        self.proven_for(Operation::SignIn, enrollment)
     }
 
-    fn proven_for(
-        &mut self,
-        operation: Operation,
-        session: Session,
-        enrollment: &Enrollment,
-    ) -> Result<Session, Declined> {
-        drop(session);
+    /// The same where the store is closed already, where other codes are right, or fewer, than those that let in.
+    fn proven_for(&mut self, operation: Operation, enrollment: &Enrollment) -> Result<Session, Declined> {
         match self.prove(operation)? {
             Proven::Code => {}
             Proven::Password => return Err(Declined::not_proven()),

@@ -48,6 +48,7 @@ fn plain(word: &str) -> &str {
     match word {
         "not-enrolled" => "not enrolled, and only the enrolled get in here",
         "code-wrong" => "wrong code",
+        "bypass-not-enough" => "bypass code, where two-step was to be turned off",
         "bypass-over" => "bypass code whose time is over",
         "code-replayed" => "code that was used already",
         "clock-behind" => "this host's clock is behind",

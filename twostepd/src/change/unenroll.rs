@@ -22,8 +22,7 @@ impl Course<'_> {
         drop(session);
         self.can_unenroll()?;
         self.has_consent(authenticators, app_passwords)?;
-        let session = self.subject.session()?;
-        drop(self.proven_for(Operation::Unenroll, session, enrollment)?);
+        drop(self.proven_for(Operation::Unenroll, enrollment)?);
         // Looked at twice: it may be demanded by now.
         self.can_unenroll()?;
         let session = self.subject.session()?;
