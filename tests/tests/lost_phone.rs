@@ -110,7 +110,7 @@ fn one_bypass_code_covers_a_login_and_the_next_phone() {
     });
 }
 
-/// Over the owner's shoulder somebody has seen the code that she signed in with.
+/// Somebody has looked over the owner's shoulder while the code was entered at a login.
 #[test]
 fn a_bypass_code_that_was_seen_proves_nothing_but_one_replacement() {
     in_box(|host| {
@@ -159,7 +159,7 @@ fn a_bypass_code_that_was_seen_proves_nothing_but_one_replacement() {
     });
 }
 
-/// Both have a session: the owner with her bypass code, and whoever has found her phone.
+/// Both have a session: the owner with a bypass code, and whoever has found the phone.
 #[test]
 fn of_two_who_replace_a_phone_the_second_is_refused() {
     in_box(|host| {

@@ -181,7 +181,7 @@ impl Report for Status {
         }
         if let Some(until) = &self.bypass_until {
             put(&format!(
-                "A bypass code is good until {until}: to sign in, and for one twostep authenticator replace."
+                "A bypass code is good until {until}; where logins have used it up, for one twostep authenticator replace."
             ));
         }
         if self.wrong_codes > 0 {

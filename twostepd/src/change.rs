@@ -205,7 +205,7 @@ impl Course<'_> {
         self.proven_for(Operation::SignIn, enrollment)
     }
 
-    /// The same where the store is closed already, where other codes are right, or fewer, than those that let in.
+    /// The same with the store closed already, for an operation of which other codes are a proof than those that let in.
     fn proven_for(&mut self, operation: Operation, enrollment: &Enrollment) -> Result<Session, Declined> {
         match self.prove(operation)? {
             Proven::Code => {}

@@ -226,7 +226,7 @@ pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_
     prove(ports, policy, request, Operation::SignIn)
 }
 
-/// The auth phase of whoever is to prove something else than that she may sign in.
+/// The auth phase of whoever is to prove something else than that they may sign in.
 pub fn prove(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>, operation: Operation) -> Ending {
     let mut login = Login { operation, ..Login::new(ports, policy, request, None) };
     match login.authenticate() {

@@ -45,8 +45,8 @@ pub fn demand<'p>(
     Ok(Judged { user, rule, class: terms.class, demand })
 }
 
-/// Whether users may turn their own two-step off, and nothing that may hold for this one at any service, now or later, demands to be
-/// enrolled.
+/// Whether users may turn their own two-step off, and nothing that may hold for this one at any service, now or later, demands that they
+/// are enrolled.
 ///
 /// # Errors
 /// When NSS failed.
@@ -72,7 +72,7 @@ pub fn may_unenroll(
     Ok(true)
 }
 
-/// Whether a rule may be about somebody, wherever she signs in.
+/// Whether a rule may be about somebody, wherever they sign in.
 fn may_be_about(directory: &dyn Directory, rule: &Rule, person: &Person) -> Result<bool, DirectoryFailed> {
     if let Some(users) = &rule.users {
         let mut named = users.contains(&person.name);
