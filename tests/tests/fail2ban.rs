@@ -108,6 +108,7 @@ fn states() -> Vec<Reason> {
         Reason::NotSetUp { cause: "nothing was entered" },
         Reason::NotEnrolledDenied,
         Reason::EnrollmentChanged,
+        Reason::BypassNotEnough,
         Reason::AppOnly,
         Reason::UidChanged { was: 1, is: 2 },
         orphan("code-replayed"),

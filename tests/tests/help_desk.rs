@@ -2,7 +2,7 @@
 
 use twostep_tests::callers::{as_user, su};
 use twostep_tests::own::{done, enroll, last_line, twostep};
-use twostep_tests::{Host, eventually, in_box};
+use twostep_tests::{Host, Phone, eventually, in_box};
 
 const PASSWORD: &str = "correct horse";
 const BOBS: &str = "battery staple";
@@ -46,6 +46,16 @@ fn a_help_desk_helps_those_it_may_help() {
         console.answer("Verification code: ", &code);
         assert_eq!(console.end(), Some(0), "{}", console.shown());
         host.wait_for_log(&["result=accepted", "reason=bypass-code", "user=alice", "left=0"]);
+        // It is used up, and sets up one phone more.
+        let mut console = as_user(host, "alice", "/usr/bin/twostep", &["authenticator", "replace"], &[]);
+        console.answer("Password: ", PASSWORD);
+        console.answer("Verification code: ", &code);
+        console.wait_for("secret  ");
+        let secret: String = console.wait_for("\n").chars().filter(|c| !c.is_whitespace()).collect();
+        let found = Phone::new(&secret).fresh_code();
+        console.answer("Code that the authenticator shows: ", &found);
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+        host.wait_for_log(&["reason=authenticator-replace", "user=alice", "by=self"]);
 
         done(host, "carol", &["help-desk", "unlock", "alice", "--reason", "INC-8"], &proof());
         let shown = done(host, "carol", &["help-desk", "show", "alice", "--reason", "INC-9"], &proof());

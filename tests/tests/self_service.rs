@@ -270,3 +270,97 @@ fn commands_of_the_administrators_are_run_after_changes() {
         assert!(host.admin(&["hooks"]).stdout.contains("nothing is due"));
     });
 }
+
+const UNENROLL: [&str; 1] = ["unenroll"];
+const CONSENT: (&str, &str) = ("Type yes to go on: ", "yes");
+
+/// Has users turn two-step off by themselves, with this besides.
+fn let_unenroll(host: &Host, more: &str) {
+    let text = host.read("/etc/twostep/config.toml").replace("#unenroll = \"deny\"", "unenroll = \"allow\"");
+    host.write("/etc/twostep/config.toml", &format!("{text}\n{more}"));
+}
+
+#[test]
+fn two_step_is_turned_off_with_a_fresh_code_where_that_is_allowed() {
+    in_box(|host| {
+        host.add_user("alice", PASSWORD);
+        let before = host.read("/etc/twostep/config.toml");
+        let _broker = host.start_broker();
+        let (mut phone, codes) = enroll(host, "alice", PASSWORD);
+        host.add_app_password("alice", "mail");
+        // Nobody has allowed it.
+        let (status, shown) = twostep(host, "alice", &UNENROLL, &[]);
+        assert!(status == 1 && shown.contains("cannot turn") && !shown.contains("Password"), "{shown}");
+
+        let hooks = "on_revoke = [\"/usr/bin/true\", \"{user}\", \"name={name}\"]\n[argon2id]";
+        host.write("/etc/twostep/config.toml", &before.replace("[argon2id]", hooks));
+        let_unenroll(host, "");
+        let (status, shown) = twostep(host, "alice", &UNENROLL, &[("Type yes to go on: ", "y")]);
+        assert!(status == 1 && shown.contains("Nothing was changed"), "{shown}");
+        assert!(
+            shown.contains("1 authenticator, 1 app password") && shown.contains("password alone"),
+            "{shown}"
+        );
+        let wrong = phone.wrong_code();
+        let answers = [CONSENT, ("Password: ", PASSWORD), ("Verification code: ", wrong.as_str())];
+        assert_eq!(twostep(host, "alice", &UNENROLL, &answers).0, 1);
+        // What somebody else has handed out is no code of one's own.
+        let given = host.admin_json(&["bypass", "alice", "--for", "1h", "--uses", "2"]);
+        let given = given["code"].as_str().expect("a code");
+        let answers = [CONSENT, ("Password: ", PASSWORD), ("Verification code: ", given)];
+        assert_eq!(twostep(host, "alice", &UNENROLL, &answers).0, 1);
+        host.wait_for_log(&["result=refused", "reason=bypass-not-enough", "user=alice", "service=twostep"]);
+        assert_eq!(host.admin_json(&["show", "alice"])["state"], "active");
+
+        let code = phone.fresh_code();
+        let answers = [CONSENT, ("Password: ", PASSWORD), ("Verification code: ", code.as_str())];
+        let shown = done(host, "alice", &UNENROLL, &answers);
+        assert!(shown.contains("Two-step verification is off."), "{shown}");
+        assert_eq!(host.admin_json(&["show", "alice"])["state"], "none");
+        host.wait_for_log(&["result=changed", "reason=unenroll", "user=alice", "by=self"]);
+        assert!(std::path::Path::new("/run/twostep/hooks.due").exists(), "the app password's command is due");
+        assert!(host.admin(&["hooks"]).expect_success().stdout.contains('1'));
+        let history = done(host, "alice", &["history"], &[]);
+        assert!(history.lines().any(|line| line.contains("unenroll") && line.contains("self")), "{history}");
+        // And nothing of before is good for anything in the next one.
+        let (_, _) = enroll(host, "alice", PASSWORD);
+        let answers = [("Password: ", PASSWORD), ("Verification code: ", codes[0].as_str())];
+        assert_eq!(twostep(host, "alice", &["backup-codes"], &answers).0, 1);
+    });
+}
+
+#[test]
+fn nobody_turns_two_step_off_whom_the_policy_demands_it_of_or_who_could_become_root() {
+    in_box(|host| {
+        host.add_user("alice", PASSWORD);
+        host.enroll("alice");
+        host.command("groupadd", &["staff2"]).expect_success();
+        host.command("usermod", &["-aG", "staff2", "alice"]).expect_success();
+        let before = host.read("/etc/twostep/config.toml");
+        let _broker = host.start_broker();
+        let asked = |host: &Host, more: &str| {
+            host.write("/etc/twostep/config.toml", &before);
+            let_unenroll(host, more);
+            // Whoever is not refused at once is asked whether it is meant.
+            let mut console = as_user(host, "alice", "/usr/bin/twostep", &UNENROLL, &[]);
+            let asked = console.type_when_asked("Type yes to go on: ", "no");
+            assert_eq!(console.end(), Some(1), "{}", console.shown());
+            assert!(asked || console.shown().contains("cannot turn"), "{}", console.shown());
+            asked
+        };
+        let rule = |condition: &str, unenrolled: &str| {
+            format!(
+                "[[rule]]\nservice = [\"sshd\"]\n{condition}unenrolled = {unenrolled}\nreason = \"x\"\nowner = \"x\"\n"
+            )
+        };
+        assert!(asked(host, ""));
+        assert!(!asked(host, &rule("", "\"deny\"")));
+        assert!(!asked(host, &rule("", "\"enroll from 2999-01-01\"")));
+        assert!(!asked(host, &rule("user = [\"alice\"]\n", "\"enroll\"")));
+        assert!(!asked(host, &rule("group = [\"staff2\"]\n", "\"enroll\"")));
+        assert!(asked(host, &rule("user = [\"bob\"]\n", "\"enroll\"")));
+        assert!(asked(host, &rule("user = [\"alice\"]\n", "\"allow\"")));
+        host.command("usermod", &["-aG", "sudo", "alice"]).expect_success();
+        assert!(!asked(host, ""), "a member of a protected group");
+    });
+}

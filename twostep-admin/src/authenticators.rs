@@ -1,6 +1,6 @@
-//! `authenticator`: add, list, remove. `resync` has a file of its own.
+//! `authenticator`: add, replace, list, remove. `resync` has a file of its own.
 
-use crate::cli::{AuthenticatorAdd, AuthenticatorRemove, User};
+use crate::cli::{AuthenticatorAdd, AuthenticatorRemove, AuthenticatorReplace, User};
 use crate::consent;
 use crate::context::Context;
 use crate::failure::{Failure, Misuse};
@@ -59,6 +59,46 @@ impl Report for Added<'_> {
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
         put_line!(to, "added the authenticator \"{}\" of {}", self.name, self.user);
+    }
+}
+
+/// Shows a new one, has it confirmed, and puts it in the place of another.
+pub(crate) fn replace(context: &Context, wanted: &AuthenticatorReplace) -> Result<(), Failure> {
+    let from_input = wanted.seed.secret_file.as_deref() == Some(Path::new("-"));
+    if from_input || context.output.format() == Format::Json {
+        return Err(Failure::Usage(Misuse::NeedsFirstCode));
+    }
+    let subject = context.subject(&wanted.user)?;
+    let (enrollment, user) = (subject.settled()?, &subject.name);
+    let Some(person) = &subject.person else { return Err(Failure::AccountGone(user.clone())) };
+    let refused = |refusal| Failure::refused(user, refusal);
+    let session = context.session()?;
+    let old = session.find_replaced(enrollment.id, wanted.one.as_deref()).map_err(refused)?;
+    session.has_room_instead_of(enrollment.id, old.id, wanted.seed.kind()).map_err(refused)?;
+    let since = session.latest_change(enrollment.id)?;
+    drop(session);
+    let mut new = Seeded::make(context, &wanted.seed, &old.label, person)?;
+    context.session()?.has_no_twin(enrollment.id, new.new_authenticator().secret).map_err(refused)?;
+    new.confirm(context)?;
+    let (session, at) = (context.session()?, context.now.wall);
+    session
+        .replace_authenticator(enrollment.id, old.id, &new.new_authenticator(), since, &context.author, at)
+        .map_err(refused)?;
+    drop(session);
+    context.audit(user, Action::AuthenticatorReplace, Some(old.label.to_string()));
+    context.output.report(&Replaced { user: user.as_str(), name: old.label.as_str() })
+}
+
+#[derive(Serialize)]
+struct Replaced<'a> {
+    user: &'a str,
+    name: &'a str,
+}
+
+impl Report for Replaced<'_> {
+    fn text(&self, to: &mut String) {
+        put_line!(to, "replaced the authenticator \"{}\" of {}", self.name, self.user);
+        to.push_str(twostep_terminal::AFTER_REPLACEMENT);
     }
 }
 

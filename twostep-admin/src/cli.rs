@@ -126,6 +126,8 @@ pub(crate) enum AuthenticatorCommand {
     Add(AuthenticatorAdd),
     /// List a user's authenticators
     List(User),
+    /// Put a new authenticator in the place of one, once its first code has come
+    Replace(AuthenticatorReplace),
     /// Remove an authenticator; never the last one
     Remove(AuthenticatorRemove),
     /// Find the counter of an HOTP authenticator again, by two successive codes
@@ -152,6 +154,17 @@ pub(crate) struct AuthenticatorAdd {
     /// Good at once, without asking for a first code
     #[arg(long)]
     pub(crate) activate: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct AuthenticatorReplace {
+    /// Login name
+    pub(crate) user: String,
+    /// Name or id of the one that goes; not needed where there is only one
+    #[arg(value_name = "ID|NAME")]
+    pub(crate) one: Option<String>,
+    #[command(flatten)]
+    pub(crate) seed: Seed,
 }
 
 #[derive(Debug, Args)]

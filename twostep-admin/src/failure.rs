@@ -99,6 +99,8 @@ pub(crate) enum Misuse {
     NeedsMode,
     /// `authenticator resync --json` without the codes.
     NeedsCodes,
+    /// `authenticator replace` with `--json` or a secret from standard input.
+    NeedsFirstCode,
     /// The secret and the first code cannot both come from standard input.
     BothFromInput,
 }
@@ -155,6 +157,9 @@ impl Failure {
                 "with --json say how: --activate, --pending or --app-only".to_owned()
             }
             Self::Usage(Misuse::NeedsCodes) => "with --json give them with --codes-file".to_owned(),
+            Self::Usage(Misuse::NeedsFirstCode) => {
+                "leave out --json, and give a secret in a file; or authenticator add --activate, then authenticator remove".to_owned()
+            }
             Self::Usage(Misuse::BothFromInput) => "add --activate or --pending".to_owned(),
             Self::ServiceUnknown(unknown) => unknown.remedy(),
             Self::UserUnknown(_) => "getent passwd USER must find the account; for mail users without one: [app] virtual_users = true".to_owned(),
@@ -203,6 +208,7 @@ impl Failure {
             Self::Refused(
                 user,
                 Refusal::NoAuthenticator(_)
+                | Refusal::WhichAuthenticator(_)
                 | Refusal::TooManyAuthenticators
                 | Refusal::TooManyValues
                 | Refusal::SecretTaken(_),
@@ -235,6 +241,9 @@ impl fmt::Display for Failure {
             Self::Usage(Misuse::NeedsUser) => f.write_str("whose app passwords?"),
             Self::Usage(Misuse::NeedsMode) => f.write_str("a first code cannot be asked for in JSON"),
             Self::Usage(Misuse::NeedsCodes) => f.write_str("codes cannot be asked for in JSON"),
+            Self::Usage(Misuse::NeedsFirstCode) => {
+                f.write_str("the first code of the new authenticator is always asked for, on standard input")
+            }
             Self::Usage(Misuse::BothFromInput) => {
                 f.write_str("the secret and the first code cannot both come from standard input")
             }

@@ -117,6 +117,9 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
         Command::AppPassword(AppPasswordCommand::Rename(wanted)) => app_passwords::rename(&context, wanted),
         Command::Authenticator(AuthenticatorCommand::Add(wanted)) => authenticators::add(&context, wanted),
         Command::Authenticator(AuthenticatorCommand::List(wanted)) => authenticators::list(&context, wanted),
+        Command::Authenticator(AuthenticatorCommand::Replace(wanted)) => {
+            authenticators::replace(&context, wanted)
+        }
         Command::Authenticator(AuthenticatorCommand::Remove(wanted)) => {
             authenticators::remove(&context, wanted)
         }

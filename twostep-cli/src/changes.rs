@@ -117,6 +117,15 @@ pub(crate) fn authenticator(
                 _ => return Err(Failure::Strange),
             }
         }
+        Authenticator::Replace { one, no_qr } => {
+            let change = Change::ReplaceAuthenticator { which: one.clone() };
+            match new_authenticator(broker, change, *no_qr)? {
+                Done::AuthenticatorReplaced { label } => {
+                    Changed { replaced: Some(label), ..Changed::default() }
+                }
+                _ => return Err(Failure::Strange),
+            }
+        }
         Authenticator::Remove { one } => {
             match broker.change(Change::RemoveAuthenticator { which: one.clone() })? {
                 Done::AuthenticatorRemoved { label } => {
@@ -129,11 +138,30 @@ pub(crate) fn authenticator(
     arguments.output().report(&report).map_err(Failure::Output)
 }
 
+/// Turns two-step off.
+pub(crate) fn unenroll(arguments: &Arguments, broker: &mut Conversation<'_>) -> Result<(), Failure> {
+    let Done::Unenrolled = broker.change(Change::Unenroll)? else { return Err(Failure::Strange) };
+    arguments.output().report(&Unenrolled { state: "none" }).map_err(Failure::Output)
+}
+
+#[derive(Serialize)]
+struct Unenrolled {
+    state: &'static str,
+}
+
+impl Report for Unenrolled {
+    fn text(&self, to: &mut String) {
+        to.push_str("Two-step verification is off. To turn it on again: twostep enroll\n");
+    }
+}
+
 /// What was changed, where nothing new is shown.
 #[derive(Default, Serialize)]
 struct Changed {
     #[serde(skip_serializing_if = "Option::is_none")]
     added: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    replaced: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     removed: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -154,11 +182,15 @@ impl Report for Changed {
             put_line!(to, "{what} \"{}\"", printable(name));
         };
         self.added.iter().for_each(|name| put("added", name));
+        self.replaced.iter().for_each(|name| put("replaced", name));
         self.removed.iter().for_each(|name| put("removed", name));
         self.revoked.iter().flatten().for_each(|name| put("revoked", name));
         self.renamed
             .iter()
             .for_each(|both| put(&format!("renamed \"{}\" to", printable(&both.from)), &both.to));
+        if self.replaced.is_some() {
+            to.push_str(twostep_terminal::AFTER_REPLACEMENT);
+        }
         if self.revoked.as_ref().is_some_and(Vec::is_empty) {
             to.push_str("no app passwords: nothing to revoke\n");
         }

@@ -49,6 +49,8 @@ pub(crate) enum Command {
     TrustedDevices(TrustedDevices),
     /// Make a new set of ten backup codes; revokes the old set
     BackupCodes,
+    /// Turn two-step verification off, where your administrator lets you
+    Unenroll,
     /// Show what was changed, when and by whom: newest first
     History {
         /// How many entries at most, 1 to 200
@@ -124,6 +126,15 @@ pub(crate) enum Authenticator {
     },
     /// List your authenticators
     List,
+    /// Put a new authenticator in the place of one: a lost phone's
+    Replace {
+        /// Name or id of the one that goes; not needed where there is only one
+        #[arg(value_name = "ID|NAME")]
+        one: Option<String>,
+        /// No QR code: the secret in groups of four
+        #[arg(long)]
+        no_qr: bool,
+    },
     /// Remove an authenticator; never the last one
     Remove {
         /// Name or id
@@ -249,6 +260,9 @@ mod tests {
             "app-password revoke --all",
             "authenticator add tablet",
             "authenticator remove 3",
+            "authenticator replace",
+            "authenticator replace phone --no-qr",
+            "unenroll",
             "trusted-devices list --json",
             "trusted-devices forget 203.0.113.9",
             "trusted-devices forget --all",

@@ -45,6 +45,7 @@ fn run(arguments: &Arguments) -> Result<(), Failure> {
         Command::Authenticator(wanted) => changes::authenticator(arguments, &mut broker, wanted),
         Command::TrustedDevices(wanted) => trusted_devices::run(arguments, &mut broker, wanted),
         Command::BackupCodes => changes::backup_codes(arguments, &mut broker),
+        Command::Unenroll => changes::unenroll(arguments, &mut broker),
         Command::HelpDesk(wanted) => help_desk::run(arguments, &mut broker, wanted),
         Command::Completions { .. } => Ok(()),
     }

@@ -180,7 +180,9 @@ impl Report for Status {
             put(&format!("Left are {}{few}.", counted(self.backup_codes_left, "backup code")));
         }
         if let Some(until) = &self.bypass_until {
-            put(&format!("A bypass code is good until {until}."));
+            put(&format!(
+                "A bypass code is good until {until}; where logins have used it up, for one twostep authenticator replace."
+            ));
         }
         if self.wrong_codes > 0 {
             put(&format!(

@@ -27,7 +27,7 @@ pub struct BackupCode([u8; LENGTH]);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct BackupCodeId(pub i64);
 
-/// What is stored of a backup code that has not been used.
+/// What is stored of a backup code that is still good for something.
 #[derive(Clone, Debug)]
 pub struct Stored {
     /// Its id.
@@ -45,7 +45,8 @@ pub struct Stored {
 pub struct Bypass {
     /// When it was given, and for how long.
     pub lease: Lease,
-    /// How often it can still be used.
+    /// How often it can still be used. One that logins have used up still proves one replacement of an authenticator, as long as its lease
+    /// lasts ([`crate::verify::Operation`]).
     pub uses: u32,
 }
 
@@ -56,7 +57,7 @@ pub const BYPASS_LIFETIME: RangeInclusive<Duration> =
 pub const BYPASS_USES: RangeInclusive<u32> = 1..=10;
 
 impl Bypass {
-    /// Whether it is good no more.
+    /// Whether it lets nobody in any more.
     #[must_use]
     pub fn is_over(&self, now: &Now) -> bool {
         self.uses == 0 || self.lease.is_over(now)

@@ -17,6 +17,7 @@ pub enum Action {
     Unenroll,
     Unlock,
     AuthenticatorAdd,
+    AuthenticatorReplace,
     AuthenticatorRemove,
     AuthenticatorResync,
     AppPasswordAdd,
@@ -33,7 +34,7 @@ pub enum Action {
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Init,
         Self::AdoptHost,
         Self::Enroll,
@@ -44,6 +45,7 @@ impl Action {
         Self::Unenroll,
         Self::Unlock,
         Self::AuthenticatorAdd,
+        Self::AuthenticatorReplace,
         Self::AuthenticatorRemove,
         Self::AuthenticatorResync,
         Self::AppPasswordAdd,
@@ -72,6 +74,7 @@ impl Action {
             Self::Unenroll => "unenroll",
             Self::Unlock => "unlock",
             Self::AuthenticatorAdd => "authenticator-add",
+            Self::AuthenticatorReplace => "authenticator-replace",
             Self::AuthenticatorRemove => "authenticator-remove",
             Self::AuthenticatorResync => "authenticator-resync",
             Self::AppPasswordAdd => "app-password-add",
@@ -102,6 +105,7 @@ impl Action {
             | Self::SettleRename
             | Self::Unenroll
             | Self::AuthenticatorAdd
+            | Self::AuthenticatorReplace
             | Self::AuthenticatorRemove
             | Self::AuthenticatorResync
             | Self::AppPasswordAdd

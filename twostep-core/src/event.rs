@@ -155,6 +155,8 @@ pub enum Reason {
     },
     /// A bypass code that is good no more.
     BypassOver,
+    /// A right bypass code, where two-step is to be turned off.
+    BypassNotEnough,
     /// A code of a step that was used.
     CodeReplayed,
     /// A right code, but of a time before one already seen: the clock was set back.
@@ -362,6 +364,7 @@ impl Reason {
             Self::NotSetUp { .. } => (Refused, "not-set-up"),
             Self::CodeWrong | Self::CodeOfAnotherTime { .. } => (Refused, "code-wrong"),
             Self::BypassOver => (Refused, "bypass-over"),
+            Self::BypassNotEnough => (Refused, "bypass-not-enough"),
             Self::CodeReplayed => (Refused, "code-replayed"),
             Self::ClockBehind => (Refused, "clock-behind"),
             Self::Empty => (Refused, "empty"),

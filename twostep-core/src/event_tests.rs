@@ -63,7 +63,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         | Argument { .. } => {}
         Broker { .. } | Nss { .. } | Service | Internal { .. } | Hash { .. } | Activated => {}
         Change { .. } => {}
-        BypassCode { .. } | BypassOver | CodeOfAnotherTime { .. } => {}
+        BypassCode { .. } | BypassOver | BypassNotEnough | CodeOfAnotherTime { .. } => {}
         OfOrphan { .. } | Orphan { .. } => {}
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
@@ -76,6 +76,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         BackupCode { left: 1 },
         BypassCode { left: 1 },
         BypassOver,
+        BypassNotEnough,
         Orphan { of: orphan(), cause: "code-wrong" },
         AppPassword { name: text() },
         TrustedDevice { device: text() },

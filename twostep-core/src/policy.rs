@@ -108,6 +108,8 @@ pub struct Hooks {
 pub struct SelfService {
     /// Whether who is not enrolled can enroll herself with the account password alone.
     pub enroll: Setting<Schedule>,
+    /// Whether users can turn their own two-step off, where nothing demands that they are enrolled.
+    pub unenroll: bool,
 }
 
 /// `[broker]`
@@ -246,7 +248,7 @@ impl Policy {
                 groups: GROUPS.map(str::to_owned),
                 first_gid: FIRST_GID,
             },
-            self_service: SelfService { enroll: allow },
+            self_service: SelfService { enroll: allow, unenroll: false },
             broker: Broker {
                 callers: Vec::new(),
                 help_desk: None,

@@ -18,6 +18,17 @@ pub const ANSWER_MAX: usize = 512;
 /// How far the clock may be behind a time that a right code has confirmed: codes of one step either side, of a minute each.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
+/// What an answer at a prompt is to prove.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// That somebody may sign in, or make any other change than those below.
+    SignIn,
+    /// That an authenticator may be replaced: a bypass code that logins have used up still proves that, once.
+    ReplaceAuthenticator,
+    /// That two-step may be turned off: a bypass code, which somebody else has handed out, does not prove that.
+    Unenroll,
+}
+
 /// What an answer at a prompt is, before any secret is looked at.
 #[derive(Debug)]
 pub enum Answer {
@@ -98,7 +109,7 @@ impl CodeOutcome {
 pub struct Changes {
     /// The step or counter that is consumed, and of which authenticator.
     pub step: Option<(AuthenticatorId, Consumed)>,
-    /// The backup code that is consumed.
+    /// The backup code that is consumed; or the bypass code that has proven what it was still good for behind its last login.
     pub backup_code: Option<BackupCodeId>,
     /// The bypass code that is used, and how many uses are left of it.
     pub bypass: Option<(BackupCodeId, u32)>,
@@ -161,6 +172,19 @@ pub fn verify(
     credentials: Option<&CodeCredentials>,
     now: &Now,
 ) -> Result<CodeOutcome, HashError> {
+    verify_for(Operation::SignIn, answer, credentials, now)
+}
+
+/// [`verify`], of an answer that may be to prove something else than that somebody may sign in.
+///
+/// # Errors
+/// See there.
+pub fn verify_for(
+    operation: Operation,
+    answer: &Answer,
+    credentials: Option<&CodeCredentials>,
+    now: &Now,
+) -> Result<CodeOutcome, HashError> {
     let Some(credentials) = credentials else { return Ok(unchanged(Reason::EnrollmentChanged)) };
     let now = &now.no_earlier_than(credentials.latest_time);
     if let Some(reason) = answer.refused_unseen() {
@@ -177,7 +201,7 @@ pub fn verify(
         return Ok(unchanged(Reason::ClockBehind));
     }
     let judged = match answer {
-        Answer::BackupCode(code) => judge_backup_code(code, credentials, now)?,
+        Answer::BackupCode(code) => judge_backup_code(code, credentials, operation, now)?,
         Answer::Code(code) => judge_code(code, credentials, now.wall),
         _ => Err(Reason::CodeWrong),
     };
@@ -257,10 +281,15 @@ impl CodeCredentials {
 fn judge_backup_code(
     code: &BackupCode,
     credentials: &CodeCredentials,
+    operation: Operation,
     now: &Now,
 ) -> Result<Judged, HashError> {
     let tag = code.tag(&credentials.backup_key, credentials.enrollment);
-    for stored in credentials.backup_codes.iter().filter(|stored| stored.tag == tag) {
+    let is_candidate = |stored: &&backup_code::Stored| {
+        let used_up = stored.bypass.is_some_and(|bypass| bypass.uses == 0);
+        stored.tag == tag && (!used_up || operation == Operation::ReplaceAuthenticator)
+    };
+    for stored in credentials.backup_codes.iter().filter(is_candidate) {
         if !stored.hash.matches(code.expose())? {
             continue;
         }
@@ -271,11 +300,14 @@ fn judge_backup_code(
                 let reason = Reason::BackupCode { left: all.saturating_sub(1) };
                 Ok((reason, Changes { backup_code: Some(stored.id), ..changes }))
             }
-            Some(bypass) if bypass.is_over(now) => Err(Reason::BypassOver),
-            Some(bypass) => {
-                let left = bypass.uses.saturating_sub(1);
-                Ok((Reason::BypassCode { left }, Changes { bypass: Some((stored.id, left)), ..changes }))
-            }
+            Some(bypass) if bypass.lease.is_over(now) => Err(Reason::BypassOver),
+            Some(_) if operation == Operation::Unenroll => Err(Reason::BypassNotEnough),
+            Some(bypass) => Ok(match bypass.uses.checked_sub(1) {
+                Some(left) => {
+                    (Reason::BypassCode { left }, Changes { bypass: Some((stored.id, left)), ..changes })
+                }
+                None => (Reason::BypassCode { left: 0 }, Changes { backup_code: Some(stored.id), ..changes }),
+            }),
         });
     }
     Ok(Err(Reason::CodeWrong))

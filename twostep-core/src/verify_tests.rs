@@ -327,3 +327,49 @@ fn a_throttled_answer_is_not_judged_and_not_counted() {
 fn an_enrollment_that_is_gone_accepts_nothing() {
     assert_eq!(verify(&entered(&right_code()), None, &now()).unwrap(), unchanged(Reason::EnrollmentChanged));
 }
+
+fn judge_for(operation: Operation, bypass: backup_code::Bypass, now: &Now) -> CodeOutcome {
+    let mut credentials = credentials();
+    credentials.backup_codes[0].bypass = Some(bypass);
+    verify_for(operation, &entered("abcd-efgh-jkmnp"), Some(&credentials), now).unwrap()
+}
+
+#[test]
+fn a_bypass_code_that_logins_have_used_up_proves_one_replacement_and_nothing_else() {
+    let lease = Lease { given: now().stamp(), lifetime: Duration::from_secs(3_600) };
+    let used_up = backup_code::Bypass { lease, uses: 0 };
+    let outcome = judge_for(Operation::ReplaceAuthenticator, used_up, &now());
+    assert_eq!(outcome.reason, Reason::BypassCode { left: 0 });
+    assert_eq!((outcome.changes.backup_code, outcome.changes.bypass), (Some(BackupCodeId(9)), None));
+    for operation in [Operation::SignIn, Operation::Unenroll] {
+        let outcome = judge_for(operation, used_up, &now());
+        assert_eq!(outcome.reason, Reason::CodeWrong, "{operation:?}");
+        assert!(matches!(outcome.changes.counts, Counts::Failure(_)), "its wrong tries are counted");
+    }
+    // By either clock, and by a time that has certainly passed.
+    let hour = Duration::from_secs(3_600);
+    let boot = Some(crate::time::BootId([1; 16]));
+    let given = Now { boot, ..now() };
+    let used_up = backup_code::Bypass { lease: Lease { given: given.stamp(), lifetime: hour }, ..used_up };
+    for over in [
+        Now { wall: given.wall.plus(hour), ..given },
+        Now { since_boot: given.since_boot + hour, ..given },
+        given.no_earlier_than(given.wall.plus(hour)),
+    ] {
+        let outcome = judge_for(Operation::ReplaceAuthenticator, used_up, &over);
+        assert_eq!(outcome.reason, Reason::BypassOver);
+        assert_eq!((outcome.changes.backup_code, outcome.changes.bypass), (None, None));
+    }
+}
+
+#[test]
+fn a_bypass_code_with_logins_left_gives_one_of_them_for_a_replacement_and_none_to_turn_two_step_off() {
+    let lease = Lease { given: now().stamp(), lifetime: Duration::from_secs(3_600) };
+    let bypass = backup_code::Bypass { lease, uses: 1 };
+    let outcome = judge_for(Operation::ReplaceAuthenticator, bypass, &now());
+    assert_eq!(outcome.changes.bypass, Some((BackupCodeId(9), 0)));
+    let outcome = judge_for(Operation::Unenroll, bypass, &now());
+    assert_eq!(outcome.reason, Reason::BypassNotEnough);
+    assert!(matches!(outcome.changes.counts, Counts::Failure(_)));
+    assert_eq!((outcome.changes.backup_code, outcome.changes.bypass), (None, None));
+}

@@ -252,7 +252,7 @@ fn tally(session: &Session, of: EnrollmentId, source: &Source) -> Result<(Tally,
 
 fn backup_codes(session: &Session, of: EnrollmentId) -> Result<Vec<backup_code::Stored>, StoreError> {
     let sql = "SELECT id, tag, memory, passes, lanes, salt, hash, lifetime, uses, given, given_since_boot, given_boot \
-               FROM backup_code WHERE enrollment = ? AND uses IS NOT 0";
+               FROM backup_code WHERE enrollment = ? AND (uses IS NOT 0 OR lifetime > 0)";
     let read = |row: &Row<'_>| {
         Ok(backup_code::Stored {
             id: BackupCodeId(row.get(0)?),

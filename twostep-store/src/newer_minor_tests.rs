@@ -245,6 +245,14 @@ fn an_administrator_does_what_she_did_before() {
     assert_eq!(session.ahead_of(now.wall, 5).unwrap(), (0, vec![]));
     assert!(session.shared_secrets().unwrap().is_empty());
     assert_eq!(session.holders_of(&secret).unwrap().len(), 1);
+    session.has_room_instead_of(id, token, totp::Kind::Hotp).unwrap();
+    let other = NewAuthenticator { secret: &Secret::new(b"the secret of another".to_vec()), ..new };
+    let token = session.find_replaced(id, Some("token")).unwrap().id;
+    let since = session.latest_change(id).unwrap();
+    let token = session.replace_authenticator(id, token, &other, since, &author(), now.wall).unwrap();
+    session.remove_authenticator(id, token, &author(), now.wall).unwrap();
+    let since = session.latest_change(id).unwrap();
+    let token = session.add_authenticator_since(id, &other, since, &author(), now.wall).unwrap();
     session.remove_authenticator(id, token, &author(), now.wall).unwrap();
 
     let codes = [BackupCode::generate(&mut Kernel).unwrap()];

@@ -42,8 +42,10 @@ pub(crate) fn prepare(
             connection.execute("UPDATE meta SET latest_time = latest_time + ?", [WIDE])?;
         }
         Kind::BackupCode => {
-            // Those that were used. To delete one with its verdict could take pages that a wrong answer does not.
-            connection.execute("DELETE FROM backup_code WHERE enrollment = ? AND uses = 0", [of.0])?;
+            // Those that were used. To delete one with its verdict could take pages that a wrong answer does not. A bypass code that logins
+            // have used up has its lifetime left.
+            let sql = "DELETE FROM backup_code WHERE enrollment = ? AND uses = 0 AND lifetime = 0";
+            connection.execute(sql, [of.0])?;
             let sql = "UPDATE backup_code SET uses = coalesce(uses, ?2) + ?3 WHERE enrollment = ?1";
             connection.execute(sql, params![of.0, NONE, WIDE])?;
         }
@@ -105,8 +107,9 @@ pub(crate) fn apply(
         one_row(connection.execute(sql, params![left, code.0])?)?;
     }
     if let Some(code) = changes.backup_code {
-        // Like a bypass code without a use left, which no version accepts. None of these zeros takes room.
-        let sql = "UPDATE backup_code SET lifetime = 0, uses = 0, given = 0, given_since_boot = 0 WHERE id = ? AND uses IS NULL";
+        // Like a bypass code without a use and without a lifetime, which no version accepts. None of these zeros takes room.
+        let sql = "UPDATE backup_code SET lifetime = 0, uses = 0, given = 0, given_since_boot = 0 \
+                   WHERE id = ? AND (uses IS NULL OR uses = 0 AND lifetime > 0)";
         one_row(connection.execute(sql, [code.0])?)?;
     }
     match &changes.counts {

@@ -14,7 +14,7 @@ use twostep_core::memory_hard::Cost;
 use twostep_core::ports::Store;
 use twostep_core::secret::Secret;
 use twostep_core::totp::{self, Algorithm, Authenticator, Parameters};
-use twostep_core::verify::{Answer, verify};
+use twostep_core::verify::{Answer, Operation, verify, verify_for};
 
 /// A store with a phone, a token, a backup code and a bypass code of alice's, and so much of others' and from other sources that rows
 /// lie at the ends of pages somewhere.
@@ -25,6 +25,8 @@ struct State {
     right: Vec<Answer>,
     now: Now,
     pages: u32,
+    /// What they are entered for.
+    operation: Operation,
 }
 
 /// What an answer came to, and how much room the store and its journal take then.
@@ -71,7 +73,7 @@ impl State {
         ];
         let pages = session.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         drop(session);
-        Self { files, of, right, now, pages }
+        Self { files, of, right, now, pages, operation: Operation::SignIn }
     }
 
     /// Enters `answer` into a copy of the store that has no journal yet and may have `most` pages.
@@ -85,7 +87,8 @@ impl State {
         session.connection.pragma_update(None, "synchronous", "OFF").unwrap();
         let limit = format!("PRAGMA max_page_count = {most}");
         session.connection.query_row(&limit, [], |_| Ok(())).unwrap();
-        let mut judge = |credentials: Option<&_>| verify(answer, credentials, &self.now).unwrap();
+        let mut judge =
+            |credentials: Option<&_>| verify_for(self.operation, answer, credentials, &self.now).unwrap();
         let result = session.judge(self.of, source, answer.kind(), &self.now, &mut judge);
         let pages = session.connection.query_row("PRAGMA page_count", [], |row| row.get(0)).unwrap();
         drop(session);
@@ -169,6 +172,28 @@ fn a_right_answer_needs_the_pages_that_a_wrong_one_needs() {
     }
     // Or nothing was tried.
     assert!(grown > 20 && journals.len() > 3, "{grown} grew, journals of {journals:?} bytes");
+}
+
+/// A bypass code that logins have used up, as the proof of a replacement.
+#[test]
+fn a_code_that_proves_a_replacement_needs_the_pages_that_a_wrong_one_needs() {
+    for filling in (0..48).step_by(6) {
+        let state =
+            State { operation: Operation::ReplaceAuthenticator, ..State::of("replacement-pages", filling) };
+        let session = state.files.session().unwrap();
+        crate::settings::leave_transaction(&session.connection).unwrap();
+        session.connection.execute("UPDATE backup_code SET uses = 0 WHERE lifetime > 0", []).unwrap();
+        drop(session);
+        let right = &state.right[3];
+        for source in [home(), between(), named()] {
+            let accepted = state.enter(right, &source, u32::MAX - 2);
+            let refused = state.enter(&wrong(right), &source, u32::MAX - 2);
+            let what = format!("{filling} rows, from {source}: {accepted:?} {refused:?}");
+            assert_eq!(accepted.result, Ok(Reason::BypassCode { left: 0 }), "{what}");
+            assert_eq!(refused.result, Ok(Reason::CodeWrong), "{what}");
+            assert_eq!((accepted.pages, accepted.journal), (refused.pages, refused.journal), "{what}");
+        }
+    }
 }
 
 /// What is there but for the count of failures.

@@ -10,7 +10,7 @@ pub mod testing;
 mod text;
 mod trusted;
 
-pub use bypass::BypassCode;
+pub use bypass::{AFTER_REPLACEMENT, BypassCode};
 pub use limits::{Expiry, Limits};
 pub use output::{Format, Output, Report, is_terminal};
 pub use table::table;

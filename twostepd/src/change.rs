@@ -2,6 +2,7 @@
 //! change is made in one transaction.
 
 mod app_passwords;
+mod unenroll;
 
 use crate::broker::{Asker, Broker};
 use crate::declined::Declined;
@@ -22,6 +23,7 @@ use twostep_core::protocol::own::{Change, Done, ForgottenDevice, NewSecret};
 use twostep_core::protocol::{FromBroker, ToBroker};
 use twostep_core::secret::Secret;
 use twostep_core::totp::{self, Algorithm, Authenticator, AuthenticatorId, Match, Offset, Parameters};
+use twostep_core::verify::Operation;
 use twostep_host::{Kernel, issuer, now};
 use twostep_store::admin::{FLAG, NewAuthenticator, NewEnrollment, Occasion};
 use twostep_store::trusted::Devices;
@@ -63,7 +65,7 @@ impl Course<'_> {
     /// Turns two-step on. What was shown is stored only once a code of it has come back.
     fn enroll(mut self, label: &Label) -> Result<Done, Declined> {
         self.subject.can_enroll(&self.subject.session()?)?;
-        match self.prove()? {
+        match self.prove(Operation::SignIn)? {
             Proven::Password => {}
             Proven::Code => return Err(Declined::conflict("Two-step verification is on already.")),
         }
@@ -74,13 +76,7 @@ impl Course<'_> {
             user: &person.name,
             uid: person.uid,
             state: State::Active,
-            authenticator: Some(NewAuthenticator {
-                label,
-                parameters: authenticator.parameters,
-                secret: &authenticator.secret,
-                last_step: authenticator.last_step,
-                confirmed: Some(offset),
-            }),
+            authenticator: Some(new_authenticator(label, &authenticator, offset)),
             backup_codes: &codes,
             at: now().wall,
         };
@@ -125,6 +121,10 @@ impl Course<'_> {
                 self.forget_devices(session, &enrollment, Devices::Called(which))
             }
             Change::ForgetAllTrustedDevices => self.forget_devices(session, &enrollment, Devices::All),
+            Change::ReplaceAuthenticator { which } => {
+                self.replace_authenticator(session, &enrollment, which.as_deref())
+            }
+            Change::Unenroll => self.unenroll(session, &enrollment),
         }
     }
 
@@ -157,26 +157,43 @@ impl Course<'_> {
         label: &Label,
     ) -> Result<Done, Declined> {
         session.has_room_for(enrollment.id, label, NEW.kind())?;
+        let since = session.latest_change(enrollment.id)?;
         drop(self.proven(session, enrollment)?);
         let (authenticator, offset) = self.confirmed()?;
-        let new = NewAuthenticator {
-            label,
-            parameters: authenticator.parameters,
-            secret: &authenticator.secret,
-            last_step: authenticator.last_step,
-            confirmed: Some(offset),
-        };
+        let new = new_authenticator(label, &authenticator, offset);
         let session = self.subject.session()?;
         self.subject.still_active(&session, enrollment.id)?;
-        let id = session.add_authenticator(enrollment.id, &new, &author(), now().wall)?;
+        let id = session.add_authenticator_since(enrollment.id, &new, since, &author(), now().wall)?;
         drop(session);
         self.record(Action::AuthenticatorAdd, Some(label));
         Ok(Done::AuthenticatorAdded { id: id.0 })
     }
 
+    /// What was proven holds only as long as nothing has been changed: of two who replace the same authenticator, the second one is refused.
+    fn replace_authenticator(
+        &mut self,
+        session: Session,
+        enrollment: &Enrollment,
+        which: Option<&str>,
+    ) -> Result<Done, Declined> {
+        let old = session.find_replaced(enrollment.id, which)?;
+        session.has_room_instead_of(enrollment.id, old.id, NEW.kind())?;
+        let since = session.latest_change(enrollment.id)?;
+        drop(session);
+        drop(self.proven_for(Operation::ReplaceAuthenticator, enrollment)?);
+        let (authenticator, offset) = self.confirmed()?;
+        let new = new_authenticator(&old.label, &authenticator, offset);
+        let session = self.subject.session()?;
+        self.subject.still_active(&session, enrollment.id)?;
+        session.replace_authenticator(enrollment.id, old.id, &new, since, &author(), now().wall)?;
+        drop(session);
+        self.record(Action::AuthenticatorReplace, Some(&old.label));
+        Ok(Done::AuthenticatorReplaced { label: old.label.to_string() })
+    }
+
     /// Has the peer prove who it is. What follows goes by the configuration and the user database of afterwards.
-    fn prove(&mut self) -> Result<Proven, Declined> {
-        let proven = prove(self.broker, self.asker, &self.subject)?;
+    fn prove(&mut self, operation: Operation) -> Result<Proven, Declined> {
+        let proven = prove(self.broker, self.asker, &self.subject, operation)?;
         self.subject = self.subject.again(self.broker, self.asker)?;
         Ok(proven)
     }
@@ -185,7 +202,12 @@ impl Course<'_> {
     /// whoever has given a password alone, while there was none, has proven nothing for one that has come since.
     fn proven(&mut self, session: Session, enrollment: &Enrollment) -> Result<Session, Declined> {
         drop(session);
-        match self.prove()? {
+        self.proven_for(Operation::SignIn, enrollment)
+    }
+
+    /// The same with the store closed already, for an operation of which other codes are a proof than those that let in.
+    fn proven_for(&mut self, operation: Operation, enrollment: &Enrollment) -> Result<Session, Declined> {
+        match self.prove(operation)? {
             Proven::Code => {}
             Proven::Password => return Err(Declined::not_proven()),
         }
@@ -203,6 +225,21 @@ impl Course<'_> {
 
     fn record(&self, action: Action, target: Option<&dyn Display>) {
         record(&self.subject.person.name, action, target);
+    }
+}
+
+/// An authenticator whose first code has come.
+fn new_authenticator<'a>(
+    label: &'a Label,
+    authenticator: &'a Authenticator,
+    offset: Offset,
+) -> NewAuthenticator<'a> {
+    NewAuthenticator {
+        label,
+        parameters: authenticator.parameters,
+        secret: &authenticator.secret,
+        last_step: authenticator.last_step,
+        confirmed: Some(offset),
     }
 }
 

@@ -19,6 +19,7 @@ use twostep_core::ports::{Audit, Directory, Person};
 use twostep_core::protocol::FromBroker;
 use twostep_core::protocol::own::{Aid, Done, HelpDesk};
 use twostep_core::secret::Secret;
+use twostep_core::verify::Operation;
 use twostep_host::{Kernel, Membership, Nss, now};
 
 /// Carries a task out, if the peer is of the help desk, may do that, and proves who it is.
@@ -26,7 +27,7 @@ pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, task: &HelpDesk) -> Result
     let peer = Subject::of(broker, asker, None)?;
     // Looked at twice: what is so when the password is asked for need not be so any more when it has come.
     let before = Permission::of(broker, asker, &peer, task)?;
-    match prove(broker, asker, &peer)? {
+    match prove(broker, asker, &peer, Operation::SignIn)? {
         Proven::Code => {}
         Proven::Password => return Err(Declined::not_proven()),
     }
@@ -80,13 +81,19 @@ impl Permission {
 /// Nobody can be helped who could do more than the help desk: a bypass code would be a way to become him. That goes for a uid, whatever
 /// name of it is asked for: a code is good for all of them.
 fn is_protected(peer: &Subject, person: &Person) -> Result<bool, Declined> {
-    if person.uid == 0 || person.uid == peer.person.uid {
+    Ok(person.uid == peer.person.uid || could_do_more(peer, person)?)
+}
+
+/// Whether somebody could do more on this host than the help desk, by the policy of `reader`: uid 0, members of the protected groups, and
+/// the help desk itself, under any name of the uid.
+pub(crate) fn could_do_more(reader: &Subject, person: &Person) -> Result<bool, Declined> {
+    if person.uid == 0 {
         return Ok(true);
     }
     // The store is closed before NSS is asked anything: a directory that hangs must not hold its lock.
-    let enrolled = peer.session()?.names_of_uid(person.uid)?;
+    let enrolled = reader.session()?.names_of_uid(person.uid)?;
     let Some(names) = names::of(person, &enrolled)? else { return Ok(true) };
-    let broker = &peer.policy.broker;
+    let broker = &reader.policy.broker;
     for name in names {
         if let Some(help_desk) = &broker.help_desk
             && may_be_of(&name, help_desk)?

@@ -26,6 +26,7 @@ use twostep_core::ports::{Audit, Conversation, Entered, TalkFailed};
 use twostep_core::protocol::{Echo, Mode};
 use twostep_core::rule::Tty;
 use twostep_core::secret::Secret;
+use twostep_core::verify::Operation;
 use twostep_host::{Nss, now};
 use twostep_store::vault::Files;
 
@@ -56,8 +57,13 @@ pub(crate) enum Unproven {
     Unavailable,
 }
 
-/// Has the peer prove that it is `subject`.
-pub(crate) fn prove(broker: &Broker, asker: &Asker<'_>, subject: &Subject) -> Result<Proven, Unproven> {
+/// Has the peer prove that it is `subject`, for an `operation`.
+pub(crate) fn prove(
+    broker: &Broker,
+    asker: &Asker<'_>,
+    subject: &Subject,
+    operation: Operation,
+) -> Result<Proven, Unproven> {
     password::stack_is_there().map_err(Unproven::Stack)?;
     let permit = broker.proof(asker.party).map_err(|spent| {
         asker.complain(broker, spent.cause());
@@ -65,11 +71,16 @@ pub(crate) fn prove(broker: &Broker, asker: &Asker<'_>, subject: &Subject) -> Re
     })?;
     let given = password::ask(asker, &subject.person.name)?;
     drop(permit);
-    code(asker, subject, &given)
+    code(asker, subject, &given, operation)
 }
 
 /// The code, by the login of twostep-core with this connection at the other end.
-fn code(asker: &Asker<'_>, subject: &Subject, given: &Given) -> Result<Proven, Unproven> {
+fn code(
+    asker: &Asker<'_>,
+    subject: &Subject,
+    given: &Given,
+    operation: Operation,
+) -> Result<Proven, Unproven> {
     let Subject { person, policy } = subject;
     let service = ServiceName::parse(SELF_SERVICE).map_err(|_| Unproven::Unavailable)?;
     let request = Request {
@@ -95,7 +106,7 @@ fn code(asker: &Asker<'_>, subject: &Subject, given: &Given) -> Result<Proven, U
         clock: &now,
         issuer: &issuer,
     };
-    match login::authenticate(&mut ports, policy, &request) {
+    match login::prove(&mut ports, policy, &request, operation) {
         Ending::Accept(record) if record.proof == Proof::Code => {
             // The password is proven too: nothing more can refuse it, and the owner is told what she is to be told.
             match login::account_with_record(&mut ports, policy, &request, &record) {

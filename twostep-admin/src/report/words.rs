@@ -51,6 +51,7 @@ pub(crate) fn of(line: &LogLine) -> String {
 fn plain(word: &str) -> &str {
     match word {
         "not-enrolled" => "not enrolled, and only the enrolled get in here",
+        "bypass-not-enough" => "bypass code, where two-step was to be turned off",
         "bypass-over" => "bypass code whose time is over",
         "code-replayed" => "code that was used already",
         "clock-behind" => "this host's clock is behind",

@@ -90,7 +90,11 @@ impl Reader<'_> {
                 "self_service" => self.table(value, |reader, key, value| {
                     match key {
                         "enroll" => reader.allowance(key, value, &mut policy.self_service.enroll),
-                        _ => return Err("\"enroll\""),
+                        "unenroll" => {
+                            let words = [("allow", true), ("deny", false)];
+                            put(&mut policy.self_service.unenroll, reader.word(key, value, &words));
+                        }
+                        _ => return Err("\"enroll\", \"unenroll\""),
                     }
                     Ok(())
                 }),

@@ -78,7 +78,7 @@ fn a_command_that_cannot_be_run_is_no_mistake() {
 fn callers_of_the_broker_are_users_with_services() {
     let policy = parse(
         "[broker]\nhelp_desk = \"helpdesk\"\nprotected = [\"wheel\"]\n\
-         callers = { postgres = [\"postgresql\"], \"Debian-exim\" = [\"exim\"] }\n[self_service]\nenroll = \"deny\"\n",
+         callers = { postgres = [\"postgresql\"], \"Debian-exim\" = [\"exim\"] }\n[self_service]\nenroll = \"deny\"\nunenroll = \"allow\"\n",
     )
     .unwrap();
     let callers: Vec<_> = policy.broker.callers.iter().map(|one| (one.user.as_str(), one.origin)).collect();
@@ -86,6 +86,7 @@ fn callers_of_the_broker_are_users_with_services() {
     assert_eq!(policy.broker.help_desk.as_deref(), Some("helpdesk"));
     assert_eq!(policy.broker.protected.value, ["wheel"]);
     assert_eq!(policy.self_service.enroll.value, Schedule::always(Unenrolled::Deny));
+    assert!(policy.self_service.unenroll && !Policy::defaults().self_service.unenroll);
     let told = mistakes("[broker]\ncallers = { \" x\" = [\"a b\"], y = 1 }\nhelp_desk = \"a:b\"\n");
     assert_eq!(told.len(), 4, "{told:#?}");
 }

@@ -74,6 +74,9 @@ impl Login<'_, '_, '_> {
         if let Some(left) = complete.backup_codes_left {
             self.ports.talk.tell(&texts::backup_code_used(left));
         }
+        if let Some(left) = complete.bypass_left {
+            self.ports.talk.tell(&texts::bypass_code_used(left));
+        }
         if let Some(text) = texts::untold(&untold) {
             self.ports.talk.tell(&text);
         }

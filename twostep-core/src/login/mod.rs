@@ -14,7 +14,7 @@ mod terms;
 mod texts;
 
 pub use password::{Change, change_password, concerns_password_change};
-pub use terms::{Judged, demand};
+pub use terms::{Judged, demand, may_unenroll};
 pub use texts::UNAVAILABLE_TEXT;
 
 use crate::account::EnrollmentId;
@@ -31,6 +31,7 @@ use crate::rule::Tty;
 use crate::secret::Secret;
 use crate::time::{Now, UnixTime};
 use crate::totp::AuthenticatorId;
+use crate::verify::Operation;
 use std::time::Duration;
 use terms::{Asked, naming};
 
@@ -171,6 +172,8 @@ pub struct Complete {
     pub offer: Option<Box<Offer>>,
     /// How many backup codes are left, where one was used.
     pub backup_codes_left: Option<usize>,
+    /// How many more logins the bypass code is good for, where one was used.
+    pub bypass_left: Option<u32>,
     /// Wrong answers that the owner has not been told of.
     pub untold: u32,
 }
@@ -199,7 +202,7 @@ impl Complete {
     /// Nothing as yet.
     fn of(enrollment: EnrollmentId) -> Self {
         let completion = Completion::of(enrollment);
-        Self { completion, offer: None, backup_codes_left: None, untold: 0 }
+        Self { completion, offer: None, backup_codes_left: None, bypass_left: None, untold: 0 }
     }
 }
 
@@ -220,7 +223,12 @@ impl Record {
 
 /// The auth phase.
 pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Ending {
-    let mut login = Login::new(ports, policy, request, None);
+    prove(ports, policy, request, Operation::SignIn)
+}
+
+/// The auth phase of whoever is to prove something else than that they may sign in.
+pub fn prove(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>, operation: Operation) -> Ending {
+    let mut login = Login { operation, ..Login::new(ports, policy, request, None) };
     match login.authenticate() {
         Ok(told) => login.end(told),
         Err(stop) => login.stop(stop),
@@ -308,6 +316,8 @@ struct Login<'a, 'p, 'r> {
     ports: &'a mut Ports<'p>,
     policy: &'a Policy,
     request: &'a Request<'r>,
+    /// What a code is to prove.
+    operation: Operation,
     /// Known once the name is resolved; for the log.
     user: Option<UserName>,
     /// What kind of service it is: by the module's line and the configuration's list, until a rule says otherwise.
@@ -336,7 +346,16 @@ impl<'a, 'p, 'r> Login<'a, 'p, 'r> {
         // Without a rule it cannot be at odds with the line.
         let class = Terms::of(policy, None, request.mode, &request.service)
             .map_or(ServiceClass::Interactive, |terms| terms.class);
-        Self { ports, policy, request, user, class, veiled: false, orphan: None }
+        Self {
+            ports,
+            policy,
+            request,
+            operation: Operation::SignIn,
+            user,
+            class,
+            veiled: false,
+            orphan: None,
+        }
     }
 
     fn authenticate(&mut self) -> Result<Told, Stop> {

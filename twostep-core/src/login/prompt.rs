@@ -9,6 +9,7 @@ use crate::account::EnrollmentId;
 use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
 use crate::event::Reason;
+use crate::policy::SELF_SERVICE;
 use crate::ports::Trusting;
 use crate::throttle::Kind;
 use crate::totp::AuthenticatorId;
@@ -130,6 +131,10 @@ impl Login<'_, '_, '_> {
         }
         match &outcome.reason {
             Reason::BackupCode { left } => complete.backup_codes_left = Some(*left),
+            // Whoever proves a change has signed in before, and was told then.
+            Reason::BypassCode { left } if self.request.service.as_str() != SELF_SERVICE => {
+                complete.bypass_left = Some(*left);
+            }
             // Whoever has lost the phone does not trust devices.
             Reason::Code { authenticator } => {
                 let authenticator = AuthenticatorId(*authenticator);
@@ -186,10 +191,10 @@ impl Login<'_, '_, '_> {
     }
 
     fn judge(&mut self, enrollment: EnrollmentId, answer: &Answer) -> Result<CodeOutcome, Stop> {
-        let now = self.present();
+        let (now, operation) = (self.present(), self.operation);
         let mut hash_error = None;
         let mut judge = |credentials: Option<&_>| {
-            verify::verify(answer, credentials, &now).unwrap_or_else(|error| {
+            verify::verify_for(operation, answer, credentials, &now).unwrap_or_else(|error| {
                 hash_error = Some(error);
                 CodeOutcome { changes: Changes::default(), ..CodeOutcome::refused(Reason::CodeWrong) }
             })

@@ -7,7 +7,7 @@ use crate::decide::{Demand, Terms, decide};
 use crate::event::Reason;
 use crate::name::{Domains, Naming, UserName};
 use crate::policy::{Policy, SELF_SERVICE, Setting};
-use crate::ports::{Directory, Person, Vault};
+use crate::ports::{Directory, DirectoryFailed, Person, Vault};
 use crate::rule::{self, By, Choice, Inquiry, Match, Rule, Scene, Tty};
 use crate::schedule::{Schedule, Unenrolled};
 use crate::time::UnixTime;
@@ -43,6 +43,50 @@ pub fn demand<'p>(
     let read = Read::of(&terms, request, now);
     let (user, demand) = read.demand(directory, vault, asked).map_err(|stop| stop.0)?;
     Ok(Judged { user, rule, class: terms.class, demand })
+}
+
+/// Whether users may turn their own two-step off, and nothing that may hold for this one at any service, now or later, demands that they
+/// are enrolled.
+///
+/// # Errors
+/// When NSS failed.
+pub fn may_unenroll(
+    directory: &dyn Directory,
+    policy: &Policy,
+    person: &Person,
+    now: UnixTime,
+) -> Result<bool, DirectoryFailed> {
+    let at = now.max(policy.written);
+    let demands = |setting: &Setting<Schedule>| {
+        [Unenrolled::Enroll, Unenrolled::Deny].iter().any(|value| setting.value.comes_to(*value, at))
+    };
+    let of_all = [&policy.interactive.unenrolled, &policy.app.unenrolled];
+    if !policy.self_service.unenroll || of_all.into_iter().any(demands) {
+        return Ok(false);
+    }
+    for rule in policy.rules.iter().filter(|rule| !rule.is_over(at)) {
+        if rule.unenrolled.as_ref().is_some_and(demands) && may_be_about(directory, rule, person)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+/// Whether a rule may be about somebody, wherever they sign in.
+fn may_be_about(directory: &dyn Directory, rule: &Rule, person: &Person) -> Result<bool, DirectoryFailed> {
+    if let Some(users) = &rule.users {
+        let mut named = users.contains(&person.name);
+        for user in users {
+            named |= directory.find(user.as_str())?.is_some_and(|found| found.uid == person.uid);
+        }
+        if !named {
+            return Ok(false);
+        }
+    }
+    match &rule.groups {
+        Some(groups) => Ok(directory.is_member(&person.name, groups)? > Match::No),
+        None => Ok(true),
+    }
 }
 
 /// Names mean whom NSS says they do.

@@ -36,6 +36,7 @@ pub(super) fn refusal(reason: &Reason) -> Option<String> {
         Reason::KeyAlone => "A key alone is not enough here: please sign in with your password and a code \
                              (ssh -o PubkeyAuthentication=no)."
             .to_owned(),
+        Reason::BypassNotEnough => "A bypass code is not enough for that: it takes a code of your own.".to_owned(),
         Reason::CodeWrong
         | Reason::CodeOfAnotherTime { .. }
         | Reason::BypassOver
@@ -108,6 +109,19 @@ pub(super) fn backup_code_used(left: usize) -> String {
         1 => format!("That backup code is used up. One is left.{remedy}"),
         left => format!("That backup code is used up. {left} are left.{remedy}"),
     }
+}
+
+/// What a bypass code is still good for, told to whoever has signed in with it.
+pub(super) fn bypass_code_used(left: u32) -> String {
+    let logins = match left {
+        0 => "That bypass code is used up for signing in.".to_owned(),
+        1 => "That bypass code is good for one more login.".to_owned(),
+        left => format!("That bypass code is good for {left} more logins."),
+    };
+    format!(
+        "{logins} Is your phone lost? Set up another one before the code ends: twostep authenticator replace. \
+         It asks for your password and this code once more."
+    )
 }
 
 /// "from 2026-12-01 on (3 days left)"

@@ -57,6 +57,13 @@ choices! {
         } = 9,
         /// Has a code asked for again from all of them.
         ForgetAllTrustedDevices = 10,
+        /// Another authenticator in the place of one.
+        ReplaceAuthenticator {
+            /// The name or id of the one that goes; none for the only one there is.
+            which: Option<String>,
+        } = 11,
+        /// Turns two-step off.
+        Unenroll = 12,
     }
 }
 
@@ -326,5 +333,12 @@ choices! {
             /// Them.
             devices: Vec<ForgottenDevice>,
         } = 10,
+        /// The new one counts, under the name of the old one, which is gone.
+        AuthenticatorReplaced {
+            /// What it is called.
+            label: String,
+        } = 11,
+        /// Two-step is off.
+        Unenrolled = 12,
     }
 }

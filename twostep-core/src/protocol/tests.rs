@@ -67,6 +67,9 @@ fn requests() -> Vec<ToBroker> {
         change(Change::BackupCodes),
         change(Change::ForgetTrustedDevice { which: text("203.0.113.9") }),
         change(Change::ForgetAllTrustedDevices),
+        change(Change::ReplaceAuthenticator { which: None }),
+        change(Change::ReplaceAuthenticator { which: Some(text("phone")) }),
+        change(Change::Unenroll),
         ToBroker::Confirm { code: secret("123456") },
         help(Aid::Show),
         help(Aid::Unlock),
@@ -156,6 +159,8 @@ fn replies() -> Vec<FromBroker> {
         done(Done::Unlocked { forgotten: 3 }),
         done(Done::Bypass { code: secret("k7m2p9q4rt8xw"), until: UnixTime(9), uses: 1 }),
         done(Done::Forgotten { devices: vec![forgotten] }),
+        done(Done::AuthenticatorReplaced { label: text("phone") }),
+        done(Done::Unenrolled),
     ];
     for verdict in [
         Verdict::Accepted,

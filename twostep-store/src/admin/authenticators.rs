@@ -1,6 +1,6 @@
 //! Authenticators, one by one.
 
-use super::history::{Deed, remember_of};
+use super::history::{Deed, LatestChange, remember_of};
 use super::{NewAuthenticator, Refusal, in_transaction};
 use crate::StoreError;
 use crate::host::Kernel;
@@ -33,14 +33,102 @@ impl Session {
         author: &Author,
         at: UnixTime,
     ) -> Result<AuthenticatorId, Refusal> {
+        in_transaction(self, || self.add(of, new, author, at))
+    }
+
+    /// [`Self::add_authenticator`], unless anything was changed of the user's since then that decides who can sign in: who proved it with an
+    /// authenticator, or a bypass code, that was taken away meanwhile has proven nothing.
+    ///
+    /// # Errors
+    /// See there; and [`StoreError::Gone`] where something was changed.
+    pub fn add_authenticator_since(
+        &self,
+        of: EnrollmentId,
+        new: &NewAuthenticator<'_>,
+        since: LatestChange,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<AuthenticatorId, Refusal> {
         in_transaction(self, || {
-            self.has_room_for(of, new.label, new.parameters.kind())?;
+            self.unchanged(of, since)?;
+            self.add(of, new, author, at)
+        })
+    }
+
+    fn add(
+        &self,
+        of: EnrollmentId,
+        new: &NewAuthenticator<'_>,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<AuthenticatorId, Refusal> {
+        self.has_room_for(of, new.label, new.parameters.kind())?;
+        let id = self.put_authenticator(of, new, at)?;
+        trusted::forget_all(self, of)?;
+        let target = Some(new.label.as_str());
+        remember_of(self, of, &Deed { action: Action::AuthenticatorAdd, target, author, at })?;
+        Ok(id)
+    }
+
+    /// Puts an authenticator in the place of another one, which is deleted: at no time is there none. It inherits the name if that is its
+    /// own. The bypass code, which stood in for the old one, ends with it; backup codes, which are kept apart from it, stay.
+    ///
+    /// # Errors
+    /// When the old one is gone or anything else was changed `since`, its secret is the old one's or another's, the enrollment's
+    /// authenticators would accept too many values at a time, or the store fails.
+    pub fn replace_authenticator(
+        &self,
+        of: EnrollmentId,
+        old: AuthenticatorId,
+        new: &NewAuthenticator<'_>,
+        since: LatestChange,
+        author: &Author,
+        at: UnixTime,
+    ) -> Result<AuthenticatorId, Refusal> {
+        in_transaction(self, || {
+            self.unchanged(of, since)?;
+            // While the old one is there: its codes must not go on to be right.
+            self.has_no_twin(of, new.secret)?;
+            self.has_room_instead_of(of, old, new.parameters.kind())?;
+            let sql = "DELETE FROM authenticator WHERE id = ? AND enrollment = ?";
+            one_row(self.connection.execute(sql, [old.0, of.0])?)?;
             let id = self.put_authenticator(of, new, at)?;
+            self.drop_bypass_code(of)?;
             trusted::forget_all(self, of)?;
             let target = Some(new.label.as_str());
-            remember_of(self, of, &Deed { action: Action::AuthenticatorAdd, target, author, at })?;
+            remember_of(self, of, &Deed { action: Action::AuthenticatorReplace, target, author, at })?;
             Ok(id)
         })
+    }
+
+    /// The authenticator that is to be replaced: the one of this name or id; without one, the only one there is.
+    ///
+    /// # Errors
+    /// When there is none, or none is named where there are several; or when the store fails.
+    pub fn find_replaced(&self, of: EnrollmentId, which: Option<&str>) -> Result<AuthenticatorInfo, Refusal> {
+        let mut all = self.authenticators(of)?;
+        match (which, all.len()) {
+            (_, 0) => Err(Refusal::AppOnly),
+            (Some(which), _) => self.find_authenticator(of, which),
+            (None, 1) => all.pop().ok_or_else(|| StoreError::Gone.into()),
+            (None, _) => Err(Refusal::WhichAuthenticator(all.into_iter().map(|one| one.label).collect())),
+        }
+    }
+
+    /// Whether an authenticator of this kind can take the place of another one: to be looked at before its secret is shown.
+    ///
+    /// # Errors
+    /// When the other is gone, or the enrollment's would accept too many values at a time; or when the store fails.
+    pub fn has_room_instead_of(
+        &self,
+        of: EnrollmentId,
+        old: AuthenticatorId,
+        kind: Kind,
+    ) -> Result<(), Refusal> {
+        let mut all = self.authenticators(of)?;
+        let at = all.iter().position(|one| one.id == old).ok_or(StoreError::Gone)?;
+        all.remove(at);
+        has_room_among(&all, kind)
     }
 
     /// Whether an authenticator can be added: to be looked at before a secret is shown that would be refused in the end.
@@ -57,14 +145,7 @@ impl Session {
         if all.iter().any(|one| one.label == *label) {
             return Err(Refusal::LabelTaken(label.clone()));
         }
-        if all.len() >= AUTHENTICATORS_MAX {
-            return Err(Refusal::TooManyAuthenticators);
-        }
-        let values: u32 = all.iter().map(|one| one.parameters.kind().values()).sum();
-        if values + kind.values() > VALUES_MAX {
-            return Err(Refusal::TooManyValues);
-        }
-        Ok(())
+        has_room_among(&all, kind)
     }
 
     /// Looks for two successive codes far ahead and takes the counter there (RFC 4226 §7.4): for a token whose button was pressed so
@@ -175,3 +256,19 @@ impl Session {
         Ok(AuthenticatorId(id))
     }
 }
+
+/// Whether there is room for one more of this kind.
+fn has_room_among(all: &[AuthenticatorInfo], kind: Kind) -> Result<(), Refusal> {
+    if all.len() >= AUTHENTICATORS_MAX {
+        return Err(Refusal::TooManyAuthenticators);
+    }
+    let values: u32 = all.iter().map(|one| one.parameters.kind().values()).sum();
+    if values + kind.values() > VALUES_MAX {
+        return Err(Refusal::TooManyValues);
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+#[path = "authenticators_tests.rs"]
+mod tests;

@@ -72,20 +72,22 @@ impl Session {
         })
     }
 
-    /// The live bypass code, if there is one: until when it is good, and how often.
+    /// The live bypass code, if there is one: until when it is good, and how often; at last for nothing but a replacement any more.
     ///
     /// # Errors
     /// When the store fails.
     pub fn bypass_until(&self, of: EnrollmentId, now: &Now) -> Result<Option<(UnixTime, u32)>, StoreError> {
         let sql = "SELECT lifetime, uses, given, given_since_boot, given_boot FROM backup_code \
-                   WHERE enrollment = ? AND uses > 0 ORDER BY id DESC LIMIT 1";
+                   WHERE enrollment = ? AND lifetime > 0 ORDER BY id DESC LIMIT 1";
         let read = |row: &Row<'_>| rows::bypass(row, 0);
         let found = self.connection.query_row(sql, [of.0], read).optional()?.flatten();
         let now = self.present(now)?;
-        Ok(found.filter(|bypass| !bypass.is_over(&now)).map(|bypass| (bypass.lease.until(), bypass.uses)))
+        Ok(found
+            .filter(|bypass| !bypass.lease.is_over(&now))
+            .map(|bypass| (bypass.lease.until(), bypass.uses)))
     }
 
-    fn drop_bypass_code(&self, of: EnrollmentId) -> Result<usize, StoreError> {
+    pub(super) fn drop_bypass_code(&self, of: EnrollmentId) -> Result<usize, StoreError> {
         let sql = "DELETE FROM backup_code WHERE enrollment = ? AND lifetime IS NOT NULL";
         Ok(self.connection.execute(sql, [of.0])?)
     }

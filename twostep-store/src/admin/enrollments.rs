@@ -162,10 +162,9 @@ impl Session {
         let hashes = self.hash_all(codes)?;
         in_transaction(self, || {
             self.still_there(of)?;
-            self.connection.execute(
-                "DELETE FROM backup_code WHERE enrollment = ? AND (uses IS NULL OR uses = 0)",
-                [of.0],
-            )?;
+            // Whatever is none of a bypass code's, which somebody else has given for a while.
+            let sql = "DELETE FROM backup_code WHERE enrollment = ? AND coalesce(lifetime, 0) = 0";
+            self.connection.execute(sql, [of.0])?;
             self.put_backup_codes(of, codes, &hashes)?;
             remember_of(self, of, &Deed { action: Action::BackupCodes, target: None, author, at })?;
             Ok(())

@@ -40,6 +40,10 @@ pub struct Past {
     pub why: Option<String>,
 }
 
+/// The latest change of a user's that decides who can sign in ([`Action::is_grave`]).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LatestChange(i64);
+
 /// A change that is to be remembered.
 pub(crate) struct Deed<'a> {
     pub(crate) action: Action,
@@ -58,6 +62,22 @@ impl Session {
             let deed = Deed { action: Action::Show, target: None, author, at };
             remember(self, of.name.as_str(), of.uid, &deed)
         })
+    }
+
+    /// The latest change of this enrollment's user that decides who can sign in.
+    ///
+    /// # Errors
+    /// When the enrollment is gone, or the store fails.
+    pub fn latest_change(&self, of: EnrollmentId) -> Result<LatestChange, StoreError> {
+        let sql = "SELECT (SELECT coalesce(max(id), 0) FROM history WHERE user = e.user AND grave = 1) \
+                   FROM enrollment e WHERE e.id = ?";
+        let found = self.connection.query_row(sql, [of.0], |row| row.get(0).map(LatestChange)).optional()?;
+        found.ok_or(StoreError::Gone)
+    }
+
+    /// That there was none since then.
+    pub(super) fn unchanged(&self, of: EnrollmentId, since: LatestChange) -> Result<(), StoreError> {
+        if self.latest_change(of)? == since { Ok(()) } else { Err(StoreError::Gone) }
     }
 
     /// The newest entries, newest first.

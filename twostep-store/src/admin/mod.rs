@@ -16,7 +16,7 @@ pub use authenticators::AUTHENTICATORS_MAX;
 pub use due::{Due, FLAG, Occasion, TRIES, Taken, raise_flag};
 pub use enrollments::{NewAuthenticator, NewEnrollment};
 pub use folder::{close_to_others, open_to_others};
-pub use history::{HISTORY_KEPT, Past, Whose};
+pub use history::{HISTORY_KEPT, LatestChange, Past, Whose};
 pub use init::{BesideKey, Made, Upgraded, init};
 pub use reports::{AuthenticatorInfo, Summary};
 pub use secrets::{Holder, SHARED_LOOK_MAX};
@@ -65,6 +65,8 @@ pub enum Refusal {
     NotSuccessive,
     /// The user has no authenticator of that name or id.
     NoAuthenticator(String),
+    /// The user has several authenticators, of these names, and none is named.
+    WhichAuthenticator(Vec<Label>),
     /// The user trusts no device of that name or id.
     NoDevice(String),
     /// Without it the user could sign in no more.
@@ -156,6 +158,14 @@ impl fmt::Display for Refusal {
                 write!(f, "these are no two successive codes of its next {RESYNC_BY_ADMINISTRATOR}")
             }
             Self::NoAuthenticator(which) => write!(f, "there is no authenticator {which:?}"),
+            Self::WhichAuthenticator(labels) => {
+                let labels: Vec<String> = labels.iter().map(|label| format!("\"{label}\"")).collect();
+                write!(
+                    f,
+                    "there are several authenticators, name the one that is meant: {}",
+                    labels.join(", ")
+                )
+            }
             Self::NoDevice(which) => write!(f, "there is no trusted device {which:?}"),
             Self::LastAuthenticator => f.write_str("the last authenticator stays: add another one first"),
             Self::Ambiguous(which) => write!(f, "{which:?} is the name of one and the id of another"),

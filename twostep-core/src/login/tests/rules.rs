@@ -215,3 +215,41 @@ fn a_terminal_that_is_doubted_neither_enrolls_nor_passes_over_a_refusal() {
     assert!(accepted(&ending));
     assert_eq!(settle_of(&mut host, &alice), Settled::Open(ServiceClass::Interactive));
 }
+
+#[test]
+fn nobody_turns_two_step_off_of_whom_anything_may_demand_it() {
+    let may = |text: &str| {
+        let mut host = Host::with(State::Active);
+        host.configure(text);
+        let alice = host.people.find("alice").unwrap().unwrap();
+        may_unenroll(&host.people, &host.policy, &alice, NOW)
+    };
+    assert_eq!(may(""), Ok(false), "unless that was allowed");
+    let allowed = |more: &str| may(&format!("[self_service]\nunenroll = \"allow\"\n{more}"));
+    let rule =
+        |more: &str| allowed(&format!("[[rule]]\nservice = \"su\"\nfrom = [\"192.0.2.0/24\"]\n{more}\n"));
+    assert_eq!(allowed(""), Ok(true));
+    for section in ["interactive", "app"] {
+        for demanded in ["enroll", "deny", "deny from 2999-01-01"] {
+            assert_eq!(
+                allowed(&format!("[{section}]\nunenrolled = \"{demanded}\"\n")),
+                Ok(false),
+                "{demanded}"
+            );
+        }
+    }
+    // Their name, another one of the uid, a group of theirs, one that nobody knows, and no condition.
+    for about in ["user = \"alice\"", "user = \"al\"", "group = \"alice\"", "group = \"mispelt\"", ""] {
+        assert_eq!(rule(&format!("{about}\nunenrolled = \"enroll\"")), Ok(false), "{about}");
+    }
+    for harmless in [
+        "user = \"bob\"\nunenrolled = \"deny\"",
+        "group = \"bob\"\nunenrolled = \"deny\"",
+        "user = \"alice\"\nunenrolled = \"allow\"",
+        "unenrolled = \"deny\"\nuntil = 2020-01-01",
+        "demand = \"code\"",
+    ] {
+        assert_eq!(rule(harmless), Ok(true), "{harmless}");
+    }
+    assert!(rule("group = \"nss-is-down\"\nunenrolled = \"deny\"").is_err());
+}
