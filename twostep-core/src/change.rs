@@ -29,11 +29,12 @@ pub enum Action {
     TrustedDeviceForget,
     BreakGlassMake,
     BreakGlassTry,
+    ConfigEdit,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Init,
         Self::AdoptHost,
         Self::Enroll,
@@ -56,6 +57,7 @@ impl Action {
         Self::TrustedDeviceForget,
         Self::BreakGlassMake,
         Self::BreakGlassTry,
+        Self::ConfigEdit,
     ];
 
     /// The word.
@@ -84,6 +86,7 @@ impl Action {
             Self::TrustedDeviceForget => "trusted-device-forget",
             Self::BreakGlassMake => "break-glass-make",
             Self::BreakGlassTry => "break-glass-try",
+            Self::ConfigEdit => "config-edit",
         }
     }
 }
@@ -107,7 +110,8 @@ impl Action {
             | Self::AppPasswordAdd
             | Self::BackupCodes
             | Self::Bypass
-            | Self::BreakGlassMake => true,
+            | Self::BreakGlassMake
+            | Self::ConfigEdit => true,
             Self::Unlock
             | Self::AppPasswordRevoke
             | Self::AppPasswordRename
