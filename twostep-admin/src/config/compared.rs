@@ -135,7 +135,8 @@ impl Compared {
         };
         told.changes = comparison.changes(&users);
         if comparison.is_wired_nowhere() {
-            told.warnings.push("no service's stack names pam_twostep.so: nothing is demanded of anybody".to_owned());
+            told.warnings
+                .push("no service's stack names pam_twostep.so: nothing is demanded of anybody".to_owned());
         }
         for (service, outcome) in both.editor.iter().flat_map(|editor| comparison.refusals(editor)) {
             let user = both.editor.map(ToString::to_string).unwrap_or_default();

@@ -130,7 +130,8 @@ impl Edit<'_> {
     /// Asks until the answer is one. Where nobody answers, the text is kept.
     fn what_now(&self, why: &str, first: &str, edit: &[&str]) -> Result<Next, Failure> {
         loop {
-            let answer = entered(&format!("{why} {first} (e), keep the text for later (k), throw it away (x)? "));
+            let answer =
+                entered(&format!("{why} {first} (e), keep the text for later (k), throw it away (x)? "));
             match answer.as_ref().map(|answer| answer.as_str()) {
                 Some(answer) if edit.contains(&answer) => return Ok(Next::Edit),
                 Some("x") => {
@@ -139,7 +140,9 @@ impl Edit<'_> {
                 }
                 Some("k") | None => {
                     let (copy, file) = (self.draft.copy().display(), self.file.display());
-                    self.output.say(&format!("\n{file} is as it was; the text is in {copy}, and `config edit` goes on with it\n"))?;
+                    self.output.say(&format!(
+                        "\n{file} is as it was; the text is in {copy}, and `config edit` goes on with it\n"
+                    ))?;
                     return Ok(Next::Stop);
                 }
                 Some(_) => {}
@@ -161,7 +164,12 @@ impl Edit<'_> {
     fn install(&self, text: &str) -> Result<ExitCode, Failure> {
         let kept = self.draft.install(text)?;
         let file = self.file.display().to_string();
-        audit::record(None, Action::ConfigEdit, Some(file.clone()), audit::author(self.arguments.reason.clone()));
+        audit::record(
+            None,
+            Action::ConfigEdit,
+            Some(file.clone()),
+            audit::author(self.arguments.reason.clone()),
+        );
         let kept = kept.map(|path| path.display().to_string());
         self.output.report(&Installed { file, kept })?;
         Ok(ExitCode::SUCCESS)

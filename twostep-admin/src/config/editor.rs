@@ -15,8 +15,7 @@ const VARIABLES: [&str; 3] = ["SUDO_EDITOR", "VISUAL", "EDITOR"];
 /// What there is where none is set.
 const USUAL: [&str; 4] = ["editor", "nano", "vim", "vi"];
 /// Where programs without a path are looked for, whatever PATH says.
-const FOLDERS: [&str; 6] =
-    ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+const FOLDERS: [&str; 6] = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 /// A program, by the name that it is called by, and words before the file.
 #[derive(Debug, PartialEq, Eq)]
@@ -42,8 +41,8 @@ impl Editor {
         if let Some((variable, value)) = named {
             let mut words = value.split_whitespace().map(str::to_owned);
             let name = words.next().unwrap_or_default();
-            let program = found(&name)
-                .map_err(|why| ConfigFailure::BadEditor { variable, name: name.clone(), why })?;
+            let program =
+                found(&name).map_err(|why| ConfigFailure::BadEditor { variable, name: name.clone(), why })?;
             return Ok(Self { name, program, words: words.collect() });
         }
         let usual = USUAL.iter().find_map(|name| Some(((*name).to_owned(), found(name).ok()?)));
@@ -74,13 +73,17 @@ impl Editor {
 /// The file of a program that nobody but root or the caller could have put there, or could change.
 fn found(name: &str) -> Result<PathBuf, String> {
     if name.contains('/') {
-        return if name.starts_with('/') { usable(Path::new(name)) } else { Err("it is no absolute path".to_owned()) };
+        return if name.starts_with('/') {
+            usable(Path::new(name))
+        } else {
+            Err("it is no absolute path".to_owned())
+        };
     }
     let places = FOLDERS.iter().map(|folder| Path::new(folder).join(name));
-    places.into_iter().find(|path| path.exists()).map_or_else(
-        || Err(format!("it is in none of {}", FOLDERS.join(", "))),
-        |path| usable(&path),
-    )
+    places
+        .into_iter()
+        .find(|path| path.exists())
+        .map_or_else(|| Err(format!("it is in none of {}", FOLDERS.join(", "))), |path| usable(&path))
 }
 
 fn usable(path: &Path) -> Result<PathBuf, String> {
@@ -97,25 +100,29 @@ mod tests {
     use super::*;
 
     fn chosen(set: &[(&str, &str)]) -> Result<Editor, String> {
-        let variable = |name: &str| {
-            set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
-        };
+        let variable =
+            |name: &str| set.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned());
         Editor::by(variable).map_err(|failure| failure.to_string())
     }
 
     #[test]
     fn the_first_variable_that_is_set_names_it_and_nothing_is_a_shell_command() {
         let editor = chosen(&[("VISUAL", "/bin/sh -e  x;y"), ("EDITOR", "/bin/false")]).unwrap();
-        assert_eq!((editor.name.as_str(), editor.words), ("/bin/sh", vec!["-e".to_owned(), "x;y".to_owned()]));
+        assert_eq!(
+            (editor.name.as_str(), editor.words),
+            ("/bin/sh", vec!["-e".to_owned(), "x;y".to_owned()])
+        );
         assert_eq!(chosen(&[("SUDO_EDITOR", "sh"), ("VISUAL", "/bin/false")]).unwrap().name, "sh");
         assert_eq!(chosen(&[("VISUAL", " "), ("EDITOR", "sh")]).unwrap().name, "sh");
     }
 
     #[test]
     fn one_that_cannot_be_used_is_told_and_no_other_is_taken() {
-        for (name, told) in
-            [("./vi", "no absolute path"), ("no-such-editor", "in none of"), ("/etc/hostname", "not executable")]
-        {
+        for (name, told) in [
+            ("./vi", "no absolute path"),
+            ("no-such-editor", "in none of"),
+            ("/etc/hostname", "not executable"),
+        ] {
             let why = chosen(&[("VISUAL", name), ("EDITOR", "sh")]).unwrap_err();
             assert!(why.contains(told) && why.contains("VISUAL"), "{name}: {why}");
         }

@@ -66,7 +66,11 @@ impl fmt::Display for ConfigFailure {
             Self::NotInteractive => f.write_str("config edit is for a person at a terminal"),
             Self::Locked(path) => write!(f, "somebody else is editing {}", path.display()),
             Self::Changed { file, .. } => {
-                write!(f, "{} has been changed by somebody else meanwhile: nothing was written", file.display())
+                write!(
+                    f,
+                    "{} has been changed by somebody else meanwhile: nothing was written",
+                    file.display()
+                )
             }
             Self::NotInstalled { failure, .. } => failure.fmt(f),
             Self::BadEditor { variable, name, why } => {

@@ -30,7 +30,9 @@ fn note(key: &str) -> Option<&'static str> {
         "[paths] store" => {
             "nothing is moved: without a store there every login that needs it is refused, and in a new one nobody is enrolled"
         }
-        "[paths] key" => "nothing is moved: without the key of the store every login that needs it is refused",
+        "[paths] key" => {
+            "nothing is moved: without the key of the store every login that needs it is refused"
+        }
         "[paths] roster" => "the NSS module reads the roster at its usual place only",
         "[paths] runtime" => "twostepd must be restarted",
         "[broker] help_desk" => "members see enrollments, reset wrong codes and give bypass codes",
