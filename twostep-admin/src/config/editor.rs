@@ -121,7 +121,7 @@ mod tests {
         for (name, told) in [
             ("./vi", "no absolute path"),
             ("no-such-editor", "in none of"),
-            ("/etc/hostname", "not executable"),
+            ("/etc/passwd", "not executable"),
         ] {
             let why = chosen(&[("VISUAL", name), ("EDITOR", "sh")]).unwrap_err();
             assert!(why.contains(told) && why.contains("VISUAL"), "{name}: {why}");

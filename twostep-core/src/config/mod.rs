@@ -92,6 +92,8 @@ struct Reader<'t> {
     mistakes: Vec<Diagnostic>,
     /// The key whose value is read.
     key: Option<String>,
+    /// Whether a key that is not known here can belong to a section of the configuration.
+    has_sections: bool,
 }
 
 type Value<'t> = Spanned<DeValue<'t>>;
@@ -99,7 +101,13 @@ type Value<'t> = Spanned<DeValue<'t>>;
 impl<'t> Reader<'t> {
     fn of(text: &'t str) -> Self {
         let after = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { text, lines: std::iter::once(0).chain(after).collect(), mistakes: Vec::new(), key: None }
+        Self {
+            text,
+            lines: std::iter::once(0).chain(after).collect(),
+            mistakes: Vec::new(),
+            key: None,
+            has_sections: true,
+        }
     }
 }
 
@@ -194,7 +202,7 @@ impl Reader<'_> {
 
     fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, name: &str, keys: &str) {
         let mut hint = format!("known here: {keys}");
-        if let Some(where_to) = sections::where_known(name) {
+        if let Some(where_to) = sections::where_known(name).filter(|_| self.has_sections) {
             hint.push_str("; ");
             hint.push_str(&where_to);
         }
