@@ -55,11 +55,11 @@ impl Users {
         let config = PathBuf::from(format!("/etc/twostep/{name}.toml"));
         let store = PathBuf::from(format!("/var/lib/twostep/{name}.db"));
         let text = host.read("/etc/twostep/config.toml");
-        let line = format!("store = \"{}\"", store.display());
+        let line = format!("paths.store = \"{}\"", store.display());
         // A store has a roster of its own.
-        let roster = format!("roster = \"/var/lib/twostep-public-{name}\"");
-        let text = text.replace("#store = \"/var/lib/twostep/store.db\"", &line);
-        host.write(&config, &text.replace("#roster = \"/var/lib/twostep-public\"", &roster));
+        let roster = format!("paths.roster = \"/var/lib/twostep-public-{name}\"");
+        let text = text.replace("#paths.store = \"/var/lib/twostep/store.db\"", &line);
+        host.write(&config, &text.replace("#paths.roster = \"/var/lib/twostep-public\"", &roster));
         let files = files(&config);
         assert!(files.paths.store == store, "the packaged configuration shows no line for the store");
         admin::init(&files, admin::BesideKey::NewStore).or_die("make a store");

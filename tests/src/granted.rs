@@ -9,16 +9,16 @@ impl Host {
     /// Grants PostgreSQL and Exim their services, with the very line that the installed configuration shows.
     pub fn grant_servers(&self) {
         let before = self.read(CONFIGURATION);
-        let after = before.replace("\n#callers = ", "\ncallers = ");
+        let after = before.replace("\n#broker.callers = ", "\nbroker.callers = ");
         assert!(before != after && after.contains("postgres = [") && after.contains("Debian-exim = ["));
         self.write(CONFIGURATION, &after);
     }
 
     /// Grants one server's user these services, and nobody else anything.
     pub fn grant(&self, server: &str, services: &[&str]) {
-        let granted = format!("callers = {{ {server} = {services:?} }}");
+        let granted = format!("broker.callers = {{ {server} = {services:?} }}");
         self.edit(CONFIGURATION, |line| {
-            if line.trim_start_matches('#').starts_with("callers = ") {
+            if line.trim_start_matches('#').starts_with("broker.callers = ") {
                 granted.clone()
             } else {
                 line.to_owned()
@@ -66,12 +66,12 @@ impl Host {
     }
 
     fn list_app_service(&self, service: &str) {
-        let first = format!("services = [\"{service}\"]");
-        self.edit(CONFIGURATION, |line| match line.strip_prefix("services = [") {
-            Some(others) => format!("services = [\"{service}\", {others}"),
-            None if line.starts_with("#services = ") => first.clone(),
+        let first = format!("app.services = [\"{service}\"]");
+        self.edit(CONFIGURATION, |line| match line.strip_prefix("app.services = [") {
+            Some(others) => format!("app.services = [\"{service}\", {others}"),
+            None if line.starts_with("#app.services = ") => first.clone(),
             None => line.to_owned(),
         });
-        assert!(self.read(CONFIGURATION).contains(&format!("\nservices = [\"{service}\"")));
+        assert!(self.read(CONFIGURATION).contains(&format!("\napp.services = [\"{service}\"")));
     }
 }

@@ -99,9 +99,8 @@ fn a_service_asks_for_the_services_it_is_granted() {
         let app_password = host.add_app_password("alice", "psql");
         host.command("useradd", &["--system", "database"]).expect_success();
         let text = host.read("/etc/twostep/config.toml");
-        let text = text.replace("[argon2id]", "services = [\"postgresql\"]\n[argon2id]");
-        let granted = format!("{text}\n[broker]\ncallers = {{ database = [\"postgresql\"] }}\n")
-            .replacen("[broker]", "", 1);
+        let text = format!("{text}\n[app]\nservices = [\"postgresql\"]\n");
+        let granted = format!("{text}\n[broker]\ncallers = {{ database = [\"postgresql\"] }}\n");
         let _broker = host.start_broker();
         let database = host.uid("database");
         let try_it = |service, user, reply: &str| login([database; 3], service, user, reply);
@@ -386,7 +385,7 @@ fn it_works_with_what_its_unit_leaves_it() {
     in_box(|host| {
         let mut phone = with_people(host);
         host.edit("/etc/twostep/config.toml", |line| {
-            line.replace("#readers = \"everyone\"", "readers = \"mail\"")
+            line.replace("#roster.readers = \"everyone\"", "roster.readers = \"mail\"")
         });
         let socket = FalseBroker::listen();
         fs::set_permissions(SOCKET, fs::Permissions::from_mode(0o666)).or_die("open the socket");

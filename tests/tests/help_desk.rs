@@ -13,7 +13,7 @@ fn with_a_help_desk(host: &Host) {
     host.add_user("carol", CAROLS);
     host.command("groupadd", &["helpdesk"]).expect_success();
     host.command("usermod", &["-aG", "helpdesk", "carol"]).expect_success();
-    let text = host.read("/etc/twostep/config.toml").replace("#help_desk =", "help_desk =");
+    let text = host.read("/etc/twostep/config.toml").replace("#broker.help_desk =", "broker.help_desk =");
     host.write("/etc/twostep/config.toml", &text);
 }
 
@@ -93,7 +93,12 @@ fn what_changes_while_a_helper_types_counts() {
         let text = host.read("/etc/twostep/config.toml");
         let changes: [(&dyn Fn(), &str); 3] = [
             (
-                &|| host.write("/etc/twostep/config.toml", &text.replace("\nhelp_desk =", "\n#help_desk =")),
+                &|| {
+                    host.write(
+                        "/etc/twostep/config.toml",
+                        &text.replace("\nbroker.help_desk =", "\n#broker.help_desk ="),
+                    )
+                },
                 "for the help desk",
             ),
             (

@@ -200,7 +200,9 @@ fn who_has_no_authenticator_is_told_at_once_whom_to_ask() {
 fn where_policy_denies_it_nobody_enrolls_herself() {
     in_box(|host| {
         host.add_user("alice", PASSWORD);
-        let text = host.read("/etc/twostep/config.toml").replace("#enroll = \"allow\"", "enroll = \"deny\"");
+        let text = host
+            .read("/etc/twostep/config.toml")
+            .replace("#self_service.enroll = \"allow\"", "self_service.enroll = \"deny\"");
         host.write("/etc/twostep/config.toml", &text);
         let _broker = host.start_broker();
         let (status, shown) = twostep(host, "alice", &["enroll"], &[]);
@@ -241,11 +243,10 @@ fn commands_of_the_administrators_are_run_after_changes() {
         host.add_user("alice", PASSWORD);
         host.write("/usr/local/sbin/note", "#!/bin/sh\necho \"$@\" >> /var/log/noted\n");
         host.set_mode("/usr/local/sbin/note", 0o755);
-        let text = host.read("/etc/twostep/config.toml").replace(
-            "[argon2id]",
-            "on_create = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"{name}\"]\n\
-             on_revoke = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"{name}\"]\n[argon2id]",
-        );
+        let text = host.read("/etc/twostep/config.toml")
+            + "[app]\n\
+             on_create = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"{name}\"]\n\
+             on_revoke = [\"/usr/local/sbin/note\", \"{event}\", \"{user}\", \"{name}\"]\n";
         host.write("/etc/twostep/config.toml", &text);
         let _broker = host.start_broker();
         let (_, codes) = enroll(host, "alice", PASSWORD);

@@ -28,7 +28,7 @@ const BROKERED: [&str; 14] = [
 ];
 
 /// All findings about it.
-pub(crate) fn check(policy: &Policy, stacks: &Seen, directory: &dyn Directory) -> Vec<Finding> {
+pub(crate) fn check(policy: &Policy, stacks: &Seen) -> Vec<Finding> {
     let mut findings = Vec::new();
     let socket = policy.paths.runtime.join(SOCKET);
     findings.extend(absence(policy, &stacks.wired, &socket, Link::connect(&socket, 0).err()));
@@ -41,6 +41,12 @@ pub(crate) fn check(policy: &Policy, stacks: &Seen, directory: &dyn Directory) -
             format!("put the shipped file at /etc/pam.d/{SELF_SERVICE}"),
         ));
     }
+    findings
+}
+
+/// What is found by the configuration alone, and the names in it.
+pub(crate) fn configured(policy: &Policy, directory: &dyn Directory) -> Vec<Finding> {
+    let mut findings = Vec::new();
     if policy.app.services.value.iter().any(|service| service.as_str() == SELF_SERVICE) {
         findings.push(Finding::warning(
             Id::SelfServiceIsAppService,
@@ -178,7 +184,7 @@ mod tests {
         let policy =
             twostep_core::config::parse("[broker]\ncallers = { mail = [\"exim\"] }").expect("a policy");
         let fails = |answer| {
-            let found = check(&policy, &Seen::default(), &Answers(answer));
+            let found = configured(&policy, &Answers(answer));
             found.iter().any(|found| found.documented() == Id::NameServiceFails)
         };
         let mail = Person { name: UserName::parse("mail").expect("a name"), uid: 8 };

@@ -7,6 +7,7 @@ use crate::context::{configuration_path, policy};
 use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::pam::Stacks;
+use crate::stacks::Seen;
 use crate::{
     break_glass, broker, deadlines, health, hooks, name_service, neighbours, origin, rules, services,
     sshd_config, stacks, sudoers,
@@ -14,8 +15,10 @@ use crate::{
 pub(crate) use id::Id;
 use serde::Serialize;
 use std::fmt::Display;
+use std::path::Path;
 use std::process::ExitCode;
 use twostep_core::policy::Policy;
+use twostep_core::time::UnixTime;
 use twostep_store::configuration::ConfigError;
 use twostep_store::host::{self, Nss};
 use twostep_terminal::put_line;
@@ -45,8 +48,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     let host = Stacks::of(&wanted.pam_dir);
     findings.extend(break_glass::check::check(&wanted.etc, &wanted.trials, &host, &stacks));
     if let Some(policy) = &policy {
-        findings.extend(broker::check(policy, &stacks, &Nss));
-        findings.extend(deadlines::check(policy, &configuration_path(arguments), now));
+        findings.extend(broker::check(policy, &stacks));
         // A folder of stacks that is not this host's has nothing to do with its programs.
         if wanted.pam_dir.starts_with(&wanted.etc) {
             if let Some(lines) = stacks.lines.get("sshd") {
@@ -56,11 +58,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
             findings.extend(sudoers::check(&wanted.etc, policy, &stacks.wired));
         }
         findings.extend(services::findings(policy, &host, &configuration_path(arguments)));
-        findings.extend(rules::check(policy, &configuration_path(arguments), now, &stacks));
-        findings.extend(hooks::refused(&policy.app.hooks).map(|(key, refusal)| {
-            let message = format!("is skipped, since users choose what root would run: {refusal}");
-            Finding::error(Id::HookUnsafe, format!("[app] {key}"), message, hooks::REMEDY)
-        }));
+        findings.extend(of_configuration(policy, &configuration_path(arguments), now, &stacks));
         if policy.app.revoke_on_password_change && !stacks.changes_passwords {
             let message =
                 "no PAM stack has pam_twostep.so in a password line: a changed password revokes nothing";
@@ -78,6 +76,18 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
     let ok = findings.iter().all(|finding| finding.severity != Severity::Error);
     Output::of(arguments).report(&Checked { ok, findings })?;
     Ok(ExitCode::from(if ok { 0 } else { 1 }))
+}
+
+/// What is found by looking at the policy alone, beside the names and the stacks that it is for.
+pub(crate) fn of_configuration(policy: &Policy, file: &Path, now: UnixTime, stacks: &Seen) -> Vec<Finding> {
+    let mut findings = rules::check(policy, file, now, stacks);
+    findings.extend(deadlines::check(policy, file, now));
+    findings.extend(broker::configured(policy, &Nss));
+    findings.extend(hooks::refused(&policy.app.hooks).map(|(key, refusal)| {
+        let message = format!("is skipped, since users choose what root would run: {refusal}");
+        Finding::error(Id::HookUnsafe, format!("[app] {key}"), message, hooks::REMEDY)
+    }));
+    findings
 }
 
 /// How bad it is.
@@ -131,6 +141,17 @@ impl Finding {
         Self::new(id, Severity::Note, subject, message, remedy)
     }
 
+    /// Its lines.
+    pub(crate) fn text(&self, to: &mut String) {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+            Severity::Note => "note",
+        };
+        let Self { id, subject, message, remedy, .. } = self;
+        put_line!(to, "{severity}: {subject}: {message} [{id}]\n  hint: {remedy}");
+    }
+
     fn new(
         id: Id,
         severity: Severity,
@@ -150,9 +171,7 @@ fn configuration(arguments: &Arguments, findings: &mut Vec<Finding>) -> Option<P
         Ok(policy) => return Some(policy),
         Err(ConfigError::Mistakes(_, mistakes)) => findings.extend(mistakes.into_iter().map(|mistake| {
             let subject = format!("{file}:{}:{}", mistake.line, mistake.column);
-            let remedy = mistake
-                .hint
-                .unwrap_or_else(|| "man twostep.toml has every key; every login is refused".into());
+            let remedy = mistake.hint.unwrap_or_else(|| "man 5 twostep.toml; every login is refused".into());
             Finding::error(Id::ConfigurationMistake, subject, mistake.message, remedy)
         })),
         Err(ConfigError::Untrusted(untrusted)) => {
@@ -182,13 +201,7 @@ struct Checked {
 impl Report for Checked {
     fn text(&self, to: &mut String) {
         for finding in &self.findings {
-            let severity = match finding.severity {
-                Severity::Error => "error",
-                Severity::Warning => "warning",
-                Severity::Note => "note",
-            };
-            let Finding { id, subject, message, remedy, .. } = finding;
-            put_line!(to, "{severity}: {subject}: {message} [{id}]\n  hint: {remedy}");
+            finding.text(to);
         }
         let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error).count();
         match errors {

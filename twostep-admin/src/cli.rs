@@ -1,6 +1,7 @@
 //! The arguments, and the help that comes with them. docs/man/twostep-admin.8 says the same at more length.
 
 use crate::break_glass::BreakGlassCommand;
+use crate::config::ConfigCommand;
 use crate::pam::PamCommand;
 use crate::report::ReportCommand;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
@@ -76,6 +77,9 @@ pub(crate) enum Command {
     Roster(RosterCommand),
     /// Run the on_create and on_revoke commands that are due
     Hooks,
+    /// The configuration: look at a file before it is in force, and edit the one that is
+    #[command(subcommand)]
+    Config(ConfigCommand),
     /// PAM stacks: what they demand, and our lines in them
     #[command(subcommand)]
     Pam(PamCommand),

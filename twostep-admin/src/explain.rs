@@ -15,6 +15,7 @@ use twostep_core::break_glass::{Caller, Place, find, has_terminal, is_console};
 use twostep_core::decide::{Demand, Otherwise, Unless, Wanted};
 use twostep_core::event::{Ending, Reason};
 use twostep_core::login::{Judged, Request, Word, demand};
+use twostep_core::name::ServiceName;
 use twostep_core::policy::{Origin, Policy};
 use twostep_core::protocol::{Echo, Mode};
 use twostep_core::rule::{Demanded, Rule, Tty};
@@ -40,7 +41,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
         }
     };
     let mut context = Context::with(policy, arguments);
-    let tty = seat(wanted);
+    let tty = seat(wanted.tty.as_deref(), &wanted.service);
     let from = wanted.from.map(|address| address.to_string());
     let request = Request {
         user: &wanted.user,
@@ -64,10 +65,10 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Explain) -> Result<ExitCode, F
 }
 
 /// The terminal: a console as where the service has proved it, which login does; one that the callers of su choose; any other as it is said.
-fn seat(wanted: &Explain) -> Tty<'_> {
-    match wanted.tty.as_deref() {
+pub(crate) fn seat<'t>(tty: Option<&'t str>, service: &ServiceName) -> Tty<'t> {
+    match tty {
         Some(tty) if !is_console(tty.strip_prefix("/dev/").unwrap_or(tty)) => Tty::Named(tty),
-        Some(tty) if has_terminal(&wanted.service) => Tty::Proven(tty),
+        Some(tty) if has_terminal(service) => Tty::Proven(tty),
         Some(_) => Tty::Doubted,
         None => Tty::None,
     }
@@ -127,7 +128,7 @@ impl Explained {
     fn break_glass(wanted: &Explain) -> Option<Self> {
         let file = file_in(&wanted.etc);
         let exemptions = break_glass::read(&file).ok()?;
-        let place = match (wanted.from, seat(wanted)) {
+        let place = match (wanted.from, seat(wanted.tty.as_deref(), &wanted.service)) {
             (None, Tty::Proven(tty)) => Place::of(&Source::Local, Some(tty), Caller::Root),
             _ => Place::Elsewhere,
         };

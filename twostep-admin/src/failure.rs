@@ -1,6 +1,7 @@
 //! Why a command was not carried out: a fact, and what to do about it.
 
 use crate::break_glass::BreakGlassFailure;
+use crate::config::ConfigFailure;
 use crate::pam::failure::PamFailure;
 use std::fmt;
 use std::io;
@@ -80,6 +81,8 @@ pub(crate) enum Failure {
     Pam(Box<PamFailure>),
     /// The way in for emergencies.
     BreakGlass(Box<BreakGlassFailure>),
+    /// Looking at a configuration, or editing one.
+    Config(Box<ConfigFailure>),
     /// A hash could not be made.
     Hash(HashError),
     /// What the store refused to do for all users at once.
@@ -119,6 +122,7 @@ impl Failure {
     pub(crate) fn exit_code(&self) -> ExitCode {
         ExitCode::from(match self {
             Self::Usage(_) | Self::ServiceUnknown(_) => 2,
+            Self::Config(failure) if matches!(**failure, ConfigFailure::NotInteractive) => 2,
             Self::NotRoot | Self::Nss(_) | Self::Configuration(_) | Self::Store(_) | Self::Hash(_) => 3,
             Self::BreakGlass(failure) if matches!(**failure, BreakGlassFailure::Unusable(_)) => 3,
             _ => 1,
@@ -204,6 +208,7 @@ impl Failure {
             Self::Store(error) => error.remedy(),
             Self::Pam(failure) => return failure.hint(),
             Self::BreakGlass(failure) => return failure.hint(),
+            Self::Config(failure) => return failure.hint(),
             Self::Hash(error) => error.remedy().to_owned(),
             Self::Refused(
                 user,
@@ -304,6 +309,7 @@ impl fmt::Display for Failure {
             Self::Store(error) => error.fmt(f),
             Self::Pam(failure) => failure.fmt(f),
             Self::BreakGlass(failure) => failure.fmt(f),
+            Self::Config(failure) => failure.fmt(f),
             Self::Hash(error) => error.fmt(f),
             Self::OfAll(refusal) => write!(f, "{refusal}"),
             Self::Output(error) => write!(f, "the output could not be written: {error}"),

@@ -1,6 +1,7 @@
 //! libpam's C interface, as a program sees it that asks for a login; the kernel's word for its clock; and descriptors of whoever has started
 //! us. All unsafe code of this crate is here.
 
+use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
 use std::ffi::{CStr, CString, c_char, c_int, c_void};
 use std::ptr;
 use zeroize::Zeroizing;
@@ -85,6 +86,30 @@ unsafe extern "C" {
     fn pam_acct_mgmt(handle: *mut RawHandle, flags: c_int) -> c_int;
     fn pam_set_item(handle: *mut RawHandle, item: c_int, value: *const c_void) -> c_int;
     fn pam_get_item(handle: *const RawHandle, item: c_int, value: *mut *const c_void) -> c_int;
+}
+
+/// While this is held, the keys that end a program at the terminal do not end this one: they are the editor's.
+pub(crate) struct WithoutInterrupts([(Signal, SigAction); 2]);
+
+impl WithoutInterrupts {
+    /// A child that was started before keeps them.
+    pub(crate) fn begin() -> nix::Result<Self> {
+        let ignore = SigAction::new(SigHandler::SigIgn, SaFlags::empty(), SigSet::empty());
+        let set = |signal| {
+            // SAFETY: ignoring a signal runs no code of ours.
+            unsafe { sigaction(signal, &ignore) }.map(|before| (signal, before))
+        };
+        Ok(Self([set(Signal::SIGINT)?, set(Signal::SIGQUIT)?]))
+    }
+}
+
+impl Drop for WithoutInterrupts {
+    fn drop(&mut self) {
+        for (signal, before) in &self.0 {
+            // SAFETY: it is what was there before; this program has no handlers.
+            let _ = unsafe { sigaction(*signal, before) };
+        }
+    }
 }
 
 /// Whether something (NTP, as a rule) keeps this host's clock, by the kernel's word (adjtimex(2)). Where it gives none, it is taken to be so.

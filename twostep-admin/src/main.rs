@@ -12,6 +12,7 @@ mod broker;
 mod bypass;
 mod check;
 mod cli;
+mod config;
 mod confirm;
 mod consent;
 mod context;
@@ -81,6 +82,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     match &arguments.command {
         Command::Explain(wanted) => return explain::run(arguments, wanted),
         Command::Check(wanted) => return check::run(arguments, wanted),
+        Command::Config(wanted) => return config::run(arguments, wanted),
         Command::Pam(wanted) => return pam::run(arguments, wanted).map(|()| ExitCode::SUCCESS),
         Command::BreakGlass(wanted) => {
             return break_glass::run(arguments, wanted).map(|()| ExitCode::SUCCESS);
@@ -101,6 +103,7 @@ fn run(arguments: &Arguments) -> Result<ExitCode, Failure> {
     let done = match &arguments.command {
         Command::Explain(_)
         | Command::Check(_)
+        | Command::Config(_)
         | Command::Pam(_)
         | Command::BreakGlass(_)
         | Command::Report(_)

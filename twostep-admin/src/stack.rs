@@ -40,6 +40,8 @@ pub(crate) struct AuthLine {
     pub(crate) mode: Mode,
     /// Whether success is enough there, so that a code taken there would stand for the password.
     pub(crate) ends: bool,
+    /// The configuration that it names.
+    pub(crate) config: Option<PathBuf>,
 }
 
 impl Stack<'_> {

@@ -5,8 +5,9 @@ use crate::pam::host::Stacks;
 use crate::pam::judge::{self, Skip};
 use crate::stack::{AuthLine, Stack, ends};
 use crate::stacks::MODULE;
+use std::path::PathBuf;
 use twostep_core::protocol::Mode;
-use twostep_stacks::{Action, Code, Fault, Handler, Phase, Place, Service, play};
+use twostep_stacks::{Action, Code, Fault, Handler, Part, Phase, Place, Service, play};
 
 impl Stack<'_> {
     /// Plays the service's auth and account stacks. Whether they come to a line of ours; none where they cannot be read.
@@ -95,7 +96,12 @@ fn line(handler: &Handler) -> AuthLine {
         () if says("one-prompt") => Mode::OnePrompt,
         () => Mode::ByService,
     };
-    AuthLine { place: handler.place.clone(), mode, ends: ends(&handler.control) }
+    let config = match &handler.part {
+        Part::Module { words, .. } => words.iter().find_map(|word| word.strip_prefix("config=")),
+        _ => None,
+    };
+    let config = config.map(PathBuf::from);
+    AuthLine { place: handler.place.clone(), mode, ends: ends(&handler.control), config }
 }
 
 /// The lines that ask somebody for a code whom everything else lets on.

@@ -30,11 +30,12 @@ pub enum Action {
     TrustedDeviceForget,
     BreakGlassMake,
     BreakGlassTry,
+    ConfigEdit,
 }
 
 impl Action {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 24] = [
         Self::Init,
         Self::AdoptHost,
         Self::Enroll,
@@ -58,6 +59,7 @@ impl Action {
         Self::TrustedDeviceForget,
         Self::BreakGlassMake,
         Self::BreakGlassTry,
+        Self::ConfigEdit,
     ];
 
     /// The word.
@@ -87,6 +89,7 @@ impl Action {
             Self::TrustedDeviceForget => "trusted-device-forget",
             Self::BreakGlassMake => "break-glass-make",
             Self::BreakGlassTry => "break-glass-try",
+            Self::ConfigEdit => "config-edit",
         }
     }
 }
@@ -111,7 +114,8 @@ impl Action {
             | Self::AppPasswordAdd
             | Self::BackupCodes
             | Self::Bypass
-            | Self::BreakGlassMake => true,
+            | Self::BreakGlassMake
+            | Self::ConfigEdit => true,
             Self::Unlock
             | Self::AppPasswordRevoke
             | Self::AppPasswordRename

@@ -139,13 +139,19 @@ fn remember(new: Remembered) {
 }
 
 impl ConfigError {
-    /// The first fault, on one line, for the log.
+    /// The first fault and what to do about it, on one line, for the log.
     #[must_use]
     pub fn cause(&self) -> String {
         match self {
-            Self::Mistakes(path, mistakes) => match mistakes.first() {
-                Some(first) => format!("{}:{first}", path.display()),
-                None => format!("{} cannot be used", path.display()),
+            Self::Mistakes(path, mistakes) => match mistakes.as_slice() {
+                [first, others @ ..] => {
+                    let mut cause = first.render(path).replace("\n  hint: ", "; ");
+                    if !others.is_empty() {
+                        cause.push_str(&format!("; {} more: twostep-admin config check", others.len()));
+                    }
+                    cause
+                }
+                [] => format!("{} cannot be used", path.display()),
             },
             other => other.to_string(),
         }
@@ -263,7 +269,13 @@ mod tests {
         fs::write(&path, "x = 1\n[app]\ny = 2\n").unwrap();
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
         let error = read(Some(&path)).unwrap_err();
-        assert_eq!(error.cause(), format!("{}:1:1: unknown key \"x\"", path.display()));
+        let cause = error.cause();
+        let begins = format!("{}:1:1: unknown key \"x\"; known here: \"issuer\", ", path.display());
+        assert!(
+            cause.starts_with(&begins) && cause.ends_with("; 1 more: twostep-admin config check"),
+            "{cause}"
+        );
+        assert_eq!(cause.lines().count(), 1);
         assert_eq!(error.to_string().lines().count(), 4);
         fs::write(&path, [0xff, 0xfe]).unwrap();
         assert!(matches!(read(Some(&path)), Err(ConfigError::NotText(_))));

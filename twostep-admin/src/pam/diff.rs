@@ -47,8 +47,26 @@ pub(crate) fn unified(path: &str, old: &str, new: &str) -> String {
     text
 }
 
-/// By the longest common subsequence.
+/// The most cells of the table of common subsequences: some 30 MiB. Beyond that all is told as replaced.
+const CELLS_MAX: usize = 4 << 20;
+
+/// By the longest common subsequence of what is between the first and the last change.
 fn edits<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(Kind, &'a str)> {
+    let head = old.iter().zip(new).take_while(|(a, b)| a == b).count();
+    let (old_rest, new_rest) = (&old[head..], &new[head..]);
+    let tail = old_rest.iter().rev().zip(new_rest.iter().rev()).take_while(|(a, b)| a == b).count();
+    let (old_middle, old_tail) = old_rest.split_at(old_rest.len() - tail);
+    let new_middle = &new_rest[..new_rest.len() - tail];
+    let mark = |kind: Kind, lines: &[&'a str]| lines.iter().map(|line| (kind, *line)).collect::<Vec<_>>();
+    let middle = if (old_middle.len() + 1).saturating_mul(new_middle.len() + 1) > CELLS_MAX {
+        [mark(Kind::Out, old_middle), mark(Kind::In, new_middle)].concat()
+    } else {
+        common(old_middle, new_middle)
+    };
+    [mark(Kind::Same, &old[..head]), middle, mark(Kind::Same, old_tail)].concat()
+}
+
+fn common<'a>(old: &[&'a str], new: &[&'a str]) -> Vec<(Kind, &'a str)> {
     let mut longest = vec![vec![0_usize; new.len() + 1]; old.len() + 1];
     for (i, a) in old.iter().enumerate().rev() {
         for (j, b) in new.iter().enumerate().rev() {
@@ -82,5 +100,15 @@ mod tests {
         let new = "a\nb\nc\nd\nE\nf\ng\nh\ni\nj\nk\nl\nm\n";
         let expected = "--- x\n+++ x\n@@ -2,7 +2,7 @@\n b\n c\n d\n-e\n+E\n f\n g\n h\n@@ -10,3 +10,4 @@\n j\n k\n l\n+m\n";
         assert_eq!(unified("x", old, new), expected);
+    }
+
+    #[test]
+    fn a_long_text_is_compared_without_a_table_of_all_its_lines() {
+        let old: String = (0..200_000).map(|number| format!("{number}\n")).collect();
+        let new = old.replacen("\n100000\n", "\nother\n", 1);
+        let told = unified("x", &old, &new);
+        assert!(told.ends_with(" 99999\n-100000\n+other\n 100001\n 100002\n 100003\n"), "{told}");
+        let other: String = old.lines().map(|line| format!("{line}.\n")).collect();
+        assert_eq!(unified("x", &old, &other).lines().filter(|line| line.starts_with('-')).count(), 200_001);
     }
 }

@@ -33,10 +33,18 @@ pub(crate) fn read(path: &Path) -> Result<Option<String>, PamFailure> {
 /// # Errors
 /// When the folder cannot be written. The old file is there then as it was.
 pub(crate) fn replace(path: &Path, text: &str) -> Result<(), PamFailure> {
+    replace_as(path, path, text.as_bytes())
+}
+
+/// The same with the owner and mode of another file.
+///
+/// # Errors
+/// See [`replace`].
+pub(crate) fn replace_as(path: &Path, model: &Path, bytes: &[u8]) -> Result<(), PamFailure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let new = path.with_file_name(format!(".{name}.twostep-new"));
     let written =
-        write(&new, path, text).and_then(|()| fs::rename(&new, path)).and_then(|()| sync_folder(path));
+        write(&new, model, bytes).and_then(|()| fs::rename(&new, path)).and_then(|()| sync_folder(path));
     written.map_err(|error| {
         // It may never have been made.
         let _ = fs::remove_file(&new);
@@ -44,7 +52,7 @@ pub(crate) fn replace(path: &Path, text: &str) -> Result<(), PamFailure> {
     })
 }
 
-fn write(new: &Path, old: &Path, text: &str) -> io::Result<()> {
+fn write(new: &Path, old: &Path, bytes: &[u8]) -> io::Result<()> {
     // What an earlier run left behind when it was killed.
     if let Err(error) = fs::remove_file(new)
         && error.kind() != ErrorKind::NotFound
@@ -52,7 +60,7 @@ fn write(new: &Path, old: &Path, text: &str) -> io::Result<()> {
         return Err(error);
     }
     let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(new)?;
-    file.write_all(text.as_bytes())?;
+    file.write_all(bytes)?;
     let mode = match fs::symlink_metadata(old) {
         Ok(old) => {
             fchown(&file, Some(Uid::from_raw(old.uid())), Some(Gid::from_raw(old.gid())))?;

@@ -9,6 +9,8 @@ mod check_one_prompt;
 mod check_played;
 mod check_rules;
 mod codes;
+mod config_check;
+mod config_edit;
 mod enroll;
 mod every_finding;
 mod explain;

@@ -4,23 +4,28 @@ use crate::place::Place;
 use std::io::{Read, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
-struct Terminal {
+pub(crate) struct Terminal {
     child: Child,
     keyboard: ChildStdin,
     screen: ChildStdout,
-    seen: String,
+    pub(crate) seen: String,
 }
 
 impl Terminal {
-    fn start(place: &Place, arguments: &str) -> Self {
-        Self::of_width(place, arguments, 0)
+    pub(crate) fn start(place: &Place, arguments: &str) -> Self {
+        Self::start_after(place, "", arguments)
     }
 
-    /// So many columns wide; 0 for a terminal that does not know.
+    /// So many columns wide.
     fn of_width(place: &Place, arguments: &str, columns: u16) -> Self {
+        Self::start_after(place, &format!("stty cols {columns};"), arguments)
+    }
+
+    /// The same behind other words of the shell's.
+    pub(crate) fn start_after(place: &Place, before: &str, arguments: &str) -> Self {
         let config = place.folder.join("config.toml");
         let line = format!(
-            "stty cols {columns}; exec {} --config {} {arguments}",
+            "{before} {} --config {} {arguments}",
             env!("CARGO_BIN_EXE_twostep-admin"),
             config.display()
         );
@@ -34,7 +39,7 @@ impl Terminal {
         Self { child, keyboard, screen, seen: String::new() }
     }
 
-    fn wait_for(&mut self, text: &str) {
+    pub(crate) fn wait_for(&mut self, text: &str) {
         let mut buffer = [0; 4096];
         while !self.seen.contains(text) {
             let read = self.screen.read(&mut buffer).unwrap();
@@ -43,8 +48,12 @@ impl Terminal {
         }
     }
 
-    fn type_line(&mut self, text: &str) {
-        self.keyboard.write_all(format!("{text}\n").as_bytes()).unwrap();
+    pub(crate) fn type_line(&mut self, text: &str) {
+        self.type_keys(&format!("{text}\n"));
+    }
+
+    pub(crate) fn type_keys(&mut self, keys: &str) {
+        self.keyboard.write_all(keys.as_bytes()).unwrap();
     }
 
     /// Waits for the end: what was shown.
@@ -56,7 +65,7 @@ impl Terminal {
     }
 
     /// Waits for the end.
-    fn status(mut self) -> i32 {
+    pub(crate) fn status(mut self) -> i32 {
         let mut rest = Vec::new();
         self.screen.read_to_end(&mut rest).unwrap();
         self.child.wait().unwrap().code().unwrap()

@@ -12,7 +12,10 @@ const KEYS: &str = "\"service\", \"tty\", \"user\", \"reason\", \"owner\"";
 /// # Errors
 /// All mistakes, in the order in which they stand in the text. Never an empty list.
 pub fn parse(text: &str) -> Result<Vec<Exemption>, Vec<Diagnostic>> {
-    document(text, |reader, table| reader.exemptions(table))
+    document(text, |reader, table| {
+        reader.has_sections = false;
+        reader.exemptions(table)
+    })
 }
 
 impl Reader<'_> {
@@ -167,6 +170,8 @@ mod tests {
                 (6, "an exemption without `tty` would be open to a network")
             ]
         );
+        let hint = parse(&format!("{good}trust = []\n")).unwrap_err()[0].hint.clone().unwrap();
+        assert!(!hint.contains("[interactive]"), "a key of the configuration is none of this file: {hint}");
         for text in [
             "exemption = 1",
             "[exemption]\nservice = \"login\"",

@@ -5,6 +5,7 @@
 pub mod break_glass;
 mod rules;
 mod sections;
+mod syntax;
 mod times;
 
 pub use times::{Moment, TIMES};
@@ -54,7 +55,7 @@ fn document<T>(
     let mut reader = Reader::of(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     for error in errors {
-        reader.mistake(error.span().map_or(0, |span| span.start), error.message().to_owned(), None);
+        reader.syntax(&error);
     }
     // What follows a syntax error is guesswork: its keys would only be called unknown.
     let read = reader.mistakes.is_empty().then(|| read(&mut reader, document.get_ref()));
@@ -89,6 +90,10 @@ struct Reader<'t> {
     /// Where each line begins: every setting has its place looked up, at every login.
     lines: Vec<usize>,
     mistakes: Vec<Diagnostic>,
+    /// The key whose value is read.
+    key: Option<String>,
+    /// Whether a key that is not known here can belong to a section of the configuration.
+    has_sections: bool,
 }
 
 type Value<'t> = Spanned<DeValue<'t>>;
@@ -96,7 +101,13 @@ type Value<'t> = Spanned<DeValue<'t>>;
 impl<'t> Reader<'t> {
     fn of(text: &'t str) -> Self {
         let after = text.match_indices('\n').map(|(at, _)| at + 1);
-        Self { text, lines: std::iter::once(0).chain(after).collect(), mistakes: Vec::new() }
+        Self {
+            text,
+            lines: std::iter::once(0).chain(after).collect(),
+            mistakes: Vec::new(),
+            key: None,
+            has_sections: true,
+        }
     }
 }
 
@@ -190,15 +201,26 @@ impl Reader<'_> {
     }
 
     fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, name: &str, keys: &str) {
-        self.mistake(key.span().start, format!("unknown key {name:?}"), Some(format!("known here: {keys}")));
+        let mut hint = format!("known here: {keys}");
+        if let Some(where_to) = sections::where_known(name).filter(|_| self.has_sections) {
+            hint.push_str("; ");
+            hint.push_str(&where_to);
+        }
+        self.mistake(key.span().start, format!("unknown key {name:?}"), Some(hint));
     }
 
     fn origin(&self, value: &Value<'_>) -> Origin {
         Origin::Line(self.place(value.span().start).0)
     }
 
-    fn mistake(&mut self, at: usize, message: String, hint: Option<String>) {
+    fn mistake(&mut self, at: usize, mut message: String, mut hint: Option<String>) {
         let (line, column) = self.place(at);
+        if let Some(key) = &self.key {
+            if !message.contains(&format!("`{key}`")) {
+                message.insert_str(0, &format!("`{key}`: "));
+            }
+            hint.get_or_insert_with(|| format!("man 5 twostep.toml says what `{key}` takes"));
+        }
         self.mistakes.push(Diagnostic { line, column, message, hint });
     }
 
@@ -210,5 +232,7 @@ impl Reader<'_> {
     }
 }
 
+#[cfg(test)]
+mod shipped_tests;
 #[cfg(test)]
 mod tests;

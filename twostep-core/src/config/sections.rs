@@ -15,6 +15,13 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 
+const KEYS: &str = "\"issuer\", [paths], [places], [interactive], [app], [argon2id], [roster], [self_service], [broker], [[rule]]";
+const PATHS_KEYS: &str = "\"store\", \"key\", \"roster\", \"runtime\"";
+const PLACES_KEYS: &str = "\"nat64_prefixes\"";
+const INTERACTIVE_KEYS: &str = "\"unenrolled\", \"trust\", \"trust_days\", \"ask_everyone\"";
+const ARGON2ID_KEYS: &str = "\"memory_kib\", \"passes\", \"lanes\", \"at_once\"";
+const SELF_SERVICE_KEYS: &str = "\"enroll\", \"unenroll\"";
+const BROKER_KEYS: &str = "\"callers\", \"help_desk\", \"protected\"";
 const APP_KEYS: &str = "\"unenrolled\", \"services\", \"on_create\", \"on_revoke\", \"max_app_passwords\", \"virtual_users\", \
                         \"domains\", \"revoke_on_password_change\"";
 /// How many app passwords a user can be allowed.
@@ -31,6 +38,17 @@ const COST_MAX: u32 = 1 << 19;
 
 const ROSTER_KEYS: &str =
     "\"keep\", \"readers\", \"members\", \"enrolled\", \"pending\", \"app\", \"unenrolled\", \"first_gid\"";
+/// The sections with their keys, but for rules.
+const SECTIONS: [(&str, &str); 8] = [
+    ("interactive", INTERACTIVE_KEYS),
+    ("app", APP_KEYS),
+    ("argon2id", ARGON2ID_KEYS),
+    ("roster", ROSTER_KEYS),
+    ("self_service", SELF_SERVICE_KEYS),
+    ("broker", BROKER_KEYS),
+    ("places", PLACES_KEYS),
+    ("paths", PATHS_KEYS),
+];
 /// Four in a row, none of them a gid that means something to the kernel.
 const FIRST_GIDS: RangeInclusive<u64> = 1..=4_294_967_290;
 /// The longest name of a group that shadow-utils takes, in bytes.
@@ -38,6 +56,21 @@ const GROUP_NAME_MAX: usize = 32;
 
 fn readers(group: String) -> Readers {
     if group == "everyone" { Readers::Everyone } else { Readers::Group(group) }
+}
+
+/// Where a key belongs that stands in the wrong place.
+pub(super) fn where_known(name: &str) -> Option<String> {
+    if name == "issuer" || SECTIONS.iter().any(|(section, _)| *section == name) {
+        return Some(format!("`{name}` stands above the first line in brackets"));
+    }
+    let key = format!("\"{name}\"");
+    let has = |(section, keys): &(&'static str, &str)| keys.contains(&key).then_some(*section);
+    let sections: Vec<_> = SECTIONS.iter().filter_map(has).collect();
+    let (first, rest) = sections.split_first()?;
+    let others: String = rest.iter().map(|section| format!(" or [{section}]")).collect();
+    Some(format!(
+        "`{name}` belongs to [{first}]{others}: put it below that line, or write {first}.{name} above the first line in brackets"
+    ))
 }
 
 /// Puts a value in its place, if it could be read.
@@ -52,6 +85,7 @@ fn is_domain(text: &str) -> bool {
 impl Reader<'_> {
     pub(super) fn document(&mut self, table: &DeTable<'_>, policy: &mut Policy) {
         for (key, value) in table {
+            self.key = Some(key.to_string());
             match key.get_ref().as_ref() {
                 "issuer" => policy.issuer = self.issuer(value).or(policy.issuer.take()),
                 "paths" => self.table(value, |reader, key, value| {
@@ -60,7 +94,7 @@ impl Reader<'_> {
                         "key" => &mut policy.paths.key,
                         "roster" => &mut policy.paths.roster,
                         "runtime" => &mut policy.paths.runtime,
-                        _ => return Err("\"store\", \"key\", \"roster\", \"runtime\""),
+                        _ => return Err(PATHS_KEYS),
                     };
                     put(path, reader.path(value));
                     Ok(())
@@ -79,7 +113,7 @@ impl Reader<'_> {
                             );
                         }
                         "ask_everyone" => put(&mut interactive.ask_everyone, reader.boolean(value)),
-                        _ => return Err("\"unenrolled\", \"trust\", \"trust_days\", \"ask_everyone\""),
+                        _ => return Err(INTERACTIVE_KEYS),
                     }
                     Ok(())
                 }),
@@ -94,7 +128,7 @@ impl Reader<'_> {
                             let words = [("allow", true), ("deny", false)];
                             put(&mut policy.self_service.unenroll, reader.word(key, value, &words));
                         }
-                        _ => return Err("\"enroll\", \"unenroll\""),
+                        _ => return Err(SELF_SERVICE_KEYS),
                     }
                     Ok(())
                 }),
@@ -103,13 +137,13 @@ impl Reader<'_> {
                         "callers" => reader.callers(value, &mut policy.broker.callers),
                         "help_desk" => policy.broker.help_desk = reader.group(value),
                         "protected" => reader.groups(value, &mut policy.broker.protected),
-                        _ => return Err("\"callers\", \"help_desk\", \"protected\""),
+                        _ => return Err(BROKER_KEYS),
                     }
                     Ok(())
                 }),
                 unknown => {
-                    let keys = "\"issuer\", [paths], [places], [interactive], [app], [argon2id], [roster], [self_service], [broker], [[rule]]";
-                    self.unknown_key(key, unknown, keys);
+                    self.key = None;
+                    self.unknown_key(key, unknown, KEYS);
                 }
             }
         }
@@ -125,7 +159,10 @@ impl Reader<'_> {
             return self.wrong_type(value, "a table");
         };
         for (key, value) in table {
-            if let Err(keys) = known(self, key.get_ref(), value) {
+            let outer = self.key.replace(key.get_ref().to_string());
+            let done = known(self, key.get_ref(), value);
+            self.key = outer;
+            if let Err(keys) = done {
                 self.unknown_key(key, key.get_ref(), keys);
             }
         }
@@ -184,7 +221,7 @@ impl Reader<'_> {
                 policy.nat64 = reader.nat64_prefixes(value);
                 Ok(())
             }
-            _ => Err("\"nat64_prefixes\""),
+            _ => Err(PLACES_KEYS),
         });
     }
 
@@ -310,7 +347,7 @@ impl Reader<'_> {
                 "passes" => put(&mut new.cost.passes, reader.small(key, value, &PASSES)),
                 "lanes" => put(&mut new.cost.lanes, reader.small(key, value, &LANES)),
                 "at_once" => new.at_once = reader.small(key, value, &AT_ONCE),
-                _ => return Err("\"memory_kib\", \"passes\", \"lanes\", \"at_once\""),
+                _ => return Err(ARGON2ID_KEYS),
             }
             Ok(())
         });

@@ -109,8 +109,8 @@ fn all_mistakes_are_told_at_once() {
     );
     assert_eq!(told.len(), 6, "{told:#?}");
     assert!(told[0].contains(":1:1: unknown key \"isuer\""));
-    assert!(told[1].contains(":3:9: \"store.db\" is no path"));
-    assert!(told[2].contains(":4:7: expected a string"));
+    assert!(told[1].contains(":3:9: `store`: \"store.db\" is no path"));
+    assert!(told[2].contains(":4:7: `key`: expected a string"));
     assert!(told[5].contains(":7:2: unknown key \"apps\""), "{}", told[5]);
 }
 
@@ -224,7 +224,10 @@ fn prefixes_of_translators_have_a_length_that_says_where_the_address_is() {
     );
     assert_eq!(parse("[places]\nnat64_prefixes = \"2001:db8::/32\"\n").unwrap().nat64.len(), 1);
     for (text, about) in [
-        ("nat64_prefixes = [\"2001:db8::/33\"]", "2:19: \"2001:db8::/33\" is no prefix of a translator"),
+        (
+            "nat64_prefixes = [\"2001:db8::/33\"]",
+            "2:19: `nat64_prefixes`: \"2001:db8::/33\" is no prefix of a translator",
+        ),
         ("nat64_prefixes = [\"2001:db8::1\"]", "/32, /40, /48, /56, /64 or /96"),
         ("nat64_prefixes = [\"192.0.2.0/24\"]", "no prefix of a translator"),
         ("nat64_prefixes = [\"2001:db8::1/96\"]", "\"2001:db8::/96\""),
@@ -292,25 +295,41 @@ fn the_roster_has_readers_and_groups() {
     }
 }
 
-/// Every key that the installed file shows, the rules' apart, which it shows by example.
 #[test]
-fn the_manual_has_every_key() {
-    let manual = include_str!("../../../docs/man/twostep.toml.5");
-    let mut section = String::new();
-    let mut seen = 0;
-    for line in include_str!("../../../packaging/config.toml").lines() {
-        if line.starts_with("#[[rule]]") {
-            break;
-        }
-        if line.starts_with('[') {
-            section = format!("{line} ");
-        } else if let Some((key, _)) = line.strip_prefix('#').and_then(|line| line.split_once(" = "))
-            && key.chars().all(|c| c.is_ascii_lowercase() || c == '_')
-        {
-            let item = format!(".It Li \"{section}{key}\"\n");
-            assert!(manual.contains(&item), "docs/man/twostep.toml.5 lacks {item}");
-            seen += 1;
+fn a_key_in_the_wrong_place_is_told_where_it_belongs() {
+    for (text, told) in [
+        (
+            "unenrolled = \"deny\"\n",
+            "`unenrolled` belongs to [interactive] or [app] or [roster]: put it below that line, or write interactive.unenrolled",
+        ),
+        (
+            "[interactive]\nservices = [\"imap\"]\n",
+            "`services` belongs to [app]: put it below that line, or write app.services",
+        ),
+        ("[interactive]\ntrust = []\nissuer = \"x\"\n", "`issuer` stands above the first line in brackets"),
+        ("[interactive]\napp.services = [\"imap\"]\n", "`app` stands above the first line in brackets"),
+        ("[[rule]]\ndemand = \"deny\"\nhelp_desk = \"x\"\n", "`help_desk` belongs to [broker]"),
+    ] {
+        let told_it = mistakes(text).concat();
+        assert!(told_it.contains(told), "{text}: {told_it}");
+    }
+    assert!(!mistakes("isuer = 1\n").concat().contains("belongs"));
+}
+
+#[test]
+fn every_mistake_says_what_to_do() {
+    for text in [
+        "issuer = 1\n",
+        "interactive = 1\n",
+        "rule = 1\n",
+        "rule = [1]\n",
+        "[app]\nservices = 1\nmax_app_passwords = \"x\"\nvirtual_users = 1\non_create = 1\n",
+        "[broker]\nhelp_desk = \"a:b\"\nprotected = 1\ncallers = 1\n",
+        "[[rule]]\nuser = \"*\"\nuntil = \"x\"\nfrom = \"x\"\n",
+        "[[rule]]\n",
+    ] {
+        for mistake in parse(text).unwrap_err() {
+            assert!(mistake.hint.is_some(), "{text}: {mistake}");
         }
     }
-    assert!(seen > 25, "{seen}");
 }
