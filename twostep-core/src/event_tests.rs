@@ -42,6 +42,8 @@ fn every_reason() -> Vec<Reason> {
 pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
     let text = || text.to_owned();
     let orphan = || UserName::parse("alice").unwrap();
+    let key =
+        || crate::device::SeenKey::of_auth_info(crate::device::tests::KEY.as_bytes()).unwrap().fingerprint;
     use Reason::*;
     match (Code { authenticator: 1 }) {
         Code { .. } | BackupCode { .. } | AppPassword { .. } | Key | NotEnrolled | PendingSkipped => {}
@@ -51,6 +53,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         NotAllowed { .. } | Busy { .. } => {}
         UserUnknown | NameSpelling | NotAnAppPassword | AppPasswordWrong | AppPasswordRevoked { .. } => {}
         KeyAlone
+        | CodeNotAsked
         | AccountExpired
         | UserSwitched
         | Conversation
@@ -64,6 +67,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
         BreakGlass { .. } | BreakGlassUnusable { .. } => {}
+        SecurityKey { .. } | SshKey { .. } => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
         DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } | CodeUnjudged => {}
     }
@@ -74,6 +78,8 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         BypassOver,
         Orphan { of: orphan(), cause: "code-wrong" },
         AppPassword { name: text() },
+        SecurityKey { key: key() },
+        SshKey { key: key() },
         TrustedDevice { device: text() },
         ToEnroll { by: Some(UnixTime(0)) },
         Exempt { rule: Origin::Line(7) },
@@ -106,6 +112,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         AppPasswordOutOfScope { name: text(), cause: "service" },
         VirtualUsersOff,
         KeyAlone,
+        CodeNotAsked,
         AccountExpired,
         UserSwitched,
         Conversation,

@@ -5,7 +5,7 @@ use crate::device::{DeviceKind, TRUST_DAYS};
 use crate::memory_hard::DEFAULT_COST;
 use crate::name::{Domains, ServiceName, UserName};
 use crate::place::NAT64_LENGTHS;
-use crate::policy::{App, Argon2id, Caller, Command, Policy, Readers, Roster, Setting};
+use crate::policy::{App, Argon2id, Caller, Command, KeyWorth, Policy, Readers, Roster, Setting};
 use crate::schedule::{Schedule, Unenrolled};
 use ipnet::{IpNet, Ipv6Net};
 use std::collections::BTreeSet;
@@ -14,6 +14,8 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 
+const INTERACTIVE_KEYS: &str =
+    "\"unenrolled\", \"trust\", \"trust_days\", \"security_keys\", \"ssh_keys\", \"ask_everyone\"";
 const APP_KEYS: &str = "\"unenrolled\", \"services\", \"on_create\", \"on_revoke\", \"max_app_passwords\", \"virtual_users\", \
                         \"domains\", \"revoke_on_password_change\"";
 /// How many app passwords a user can be allowed.
@@ -77,8 +79,10 @@ impl Reader<'_> {
                                 days.map(|days| Duration::from_secs(days * 86_400)),
                             );
                         }
+                        "security_keys" => reader.key_worth(key, value, &mut interactive.security_keys),
+                        "ssh_keys" => reader.key_worth(key, value, &mut interactive.ssh_keys),
                         "ask_everyone" => put(&mut interactive.ask_everyone, reader.boolean(value)),
-                        _ => return Err("\"unenrolled\", \"trust\", \"trust_days\", \"ask_everyone\""),
+                        _ => return Err(INTERACTIVE_KEYS),
                     }
                     Ok(())
                 }),
@@ -143,6 +147,13 @@ impl Reader<'_> {
             self.entries(value, |reader, item, _| reader.word(key, item, &DeviceKind::WORDS))
         };
         *setting = Setting { value: kinds, origin: self.origin(value) };
+    }
+
+    /// What keys are worth.
+    pub(super) fn key_worth(&mut self, key: &str, value: &Value<'_>, setting: &mut Setting<KeyWorth>) {
+        if let Some(new) = self.word(key, value, &KeyWorth::WORDS) {
+            *setting = Setting { value: new, origin: self.origin(value) };
+        }
     }
 
     fn services(&mut self, value: &Value<'_>, setting: &mut Setting<Vec<ServiceName>>) {
