@@ -98,6 +98,7 @@ ids! {
     RuleCodeAloneOpens,
     RuleAppPasswordRefused,
     AddressesTrusted,
+    SshKeysEnough,
     // twostepd, and what users change themselves.
     BrokerMissing,
     SelfServiceUnreachable,
@@ -156,6 +157,8 @@ ids! {
     SshdCannotAsk,
     SshdNeverAsksAfterKey,
     SshdRefusesKeyAlone,
+    SshdKeySettingUnused,
+    SshdSecurityKeysUnverified,
     SshdMatchByAbsence,
     // Programs beside it.
     DovecotRemembersPasswords,
