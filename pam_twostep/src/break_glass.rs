@@ -2,7 +2,7 @@
 //! broker, and even the words on the module's line, may be what is broken.
 
 use crate::guard::LOG;
-use crate::phases::{Kept, Phase, was_by_key, wholly_root};
+use crate::phases::{Kept, Phase, was_accepted_by_sshd, wholly_root};
 use crate::{ffi, service};
 use pam::module::PamHandle;
 use std::path::Path;
@@ -27,7 +27,9 @@ pub(crate) fn stands_aside(handle: &mut PamHandle, phase: Phase) -> bool {
         }
         Phase::Account if is_marked => holds(handle),
         // sshd has accepted a key, and asks PAM for nothing else.
-        Phase::Account => ffi::kept(handle).is_none() && was_by_key(handle) && exempt(handle).is_some(),
+        Phase::Account => {
+            ffi::kept(handle).is_none() && was_accepted_by_sshd(handle) && exempt(handle).is_some()
+        }
         Phase::Password => false,
     }
 }

@@ -18,6 +18,7 @@ pam::pam_hooks!(Twostep);
 const PAM_SUCCESS: c_int = 0;
 const PAM_BUF_ERR: c_int = 5;
 const PAM_USER: c_int = 2;
+const PAM_CONV: c_int = 5;
 const PAM_AUTHTOK: c_int = 6;
 const KEPT: &str = "pam_twostep";
 const CODE: &str = "pam_twostep code";
@@ -154,6 +155,21 @@ pub(crate) fn take_code(handle: &mut PamHandle) -> Option<Secret> {
     keep_code(handle, None).then_some(code)
 }
 
+/// Whether sshd shows, in its account phase, that it has had PAM ask for a password on this handle. It says nothing of its last method, but
+/// its conversation has data while keyboard-interactive asks, and has none after a key; and pam_unix notes for its own account phase that it
+/// was called. A sign that is not there proves nothing: words hang on this, and no verdict does.
+pub(crate) fn has_authenticated(handle: &PamHandle) -> bool {
+    let mut conversation: *const c_void = std::ptr::null();
+    // SAFETY: the handle is the one that libpam gave this call; `conversation` is valid for writing.
+    let found = unsafe { pam_get_item(handle, PAM_CONV, &raw mut conversation) } == PAM_SUCCESS;
+    // SAFETY: libpam's own copy of a `struct pam_conv`, or null.
+    let talk = unsafe { conversation.cast::<Conversation>().as_ref() };
+    let mut noted: *const c_void = std::ptr::null();
+    // SAFETY: as above; the name ends with NUL. What is noted is another module's, and not looked at.
+    let by_unix = unsafe { pam_get_data(handle, c"unix_setcred_return".as_ptr(), &raw mut noted) };
+    (found && talk.is_some_and(|talk| !talk.data.is_null())) || by_unix == PAM_SUCCESS
+}
+
 /// PAM_SERVICE, PAM_USER, PAM_TTY, PAM_RHOST, PAM_RUSER, PAM_XDISPLAY: what the modules of an account phase judge a login by.
 const DESCRIBES_LOGIN: [c_int; 6] = [1, PAM_USER, 3, 4, 8, 11];
 const PAM_NEW_AUTHTOK_REQD: c_int = 12;
@@ -190,6 +206,7 @@ unsafe extern "C" {
     fn pam_end(handle: *mut PamHandle, code: c_int) -> c_int;
     fn pam_acct_mgmt(handle: *mut PamHandle, flags: c_int) -> c_int;
     fn pam_get_item(handle: *const PamHandle, item: c_int, value: *mut *const c_void) -> c_int;
+    fn pam_get_data(handle: *const PamHandle, name: *const c_char, data: *mut *const c_void) -> c_int;
 }
 
 thread_local! {

@@ -7,7 +7,7 @@ use crate::talk::Talk;
 use crate::{ffi, service};
 use pam::constants::PamFlag;
 use pam::module::PamHandle;
-use twostep_core::device::Fingerprint;
+use twostep_core::device::SeenKey;
 use twostep_core::login::{self, Change, Ending, Ports, Request, Word};
 use twostep_core::protocol::{Mode, Verdict};
 use twostep_core::secret::Secret;
@@ -35,7 +35,7 @@ pub(crate) fn authenticate(
     }
 }
 
-/// The account phase, with what the auth phase has left; without it, of a login by key alone.
+/// The account phase, with what the auth phase has left.
 pub(crate) fn account(
     handle: &mut PamHandle,
     flags: PamFlag,
@@ -47,7 +47,7 @@ pub(crate) fn account(
     let request = request(handle, arguments, login, tty.as_deref());
     let ending = with_ports(handle, flags, None, login, |ports| match left {
         Left::Record(record) => login::account_with_record(ports, &login.policy, &request, record),
-        Left::Key => login::account_after_key(ports, &login.policy, &request),
+        Left::Nothing(came) => login::account_without_record(ports, &login.policy, &request, came),
         Left::UnjudgedOrKey => login::account_unjudged_or_after_key(ports, &login.policy, &request),
     });
     Verdict::from(&ending)
@@ -84,7 +84,7 @@ fn request<'l>(
         tty,
         prompt: arguments.prompt.as_deref(),
         echo: arguments.echo,
-        key: ffi::environment(handle, c"SSH_AUTH_INFO_0").and_then(|info| Fingerprint::of_auth_info(&info)),
+        key: ffi::environment(handle, c"SSH_AUTH_INFO_0").and_then(|info| SeenKey::of_auth_info(&info)),
         word: Word::Counts,
     }
 }

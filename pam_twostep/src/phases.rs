@@ -10,7 +10,7 @@ use pam::module::PamHandle;
 use std::path::Path;
 use std::sync::Arc;
 use twostep_core::event::{Event, Reason};
-use twostep_core::login::{Change, Record, Todo, UNAVAILABLE_TEXT, concerns_password_change};
+use twostep_core::login::{Change, Record, Todo, UNAVAILABLE_TEXT, Unrecorded, concerns_password_change};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::{Policy, SELF_SERVICE, SELF_SERVICE_VARIABLE};
 use twostep_core::ports::{Audit, Conversation};
@@ -54,8 +54,8 @@ impl Kept {
 /// What an account phase begins with.
 #[derive(Clone, Copy)]
 pub(crate) enum Left<'r> {
-    /// A key alone.
-    Key,
+    /// Nothing.
+    Nothing(Unrecorded),
     /// What the auth phase has left.
     Record(&'r Record),
     /// It has left that nobody has judged the code; but sshd has one handle for all methods, and may have accepted a key since.
@@ -70,7 +70,7 @@ pub(crate) fn concerns(handle: &PamHandle, arguments: &Arguments, phase: Phase) 
     {
         return Ok(false);
     }
-    let is_ours = || ffi::kept(handle).is_some() || was_by_key(handle);
+    let is_ours = || ffi::kept(handle).is_some() || was_accepted_by_sshd(handle);
     match (arguments.scope, phase) {
         (Scope::All, _) => Ok(true),
         // Whoever changes a password may be nobody's login.
@@ -136,9 +136,9 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
         return Verdict::Accepted;
     }
     let kept = ffi::kept(handle);
-    let by_key = was_by_key(handle);
+    let by_sshd = was_accepted_by_sshd(handle);
     let record = match kept {
-        None if !by_key => return Verdict::Ignored,
+        None if !by_sshd => return Verdict::Ignored,
         None => None,
         Some(Kept::AtBroker(sitting)) => {
             return match service::user(handle) {
@@ -163,7 +163,7 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
     };
     match (may_touch_store(), record) {
         (Ok(true), Some(record)) => {
-            let left = if by_key && record.todo == Some(Todo::Unjudged) {
+            let left = if by_sshd && record.todo == Some(Todo::Unjudged) {
                 Left::UnjudgedOrKey
             } else {
                 Left::Record(&record)
@@ -177,7 +177,10 @@ pub(crate) fn account(call: Call<'_>) -> Verdict {
             }
             verdict
         }
-        (Ok(true), None) => here::account(handle, flags, &arguments, &login, Left::Key),
+        (Ok(true), None) => {
+            let came = if ffi::has_authenticated(handle) { Unrecorded::ByPam } else { Unrecorded::ByKey };
+            here::account(handle, flags, &arguments, &login, Left::Nothing(came))
+        }
         (Ok(false), None) => broker::account_after_key(handle, flags, &arguments, &login),
         // What this process has begun as root it cannot end as somebody else: the broker knows nothing of it.
         (Ok(false), Some(_)) => stopped(
@@ -237,8 +240,9 @@ fn policy(config: Option<&Path>) -> Result<Arc<Policy>, Reason> {
     configuration::read_again(config).map_err(|error| Reason::Configuration { cause: error.cause() })
 }
 
-/// Whether it is a login by key alone, for which sshd sets this, empty.
-pub(crate) fn was_by_key(handle: &PamHandle) -> bool {
+/// Whether it is sshd that calls the account phase, after whichever method. It sets this, to the methods that were accepted before the last one:
+/// where one was enough, it is empty.
+pub(crate) fn was_accepted_by_sshd(handle: &PamHandle) -> bool {
     ffi::environment(handle, c"SSH_AUTH_INFO_0").is_some()
 }
 

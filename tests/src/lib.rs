@@ -64,6 +64,7 @@ mod pristine;
 pub mod process;
 pub mod product;
 mod root;
+pub mod security_key;
 pub mod ssh;
 pub mod wait;
 pub mod wiring;

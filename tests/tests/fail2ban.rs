@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use twostep_core::attempt::Source;
 use twostep_core::change::{Action, Author, By};
+use twostep_core::device::SeenKey;
 use twostep_core::event::{Event, Reason};
 use twostep_core::name::{ServiceName, UserName};
 use twostep_core::policy::Origin;
@@ -103,6 +104,8 @@ fn guesses() -> Vec<(Reason, Counts)> {
 /// What tells of the user or the host.
 fn states() -> Vec<Reason> {
     let text = || "something".to_owned();
+    let info = b"publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
+    let key = SeenKey::of_auth_info(info).expect("a key");
     vec![
         Reason::DeniedByRule { rule: Origin::Line(7) },
         Reason::NotSetUp { cause: "nothing was entered" },
@@ -116,6 +119,7 @@ fn states() -> Vec<Reason> {
         Reason::NameSpelling,
         Reason::VirtualUsersOff,
         Reason::KeyAlone,
+        Reason::CodeNotAsked,
         Reason::UserSwitched,
         Reason::AccountExpired,
         Reason::NotAllowed { uid: 1, more: 0 },
@@ -135,6 +139,8 @@ fn states() -> Vec<Reason> {
         Reason::BypassCode { left: 0 },
         Reason::AppPassword { name: text() },
         Reason::Key,
+        Reason::SshKey { key: key.fingerprint.clone() },
+        Reason::SecurityKey { key: key.fingerprint },
         Reason::TrustedDevice { device: text() },
         Reason::NotEnrolled,
         Reason::PendingSkipped,

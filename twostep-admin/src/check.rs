@@ -52,7 +52,7 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Fai
         // A folder of stacks that is not this host's has nothing to do with its programs.
         if wanted.pam_dir.starts_with(&wanted.etc) {
             if let Some(lines) = stacks.lines.get("sshd") {
-                findings.extend(sshd_config::check(&wanted.etc, lines, &policy.roster.groups[0]));
+                findings.extend(sshd_config::check(&wanted.etc, lines, policy));
             }
             findings.extend(neighbours::check(&wanted.etc, &wanted.pam_dir, policy, &stacks));
             findings.extend(sudoers::check(&wanted.etc, policy, &stacks.wired));

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use twostep_core::account::{NO_UID, settle_gone, settle_uid};
 use twostep_core::attempt::{ServiceClass, Source};
 use twostep_core::break_glass::{Caller, Place, find, has_terminal, is_console};
-use twostep_core::decide::{Demand, Otherwise, Unless, Wanted};
+use twostep_core::decide::{Demand, Keys, Otherwise, Unless, Wanted};
 use twostep_core::event::{Ending, Reason};
 use twostep_core::login::{Judged, Request, Word, demand};
 use twostep_core::name::ServiceName;
@@ -97,6 +97,10 @@ struct Explained {
     until: Option<String>,
     /// What can be trusted not to need a code.
     trust: Vec<&'static str>,
+    /// The keys that need no code: `security-keys`, at an `after-key` line, or `ssh-keys`.
+    enough: Option<&'static str>,
+    /// `FILE:LINE` of the setting that says so.
+    enough_origin: Option<String>,
     sentence: String,
     #[serde(skip)]
     available: bool,
@@ -119,6 +123,8 @@ impl Explained {
             otherwise: None,
             until: None,
             trust: Vec::new(),
+            enough: None,
+            enough_origin: None,
             sentence: String::new(),
             available: true,
         }
@@ -221,6 +227,8 @@ impl Explained {
 
     fn enrolled(&mut self, how: &Wanted, path: &Path, what: &str, else_: &str) {
         self.trust = how.trust.iter().flat_map(|trust| &trust.kinds).map(|kind| kind.word()).collect();
+        self.enough = how.enough.map(|enough| enough.keys.word());
+        self.enough_origin = how.enough.map(|enough| origin_words(enough.origin, path));
         match &how.otherwise {
             Otherwise::Refuse => {
                 self.reason = "enrolled".to_owned();
@@ -239,6 +247,16 @@ impl Explained {
                 self.otherwise = Some(word);
                 self.sentence = format!("enrollment pending: {what} is taken; {else_} {fate}");
             }
+        }
+        if let Some(enough) = how.enough {
+            self.sentence.push_str(match enough.keys {
+                Keys::Security => {
+                    "\nA security key (sk-...) is enough at an after-key line: neither password nor code is asked for."
+                }
+                Keys::All => {
+                    "\nAny ssh key is enough at an after-key line: neither password nor code is asked for. A copy of the key file opens it."
+                }
+            });
         }
         if let Some(orphan) = &how.orphan {
             self.reason = "orphan".to_owned();
@@ -327,6 +345,9 @@ impl Report for Explained {
         put("decided", &self.origin);
         if !self.trust.is_empty() {
             put("trust", &self.trust.join(", "));
+        }
+        if let (Some(keys), Some(origin)) = (self.enough, &self.enough_origin) {
+            put("enough", &format!("{keys} ({origin})"));
         }
         put_line!(to, "\n{}", self.sentence);
         if self.class == Some("interactive") {

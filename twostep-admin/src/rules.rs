@@ -11,7 +11,7 @@ use std::time::Duration;
 use twostep_core::break_glass::is_console;
 use twostep_core::device::DeviceKind;
 use twostep_core::name::ServiceName;
-use twostep_core::policy::{Origin, Policy, Setting};
+use twostep_core::policy::{KeyWorth, Origin, Policy, Setting};
 use twostep_core::ports::{Directory, DirectoryFailed};
 use twostep_core::rule::{Glob, Rule};
 use twostep_core::time::UnixTime;
@@ -25,6 +25,7 @@ pub(crate) fn check(policy: &Policy, file: &Path, now: UnixTime, stacks: &Seen) 
     let mut look = Look { policy, file, at: now.max(policy.written), directory: &Nss, findings: Vec::new() };
     look.clock(now);
     look.trust(&policy.interactive.trust);
+    look.ssh_keys(&policy.interactive.ssh_keys);
     for rule in &policy.rules {
         if rule.is_over(look.at) {
             look.over(rule);
@@ -35,6 +36,9 @@ pub(crate) fn check(policy: &Policy, file: &Path, now: UnixTime, stacks: &Seen) 
         }
         if let Some(trust) = &rule.trust {
             look.trust(trust);
+        }
+        if let Some(worth) = &rule.ssh_keys {
+            look.ssh_keys(worth);
         }
     }
     look.names();
@@ -157,6 +161,15 @@ impl Look<'_> {
                 message,
                 remedy,
             ));
+        }
+    }
+
+    fn ssh_keys(&mut self, worth: &Setting<KeyWorth>) {
+        if worth.value == KeyWorth::Enough {
+            let message = "ssh_keys = \"enough\": whoever has a copy of a key file, or an agent that is forwarded to them, signs in without \
+                           password and code";
+            let remedy = "security_keys = \"enough\" takes keys that cannot be copied";
+            self.findings.push(Finding::note(Id::SshKeysEnough, self.place(worth.origin), message, remedy));
         }
     }
 

@@ -4,6 +4,7 @@ use crate::check::{Finding, Id};
 use crate::included::{self, Line};
 use crate::stack::AuthLine;
 use std::path::Path;
+use twostep_core::policy::Policy;
 use twostep_core::protocol::Mode;
 
 /// What is said of a keyword before any Match block, and where.
@@ -12,8 +13,9 @@ struct Global<'l> {
     main: String,
 }
 
-/// All findings, where the service `sshd` has lines of ours. `enrolled` is the name of the group of the enrolled.
-pub(crate) fn check(etc: &Path, auth: &[AuthLine], enrolled: &str) -> Vec<Finding> {
+/// All findings, where the service `sshd` has lines of ours.
+pub(crate) fn check(etc: &Path, auth: &[AuthLine], policy: &Policy) -> Vec<Finding> {
+    let [enrolled, ..] = &policy.roster.groups;
     let folder = etc.join("ssh");
     let main = folder.join("sshd_config");
     if !main.exists() {
@@ -29,7 +31,10 @@ pub(crate) fn check(etc: &Path, auth: &[AuthLine], enrolled: &str) -> Vec<Findin
     let mut findings = Vec::new();
     global.pam(&mut findings);
     global.keyboard(&mut findings);
-    global.keys(auth, &mut findings);
+    global.keys(auth, policy, &mut findings);
+    if policy.takes_security_keys() {
+        global.security_keys(&mut findings);
+    }
     findings.extend(lines.iter().filter_map(|line| loosens(line, enrolled)));
     findings
 }
@@ -75,12 +80,18 @@ impl Global<'_> {
     }
 
     /// Who comes with a key.
-    fn keys(&self, auth: &[AuthLine], findings: &mut Vec<Finding>) {
+    fn keys(&self, auth: &[AuthLine], policy: &Policy, findings: &mut Vec<Finding>) {
         let no_keys = self.value(&["PubkeyAuthentication"]).is_some_and(|(_, value)| value == "no");
         if no_keys {
             return;
         }
         let after_key = auth.iter().find(|line| line.mode == Mode::AfterKey);
+        let any_is_enough = policy.takes_ssh_keys();
+        if after_key.is_none() && (any_is_enough || policy.takes_security_keys()) {
+            let message = "a key is to be enough (security_keys, ssh_keys), and the stack has no after-key line: it is not";
+            let remedy = "auth [success=done ignore=ignore default=die] pam_twostep.so after-key, before the password modules";
+            findings.push(Finding::warning(Id::SshdKeySettingUnused, &self.main, message, remedy));
+        }
         let methods = self.value(&["AuthenticationMethods"]);
         let by_key_and_pam = |list: &str| {
             let mut methods = list.split(',');
@@ -92,7 +103,11 @@ impl Global<'_> {
             (false, Some(_)) => {
                 let place = methods.map_or_else(|| self.main.clone(), |(place, _)| place);
                 let message = "the stack has an after-key line, but sshd never asks PAM after a key: who is enrolled and has a key is refused";
-                let remedy = "AuthenticationMethods publickey,keyboard-interactive:pam";
+                let remedy = if any_is_enough {
+                    "for a key, or password and code: AuthenticationMethods publickey,keyboard-interactive:pam keyboard-interactive:pam"
+                } else {
+                    "AuthenticationMethods publickey,keyboard-interactive:pam"
+                };
                 findings.push(Finding::warning(Id::SshdNeverAsksAfterKey, place, message, remedy));
             }
             (false, None) => {
@@ -102,6 +117,38 @@ impl Global<'_> {
                 findings.push(Finding::note(Id::SshdRefusesKeyAlone, place, message, remedy));
             }
             (true, _) => {}
+        }
+    }
+}
+
+impl Global<'_> {
+    /// Whether sshd asks security keys for a PIN, wherever it takes one. Of each part of the file the first value counts.
+    fn security_keys(&self, findings: &mut Vec<Finding>) {
+        let (mut for_all, mut said, mut said_for_all) = (true, false, false);
+        let mut lacking = Vec::new();
+        for line in self.lines {
+            let words: Vec<_> = words(&line.text).iter().map(|word| word.to_ascii_lowercase()).collect();
+            match words.split_first() {
+                Some((first, rest)) if first == "match" => (for_all, said) = (rest == ["all"], false),
+                Some((first, rest)) if first == "pubkeyauthoptions" && !said => {
+                    said = true;
+                    let verifies = rest.iter().any(|word| word == "verify-required");
+                    said_for_all |= for_all;
+                    if !verifies {
+                        lacking.push(line.place.clone());
+                    }
+                }
+                _ => {}
+            }
+        }
+        if !said_for_all {
+            lacking.insert(0, self.main.clone());
+        }
+        for place in lacking {
+            let message = "a security key is both steps (security_keys), and sshd does not ask for its PIN: whoever holds it touches it, and is in; \
+                           with no-touch-required in authorized_keys, whoever reaches it";
+            let remedy = "PubkeyAuthOptions verify-required (keys of ssh-keygen -O verify-required), or the option verify-required with each key in authorized_keys";
+            findings.push(Finding::warning(Id::SshdSecurityKeysUnverified, place, message, remedy));
         }
     }
 }

@@ -5,7 +5,7 @@ use crate::attempt::{Attempt, ServiceClass};
 use crate::device::DeviceKind;
 use crate::event::Reason;
 use crate::name::{ServiceName, UserName};
-use crate::policy::{Origin, Policy, SELF_SERVICE, Setting};
+use crate::policy::{Interactive, KeyWorth, Origin, Policy, SELF_SERVICE, Setting};
 use crate::protocol::Mode;
 use crate::rule::{Demanded, Rule};
 use crate::schedule::{Schedule, Unenrolled};
@@ -56,6 +56,8 @@ pub struct Wanted {
     pub otherwise: Otherwise,
     /// What need not give a code, if it was trusted before.
     pub trust: Option<Trust>,
+    /// The ssh keys that need not give a code.
+    pub enough: Option<Enough>,
     /// The name that the enrollment was made for, where that has gone: it was made for the uid of whoever signs in.
     pub orphan: Option<UserName>,
 }
@@ -87,6 +89,35 @@ pub struct Trust {
     pub lifetime: Duration,
 }
 
+/// Which ssh keys are both steps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Enough {
+    /// Which.
+    pub keys: Keys,
+    /// Where that was decided.
+    pub origin: Origin,
+}
+
+/// Some ssh keys, the fewer first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Keys {
+    /// Security keys.
+    Security,
+    /// All.
+    All,
+}
+
+impl Keys {
+    /// As JSON has it: the setting that says so.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Security => "security-keys",
+            Self::All => "ssh-keys",
+        }
+    }
+}
+
 /// That somebody is to set two-step up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Enroll {
@@ -106,6 +137,8 @@ pub struct Terms {
     pub unenrolled: Setting<Schedule>,
     /// What can be trusted. An app service trusts nothing.
     pub trust: Option<Trust>,
+    /// Which ssh keys are both steps. None is, on an app service.
+    pub enough: Option<Enough>,
     /// What the rule has decided by itself.
     settled: Option<Demand>,
 }
@@ -124,7 +157,7 @@ impl Terms {
     ) -> Result<Self, Reason> {
         if service.as_str() == SELF_SERVICE {
             let (class, unenrolled) = (ServiceClass::Interactive, policy.self_service.enroll.clone());
-            return Ok(Self { class, unenrolled, trust: None, settled: None });
+            return Ok(Self { class, unenrolled, trust: None, enough: None, settled: None });
         }
         let demand = rule.and_then(|rule| rule.demand.as_ref());
         let by_rule = match demand.map(|demand| demand.value) {
@@ -161,7 +194,9 @@ impl Terms {
             })),
             Demanded::Code | Demanded::AppPassword => None,
         });
-        Ok(Self { class, unenrolled, trust, settled })
+        let enough =
+            if class == ServiceClass::Interactive { Enough::of(&policy.interactive, rule) } else { None };
+        Ok(Self { class, unenrolled, trust, enough, settled })
     }
 
     /// These terms, and in no part less than `other`: what may hold as well.
@@ -195,7 +230,11 @@ impl Terms {
             kinds: mine.kinds.into_iter().filter(|kind| others.kinds.contains(kind)).collect(),
             lifetime: mine.lifetime.min(others.lifetime),
         });
-        Ok(Self { unenrolled, trust: trust.filter(|trust| !trust.kinds.is_empty()), ..self })
+        let enough = self
+            .enough
+            .zip(other.enough)
+            .map(|(mine, others)| if mine.keys <= others.keys { mine } else { others });
+        Ok(Self { unenrolled, trust: trust.filter(|trust| !trust.kinds.is_empty()), enough, ..self })
     }
 
     /// What is decided already, whoever signs in and whatever the store says: it need not be opened.
@@ -235,11 +274,28 @@ impl Terms {
     }
 
     fn wanted(&self, enrollment: &Enrollment, at: UnixTime) -> Wanted {
-        let (otherwise, trust) = match enrollment.state {
-            State::Active => (Otherwise::Refuse, self.trust.clone()),
-            State::Pending => (Otherwise::AsUnenrolled(self.unless(at)), None),
+        let (otherwise, trust, enough) = match enrollment.state {
+            State::Active => (Otherwise::Refuse, self.trust.clone(), self.enough),
+            State::Pending => (Otherwise::AsUnenrolled(self.unless(at)), None, None),
         };
-        Wanted { enrollment: enrollment.id, otherwise, trust, orphan: None }
+        Wanted { enrollment: enrollment.id, otherwise, trust, enough, orphan: None }
+    }
+}
+
+impl Enough {
+    /// What a rule says of keys itself comes first. One that demands a code, and says nothing of keys, demands it of all.
+    fn of(interactive: &Interactive, rule: Option<&Rule>) -> Option<Self> {
+        let code =
+            rule.and_then(|rule| rule.demand.as_ref()).is_some_and(|demand| demand.value == Demanded::Code);
+        let said = |by_rule: Option<&Setting<KeyWorth>>, otherwise: &Setting<KeyWorth>, keys| {
+            let said = by_rule.or((!code).then_some(otherwise))?;
+            (said.value == KeyWorth::Enough).then_some(Self { keys, origin: said.origin })
+        };
+        let all = said(rule.and_then(|rule| rule.ssh_keys.as_ref()), &interactive.ssh_keys, Keys::All);
+        all.or_else(|| {
+            let of_rule = rule.and_then(|rule| rule.security_keys.as_ref());
+            said(of_rule, &interactive.security_keys, Keys::Security)
+        })
     }
 }
 
@@ -265,7 +321,7 @@ pub fn decide(terms: &Terms, attempt: &Attempt, account: &Account) -> Demand {
         // A code of it tells a renamed user from one who was given the uid. A program has none to give.
         (Account::Orphan(enrollment), ServiceClass::Interactive) if !enrollment.is_app_only() => {
             let orphan = Some(enrollment.user.clone());
-            Demand::Code(Wanted { trust: None, orphan, ..terms.wanted(enrollment, attempt.at) })
+            Demand::Code(Wanted { trust: None, enough: None, orphan, ..terms.wanted(enrollment, attempt.at) })
         }
         (Account::Orphan(enrollment), class) => {
             let cause = if class == ServiceClass::App { "app-service" } else { "app-only" };

@@ -34,6 +34,9 @@ fn policy(interactive: &Schedule, app: &Schedule, own: Unenrolled, trust: &[Devi
     policy.app.unenrolled = set(app, 4);
     policy.self_service.enroll = set(&Schedule::always(own), 6);
     policy.interactive.trust = Setting { value: trust.to_vec(), origin: Origin::Line(3) };
+    // As often as not, so that there are no more cases of it.
+    let worth = if trust.is_empty() { KeyWorth::Code } else { KeyWorth::Enough };
+    policy.interactive.ssh_keys = Setting { value: worth, origin: Origin::Line(5) };
     policy
 }
 
@@ -44,7 +47,11 @@ fn rules() -> Vec<Option<Rule>> {
     let line = |value| Setting { value, origin: Origin::Line(9) };
     for demand in demands {
         for unenrolled in schedules().into_iter().map(Some).chain([None]) {
-            for trust in [None, Some(vec![]), Some(vec![DeviceKind::Key])] {
+            for (trust, ssh_keys, security_keys) in [
+                (None, None, None),
+                (Some(vec![]), Some(KeyWorth::Code), Some(KeyWorth::Enough)),
+                (Some(vec![DeviceKind::Key]), Some(KeyWorth::Enough), None),
+            ] {
                 rules.push(Some(Rule {
                     origin: Origin::Line(8),
                     services: None,
@@ -55,6 +62,8 @@ fn rules() -> Vec<Option<Rule>> {
                     demand: demand.map(|value| Setting { value, origin: Origin::Line(9) }),
                     unenrolled: unenrolled.clone().map(|value| Setting { value, origin: Origin::Line(9) }),
                     trust: trust.map(line),
+                    ssh_keys: ssh_keys.map(|value| Setting { value, origin: Origin::Line(9) }),
+                    security_keys: security_keys.map(|value| Setting { value, origin: Origin::Line(9) }),
                     until: None,
                     reason: None,
                     owner: None,
@@ -183,14 +192,14 @@ fn strictness(demand: &Demand) -> u8 {
         Demand::Enroll(Enroll { by: None, .. }) => 2,
         Demand::Code(wanted) | Demand::AppPassword(wanted) => {
             let refuses = !matches!(wanted.otherwise, Otherwise::AsUnenrolled(Unless::GoOn(_)));
-            3 + u8::from(refuses) + u8::from(wanted.trust.is_none())
+            3 + u8::from(refuses) + u8::from(wanted.trust.is_none()) + u8::from(wanted.enough.is_none())
         }
-        Demand::Deny(_) => 6,
+        Demand::Deny(_) => 7,
     }
 }
 
 /// What a rule, or the configuration without one, asks for by itself: each part by how strict it is.
-fn parts(terms: &Terms, at: UnixTime) -> [u8; 3] {
+fn parts(terms: &Terms, at: UnixTime) -> [u8; 4] {
     let settled = match terms.settled() {
         Some(Demand::Nothing(_)) => 0,
         Some(_) => 2,
@@ -202,7 +211,8 @@ fn parts(terms: &Terms, at: UnixTime) -> [u8; 3] {
         (Unenrolled::Enroll, _) => 2,
         (Unenrolled::Deny, _) => 3,
     };
-    [settled, unenrolled, u8::from(terms.trust.is_none())]
+    let keys = terms.enough.map_or(2, |enough| u8::from(enough.keys == Keys::Security));
+    [settled, unenrolled, u8::from(terms.trust.is_none()), keys]
 }
 
 #[test]
@@ -213,7 +223,7 @@ fn a_stricter_rule_in_front_never_loosens() {
         for at in TIMES {
             // What is decided follows from these alone.
             let service = ServiceName::parse("sshd").unwrap();
-            let mut known: Vec<([u8; 3], Vec<u8>)> = all_terms()
+            let mut known: Vec<([u8; 4], Vec<u8>)> = all_terms()
                 .into_iter()
                 .filter(|(terms, ..)| terms.class == class)
                 .map(|(terms, ..)| {
@@ -248,7 +258,7 @@ fn what_two_sets_of_terms_have_in_common_is_no_less_than_either() {
     for class in [ServiceClass::Interactive, ServiceClass::App] {
         for at in TIMES {
             // One of each kind.
-            let mut kinds: Vec<([u8; 3], Terms)> = Vec::new();
+            let mut kinds: Vec<([u8; 4], Terms)> = Vec::new();
             for (terms, ..) in all_terms().into_iter().filter(|(terms, ..)| terms.class == class) {
                 let parts = parts(&terms, at);
                 if kinds.iter().all(|(known, _)| *known != parts) {
@@ -307,12 +317,12 @@ fn an_enrollment_is_never_passed_over_but_by_an_exemption() {
 }
 
 #[test]
-fn only_the_active_on_interactive_services_can_trust_a_device() {
+fn only_the_active_on_interactive_services_can_trust_a_device_or_come_by_a_key_alone() {
     for (terms, service, _) in all_terms() {
         for account in accounts() {
             if let Demand::Code(wanted) | Demand::AppPassword(wanted) =
                 decide(&terms, &attempt(&service, TIMES[0]), &account)
-                && wanted.trust.is_some()
+                && (wanted.trust.is_some() || wanted.enough.is_some())
             {
                 assert_eq!(account, Account::Enrolled(enrollment(State::Active, 1)));
                 assert_eq!(terms.class, ServiceClass::Interactive);
@@ -320,6 +330,37 @@ fn only_the_active_on_interactive_services_can_trust_a_device() {
             }
         }
     }
+}
+
+/// What a rule says of keys itself holds; where it demands a code and says nothing of keys, a code is demanded of whoever has one, too.
+#[test]
+fn a_rule_that_demands_a_code_demands_it_of_keys_too() {
+    use KeyWorth::{Code, Enough as BothSteps};
+    let mut policy = Policy::defaults();
+    let set = |value, line| Setting { value, origin: Origin::Line(line) };
+    policy.interactive.security_keys = set(BothSteps, 1);
+    policy.interactive.ssh_keys = set(BothSteps, 2);
+    let service = ServiceName::parse("sshd").unwrap();
+    let enough = |policy: &Policy, demand: Option<Demanded>, security_keys, ssh_keys| {
+        let line = |value| Setting { value, origin: Origin::Line(9) };
+        let first = rules().into_iter().flatten().next().unwrap();
+        let rule = Rule {
+            demand: demand.map(|value| Setting { value, origin: Origin::Line(8) }),
+            security_keys: Option::<KeyWorth>::map(security_keys, line),
+            ssh_keys: Option::<KeyWorth>::map(ssh_keys, line),
+            ..first
+        };
+        let terms = Terms::of(policy, Some(&rule), Mode::AfterKey, &service).unwrap();
+        terms.enough.map(|enough| (enough.keys, enough.origin))
+    };
+    let code = Some(Demanded::Code);
+    assert_eq!(enough(&policy, None, None, None), Some((Keys::All, Origin::Line(2))));
+    assert_eq!(enough(&policy, code, None, None), None);
+    assert_eq!(enough(&policy, code, Some(BothSteps), None), Some((Keys::Security, Origin::Line(9))));
+    assert_eq!(enough(&policy, code, None, Some(BothSteps)), Some((Keys::All, Origin::Line(9))));
+    assert_eq!(enough(&policy, None, None, Some(Code)), Some((Keys::Security, Origin::Line(1))));
+    assert_eq!(enough(&policy, None, Some(Code), Some(Code)), None);
+    assert_eq!(enough(&Policy::defaults(), None, None, None), None);
 }
 
 #[test]

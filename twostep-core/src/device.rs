@@ -40,6 +40,16 @@ pub enum Device {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Fingerprint(String);
 
+/// The ssh key that a service has seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SeenKey {
+    /// Which.
+    pub fingerprint: Fingerprint,
+    /// Whether it is in a FIDO authenticator, by the kind of key in the blob. Whoever can choose the key can have made one of that kind in
+    /// software.
+    pub is_security_key: bool,
+}
+
 impl DeviceKind {
     /// Every kind with its word.
     pub const WORDS: [(&'static str, Self); 2] = [("key", Self::Key), ("address", Self::Address)];
@@ -80,7 +90,7 @@ impl Device {
     }
 }
 
-impl Fingerprint {
+impl SeenKey {
     /// Reads what sshd says of a login that has used a key, and no other method before it: `publickey ssh-ed25519 AAAA…`. None where
     /// that is not what stands there.
     #[must_use]
@@ -93,12 +103,14 @@ impl Fingerprint {
         }
         let blob = Base64::decode_vec(key).ok()?;
         let of = |blob: &[u8]| format!("SHA256:{}", Base64Unpadded::encode_string(&Sha256::digest(blob)));
-        Some(Self(match Seen::read(kind, &blob)? {
+        let seen = Seen::read(kind, &blob)?;
+        let fingerprint = Fingerprint(match &seen {
             Seen::Key(blob) => of(blob),
-            Seen::Certificate { key, authority } => {
+            Seen::Certificate { key, authority, .. } => {
                 format!("{} {CERTIFIED_BY} {}", of(&key.blob()), of(authority))
             }
-        }))
+        });
+        Some(Self { fingerprint, is_security_key: seen.is_security_key() })
     }
 }
 
@@ -118,16 +130,16 @@ impl fmt::Display for Device {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    const KEY: &str =
+    pub(crate) const KEY: &str =
         "publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n";
 
     #[test]
     fn a_fingerprint_is_that_of_ssh_keygen() {
         // ssh-keygen -lf of the same key.
-        let key = Fingerprint::of_auth_info(KEY.as_bytes()).unwrap();
+        let key = SeenKey::of_auth_info(KEY.as_bytes()).unwrap().fingerprint;
         assert_eq!(key.to_string(), "SHA256:ZkAslGjFiUHdGf/WUL8rQvkib4PTvQatUV0OUQSncCA");
     }
 
@@ -147,15 +159,15 @@ mod tests {
             "hostbased ssh-ed25519 AAAA",
             "keyboard-interactive/pam\npublickey ssh-ed25519 AAAA",
         ] {
-            assert_eq!(Fingerprint::of_auth_info(info.as_bytes()), None, "{info:?}");
+            assert_eq!(SeenKey::of_auth_info(info.as_bytes()), None, "{info:?}");
         }
-        assert_eq!(Fingerprint::of_auth_info(b"publickey ssh-rsa \xff"), None);
+        assert_eq!(SeenKey::of_auth_info(b"publickey ssh-rsa \xff"), None);
     }
 
     #[test]
     fn the_key_comes_before_the_address_and_only_what_is_allowed_counts() {
         use DeviceKind::{Address, Key};
-        let key = Fingerprint::of_auth_info(KEY.as_bytes()).unwrap();
+        let key = SeenKey::of_auth_info(KEY.as_bytes()).unwrap().fingerprint;
         let home = Source::of_host("203.0.113.9", &[]);
         let of = |kinds: &[_], key, source: &_| Device::of(kinds, key, source).map(|device| device.kind());
         assert_eq!(of(&[Key, Address], Some(&key), &home), Some(Key));

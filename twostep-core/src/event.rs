@@ -5,6 +5,7 @@
 use crate::account::{NO_UID, settle_gone, settle_uid};
 use crate::attempt::Source;
 use crate::change::{Action, Author};
+use crate::device::Fingerprint;
 use crate::name::{ServiceName, UserName};
 use crate::policy::Origin;
 use crate::time::UnixTime;
@@ -104,6 +105,16 @@ pub enum Reason {
         of: UserName,
         /// What was right.
         by: Box<Reason>,
+    },
+    /// A security key of somebody who is enrolled, where the configuration says that this is enough.
+    SecurityKey {
+        /// Its fingerprint.
+        key: Fingerprint,
+    },
+    /// The same of any other ssh key.
+    SshKey {
+        /// Its fingerprint.
+        key: Fingerprint,
     },
     /// A device that was trusted not to need a code.
     TrustedDevice {
@@ -223,6 +234,8 @@ pub enum Reason {
     VirtualUsersOff,
     /// A key alone, where a code is demanded.
     KeyAlone,
+    /// The service has asked PAM, and no line of ours was called that asks for the code: another line passed over it.
+    CodeNotAsked,
     /// The user at the end is not the one who gave the code.
     UserSwitched,
     /// The service's conversation failed.
@@ -353,6 +366,8 @@ impl Reason {
             Self::AppPassword { .. } => (Accepted, "app-password"),
             Self::Key => (Accepted, "key"),
             Self::OfOrphan { by, .. } => by.entry(),
+            Self::SecurityKey { .. } => (Accepted, "security-key"),
+            Self::SshKey { .. } => (Accepted, "ssh-key"),
             Self::TrustedDevice { .. } => (Accepted, "trusted-device"),
             Self::NotEnrolled => (Ignored, "not-enrolled"),
             Self::PendingSkipped => (Ignored, "pending-skipped"),
@@ -385,6 +400,7 @@ impl Reason {
             Self::AppPasswordOutOfScope { .. } => (Refused, "app-password-out-of-scope"),
             Self::VirtualUsersOff => (Refused, "virtual-users-off"),
             Self::KeyAlone => (Refused, "key-alone"),
+            Self::CodeNotAsked => (Refused, "code-not-asked"),
             Self::AccountExpired => (Refused, "account-expired"),
             Self::UserSwitched => (Refused, "user-switched"),
             Self::Conversation => (Refused, "conversation"),
@@ -428,11 +444,16 @@ impl Reason {
             Self::VirtualUsersOff => {
                 vec![("remedy", "set [app] virtual_users, and list the service in [app] services".to_owned())]
             }
+            Self::SecurityKey { key } | Self::SshKey { key } => vec![("key", key.to_string())],
             Self::TrustedDevice { device } => vec![("device", device.clone())],
             Self::ToEnroll { by } => by.map(|by| ("by", by.date())).into_iter().collect(),
             Self::Exempt { rule } | Self::DeniedByRule { rule } => vec![("rule", line_of(*rule))],
             Self::BreakGlass { entry } => vec![("entry", entry.to_string())],
             Self::NotSetUp { cause } => vec![("cause", (*cause).to_owned())],
+            Self::CodeNotAsked => {
+                let remedy = "a line of the stack passes over pam_twostep.so: twostep-admin pam status";
+                vec![("remedy", remedy.to_owned())]
+            }
             Self::CodeUnjudged => {
                 vec![("remedy", "after the password modules: auth required pam_twostep.so".to_owned())]
             }

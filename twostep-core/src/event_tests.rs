@@ -46,6 +46,8 @@ fn every_reason() -> Vec<Reason> {
 pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
     let text = || text.to_owned();
     let orphan = || UserName::parse("alice").unwrap();
+    let key =
+        || crate::device::SeenKey::of_auth_info(crate::device::tests::KEY.as_bytes()).unwrap().fingerprint;
     use Reason::*;
     match (Code { authenticator: 1 }) {
         Code { .. } | BackupCode { .. } | AppPassword { .. } | Key | NotEnrolled | PendingSkipped => {}
@@ -55,6 +57,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         NotAllowed { .. } | Busy { .. } => {}
         UserUnknown | NameSpelling | NotAnAppPassword | AppPasswordWrong | AppPasswordRevoked { .. } => {}
         KeyAlone
+        | CodeNotAsked
         | AccountExpired
         | UserSwitched
         | Conversation
@@ -68,6 +71,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         AppPasswordExpired { .. } | AppPasswordOutOfScope { .. } | VirtualUsersOff => {}
         RosterLost { .. } | RosterMadeAnew { .. } => {}
         BreakGlass { .. } | BreakGlassUnusable { .. } => {}
+        SecurityKey { .. } | SshKey { .. } => {}
         TrustedDevice { .. } | ToEnroll { .. } | Exempt { .. } => {}
         DeniedByRule { .. } | NotSetUp { .. } | AtOdds { .. } | CodeUnjudged => {}
     }
@@ -79,6 +83,8 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         BypassNotEnough,
         Orphan { of: orphan(), cause: "code-wrong" },
         AppPassword { name: text() },
+        SecurityKey { key: key() },
+        SshKey { key: key() },
         TrustedDevice { device: text() },
         ToEnroll { by: Some(UnixTime(0)) },
         Exempt { rule: Origin::Line(7) },
@@ -111,6 +117,7 @@ pub(crate) fn every_reason_with(text: &str) -> Vec<Reason> {
         AppPasswordOutOfScope { name: text(), cause: "service" },
         VirtualUsersOff,
         KeyAlone,
+        CodeNotAsked,
         AccountExpired,
         UserSwitched,
         Conversation,

@@ -61,8 +61,26 @@ pub struct Interactive {
     pub trust: Setting<Vec<DeviceKind>>,
     /// How long.
     pub trust_for: Duration,
+    /// What a security key is worth at an `after-key` line.
+    pub security_keys: Setting<KeyWorth>,
+    /// What any ssh key is worth, at an `after-key` line and in the account phase.
+    pub ssh_keys: Setting<KeyWorth>,
     /// Whether a code is asked for whoever signs in, so that strangers do not see who is enrolled, or exists.
     pub ask_everyone: bool,
+}
+
+/// What an ssh key that sshd has accepted is worth to somebody who is enrolled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyWorth {
+    /// It is the first step: a code is asked for besides.
+    Code,
+    /// It is both steps.
+    Enough,
+}
+
+impl KeyWorth {
+    /// Every value with its word.
+    pub const WORDS: [(&'static str, Self); 2] = [("code", Self::Code), ("enough", Self::Enough)];
 }
 
 /// `[app]`
@@ -210,6 +228,20 @@ impl Policy {
         by_rules.chain([&self.interactive.trust]).any(|kinds| !kinds.value.is_empty())
     }
 
+    /// Whether a security key can be enough anywhere, because it is one.
+    #[must_use]
+    pub fn takes_security_keys(&self) -> bool {
+        let by_rules = self.rules.iter().filter_map(|rule| rule.security_keys.as_ref());
+        by_rules.chain([&self.interactive.security_keys]).any(|worth| worth.value == KeyWorth::Enough)
+    }
+
+    /// Whether any ssh key can be enough anywhere.
+    #[must_use]
+    pub fn takes_ssh_keys(&self) -> bool {
+        let by_rules = self.rules.iter().filter_map(|rule| rule.ssh_keys.as_ref());
+        by_rules.chain([&self.interactive.ssh_keys]).any(|worth| worth.value == KeyWorth::Enough)
+    }
+
     /// The policy of an empty configuration.
     #[must_use]
     pub fn defaults() -> Self {
@@ -228,6 +260,8 @@ impl Policy {
                 unenrolled: allow.clone(),
                 trust: Setting::default(Vec::new()),
                 trust_for: Duration::from_secs(30 * 24 * 60 * 60),
+                security_keys: Setting::default(KeyWorth::Code),
+                ssh_keys: Setting::default(KeyWorth::Code),
                 ask_everyone: false,
             },
             app: App {

@@ -193,6 +193,12 @@ pub trait Store {
     /// When it cannot be written.
     fn enroll(&mut self, person: &Person, confirmed: &Confirmed<'_>) -> Result<bool, Unavailable>;
 
+    /// How many wrong answers her owner has not been told of.
+    ///
+    /// # Errors
+    /// See [`Self::by_name`].
+    fn untold(&mut self, enrollment: EnrollmentId) -> Result<u32, Unavailable>;
+
     /// Writes down what remains of a login that has succeeded as a whole, and returns what the owner has not been told of until now: how
     /// many wrong answers came from where, most of them first.
     ///

@@ -6,7 +6,7 @@
 use crate::attempt::Source;
 use crate::device::DeviceKind;
 use crate::name::{NameError, ServiceName, UserName};
-use crate::policy::{Origin, Setting};
+use crate::policy::{KeyWorth, Origin, Setting};
 use crate::schedule::Schedule;
 use crate::time::UnixTime;
 use ipnet::IpNet;
@@ -33,6 +33,10 @@ pub struct Rule {
     pub unenrolled: Option<Setting<Schedule>>,
     /// What can be trusted not to need a code.
     pub trust: Option<Setting<Vec<DeviceKind>>>,
+    /// What a security key is worth.
+    pub security_keys: Option<Setting<KeyWorth>>,
+    /// What any ssh key is worth.
+    pub ssh_keys: Option<Setting<KeyWorth>>,
     /// When it ends to be there.
     pub until: Option<UnixTime>,
     /// Why it is there.

@@ -7,7 +7,7 @@ pub(crate) enum Seen<'a> {
     /// A plain key: all of its blob.
     Key(&'a [u8]),
     /// A certificate: the key in it, and the one that has signed it.
-    Certificate { key: PlainKey<'a>, authority: &'a [u8] },
+    Certificate { key: PlainKey<'a>, authority: &'a [u8], untouched: bool },
 }
 
 /// The key in a certificate. Its blob is its kind and then its fields.
@@ -28,6 +28,11 @@ const CERTIFICATES: [(&str, &str, usize); 8] = [
     ("sk-ecdsa-sha2-nistp256-cert-v01@openssh.com", "sk-ecdsa-sha2-nistp256@openssh.com", 3),
     ("ssh-dss-cert-v01@openssh.com", "ssh-dss", 4),
 ];
+/// Keys of FIDO authenticators, which leave the device for nobody, and how many fields such a key has (PROTOCOL.u2f).
+const SECURITY_KEYS: [(&str, usize); 2] =
+    [("sk-ssh-ed25519@openssh.com", 2), ("sk-ecdsa-sha2-nistp256@openssh.com", 3)];
+/// An extension of a certificate: its key signs for whoever reaches the device, touched or not.
+const UNTOUCHED: &[u8] = b"no-touch-required";
 /// What all of their names have, those of kinds to come among them.
 const CERTIFICATE_MARK: &str = "-cert-v";
 /// The certificate is a user's, not a host's.
@@ -47,27 +52,54 @@ impl<'a> Seen<'a> {
         let (_nonce, from_key) = string(fields)?;
         let from_serial = (0..count).try_fold(from_key, |rest, _| Some(string(rest)?.1))?;
         let fields = from_key.get(..from_key.len().checked_sub(from_serial.len())?)?;
-        let authority = authority(from_serial)?;
-        Some(Self::Certificate { key: PlainKey { kind, fields }, authority })
+        let (authority, untouched) = authority(from_serial)?;
+        Some(Self::Certificate { key: PlainKey { kind, fields }, authority, untouched })
+    }
+
+    /// Whether its signature takes a FIDO authenticator that somebody touches, as far as key and certificate tell. Whether it also takes
+    /// their PIN is sshd's to ask (`PubkeyAuthOptions verify-required`).
+    pub(crate) fn is_security_key(&self) -> bool {
+        let fields = |kind: &[u8]| SECURITY_KEYS.iter().find(|(name, _)| name.as_bytes() == kind);
+        match *self {
+            Self::Key(blob) => string(blob)
+                .and_then(|(kind, rest)| {
+                    let (_, count) = fields(kind)?;
+                    (0..*count).try_fold(rest, |rest, _| Some(string(rest)?.1))
+                })
+                .is_some_and(|rest| rest.is_empty()),
+            Self::Certificate { key, untouched, .. } => !untouched && fields(key.kind.as_bytes()).is_some(),
+        }
     }
 }
 
-/// The key that has signed, from the serial number on.
-fn authority(rest: &[u8]) -> Option<&[u8]> {
+/// The key that has signed, and whether a touch is not needed, from the serial number on.
+fn authority(rest: &[u8]) -> Option<(&[u8], bool)> {
     let (_serial, rest) = rest.split_at_checked(8)?;
     let (of, rest) = number(rest)?;
     let (_id, rest) = string(rest)?;
     let (_principals, rest) = string(rest)?;
     let (_validity, rest) = rest.split_at_checked(16)?;
     let (_critical_options, rest) = string(rest)?;
-    let (_extensions, rest) = string(rest)?;
+    let (extensions, rest) = string(rest)?;
     let (_reserved, rest) = string(rest)?;
     let (authority, rest) = string(rest)?;
     let (signature, rest) = string(rest)?;
     let (kind, key) = string(authority)?;
     // A certificate does not sign certificates.
     let is_plain = !key.is_empty() && !std::str::from_utf8(kind).ok()?.contains(CERTIFICATE_MARK);
-    (of == USER && is_plain && !signature.is_empty() && rest.is_empty()).then_some(authority)
+    let untouched = has_extension(extensions, UNTOUCHED)?;
+    (of == USER && is_plain && !signature.is_empty() && rest.is_empty()).then_some((authority, untouched))
+}
+
+/// Whether one of these is among a certificate's extensions: names, each with its data. None where they are malformed.
+fn has_extension(mut extensions: &[u8], wanted: &[u8]) -> Option<bool> {
+    let mut found = false;
+    while !extensions.is_empty() {
+        let (name, rest) = string(extensions)?;
+        (_, extensions) = string(rest)?;
+        found |= name == wanted;
+    }
+    Some(found)
 }
 
 impl PlainKey<'_> {

@@ -1,7 +1,7 @@
 //! Certificates as ssh-keygen makes them, and what is none.
 
 use super::*;
-use crate::device::Fingerprint;
+use crate::device::SeenKey;
 use base64ct::{Base64, Encoding};
 
 const AUTHORITY: &str = "SHA256:5H/cqKPed3BSPyV2/p1XmmQkmapSTk15VXwJc+WEl40";
@@ -19,7 +19,7 @@ fn made() -> Vec<(&'static str, &'static str, Vec<u8>)> {
 
 fn fingerprint(kind: &str, blob: &[u8]) -> Option<String> {
     let info = format!("publickey {kind} {}\n", Base64::encode_string(blob));
-    Fingerprint::of_auth_info(info.as_bytes()).map(|one| one.to_string())
+    SeenKey::of_auth_info(info.as_bytes()).map(|one| one.fingerprint.to_string())
 }
 
 #[test]
@@ -32,6 +32,60 @@ fn a_certificate_has_the_fingerprint_of_ssh_keygen_and_that_of_its_authority() {
         // Without its certificate it is another device.
         assert_eq!(fingerprint(key.kind, &key.blob()).as_deref(), Some(shown), "{kind}");
     }
+}
+
+#[test]
+fn a_security_key_is_told_by_its_blob() {
+    let is_one = |kind: &str, blob: &[u8]| {
+        let info = format!("publickey {kind} {}\n", Base64::encode_string(blob));
+        SeenKey::of_auth_info(info.as_bytes()).map(|key| key.is_security_key)
+    };
+    for (_, kind, blob) in made() {
+        assert_eq!(is_one(kind, &blob), Some(kind.starts_with("sk-")), "{kind}");
+        let Some(Seen::Certificate { key, .. }) = Seen::read(kind, &blob) else { panic!("{kind}") };
+        assert_eq!(is_one(key.kind, &key.blob()), Some(kind.starts_with("sk-")), "{kind}");
+        // Neither more nor less than such a key has.
+        assert_eq!(is_one(key.kind, &[key.blob(), text(b"")].concat()), Some(false), "{kind}");
+        // The word beside it is not asked.
+        assert_eq!(
+            is_one("sk-ssh-ed25519@openssh.com", &key.blob()).is_some(),
+            key.kind.starts_with("sk-ssh")
+        );
+    }
+}
+
+#[test]
+fn a_certificate_that_wants_no_touch_is_of_no_security_key() {
+    let kind = "sk-ssh-ed25519-cert-v01@openssh.com";
+    let certificate = |extensions: Vec<u8>| {
+        let authority = [text(b"ssh-ed25519"), text(&[7; 32])].concat();
+        let parts = [
+            text(kind.as_bytes()),
+            text(&[1; 32]),
+            text(&[2; 32]),
+            text(b"ssh:"),
+            1u64.to_be_bytes().to_vec(),
+            USER.to_be_bytes().to_vec(),
+            text(b"alice"),
+            text(b""),
+            [0; 16].to_vec(),
+            text(b""),
+            text(&extensions),
+            text(b""),
+            text(&authority),
+            text(b"signed"),
+        ];
+        parts.concat()
+    };
+    let is_one = |extensions| {
+        let blob = certificate(extensions);
+        Seen::read(kind, &blob).map(|seen| seen.is_security_key())
+    };
+    let extension = |name: &[u8]| [text(name), text(b"")].concat();
+    assert_eq!(is_one(extension(b"permit-pty")), Some(true));
+    assert_eq!(is_one([extension(UNTOUCHED), extension(b"permit-pty")].concat()), Some(false));
+    assert_eq!(is_one([extension(b"permit-pty"), extension(UNTOUCHED)].concat()), Some(false));
+    assert_eq!(is_one(text(UNTOUCHED)), None);
 }
 
 fn text(text: &[u8]) -> Vec<u8> {

@@ -128,6 +128,12 @@ impl Store for Session {
         at_login::enroll(self, person, confirmed)
     }
 
+    fn untold(&mut self, enrollment: EnrollmentId) -> Result<u32, Unavailable> {
+        let sql = "SELECT coalesce(sum(untold), 0) FROM source WHERE enrollment = ?";
+        let read = self.connection.query_row(sql, [enrollment.0], |row| row.get(0));
+        Ok(read.map_err(StoreError::from)?)
+    }
+
     fn complete(&mut self, completion: &Completion, now: &Now) -> Result<Vec<Untold>, Unavailable> {
         Ok(exclusively(self, || verdicts::complete(self, completion, now))?)
     }

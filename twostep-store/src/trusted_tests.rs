@@ -8,7 +8,7 @@ use crate::vault::Files;
 use twostep_core::app_password::Label;
 use twostep_core::attempt::Source;
 use twostep_core::backup_code::BackupCode;
-use twostep_core::device::{Device, DeviceKind, Fingerprint};
+use twostep_core::device::{Device, DeviceKind, SeenKey};
 use twostep_core::name::ServiceName;
 use twostep_core::ports::{Completion, Store};
 use twostep_core::time::BootId;
@@ -34,7 +34,7 @@ fn then() -> Now {
 fn key() -> Device {
     let info =
         b"publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f\n";
-    Device::Key(Fingerprint::of_auth_info(info).unwrap())
+    Device::Key(SeenKey::of_auth_info(info).unwrap().fingerprint)
 }
 
 fn address(text: &str) -> Device {

@@ -149,8 +149,11 @@ fn failures_are_counted_and_told() {
     let completion =
         Completion { enrollment: id, activates: false, makes_known: Some(elsewhere.clone()), trusts: None };
     let untold = Untold { source: "203.0.113.9".to_owned(), count: 3 };
+    // Whoever comes by a key that is enough is told of them, too.
+    assert_eq!(session.untold(id).unwrap(), 3);
     assert_eq!(session.complete(&completion, &now).unwrap(), [untold]);
     assert_eq!(session.complete(&completion, &now).unwrap(), []);
+    assert_eq!(session.untold(id).unwrap(), 0);
     let later = Now { wall: UnixTime(now.wall.0 + 60), ..now };
     let mut judge = |credentials: Option<&_>| verify(&code_of(&later), credentials, &later).unwrap();
     let outcome = session.judge(id, &elsewhere, Kind::Code, &later, &mut judge).unwrap();

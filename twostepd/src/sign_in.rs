@@ -37,7 +37,11 @@ pub(crate) fn run(broker: &Broker, asker: &Asker<'_>, sign_in: &SignIn) {
             course.with_ports(&policy, |ports, request| login::authenticate(ports, &policy, request))
         }
         Phase::AccountAfterKey => {
-            course.with_ports(&policy, |ports, request| login::account_after_key(ports, &policy, request))
+            // The peer may be anybody's program: nothing that it says of keys or of PAM is looked at.
+            let came = login::Unrecorded::ByKey;
+            course.with_ports(&policy, |ports, request| {
+                login::account_without_record(ports, &policy, request, came)
+            })
         }
         Phase::BeforePasswordChange => course.password(&policy, Change::Before),
         Phase::AfterPasswordChange => course.password(&policy, Change::After),

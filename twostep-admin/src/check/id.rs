@@ -101,6 +101,7 @@ ids! {
     RuleCodeAloneOpens,
     RuleAppPasswordRefused,
     AddressesTrusted,
+    SshKeysEnough,
     // twostepd, and what users change themselves.
     BrokerMissing,
     SelfServiceUnreachable,
@@ -164,6 +165,8 @@ ids! {
     SshdCannotAsk,
     SshdNeverAsksAfterKey,
     SshdRefusesKeyAlone,
+    SshdKeySettingUnused,
+    SshdSecurityKeysUnverified,
     SshdMatchByAbsence,
     // Programs beside it.
     DovecotRemembersPasswords,

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use twostep_core::hook::Command;
 use twostep_core::name::Domains;
-use twostep_core::policy::{Policy, Readers};
+use twostep_core::policy::{KeyWorth, Policy, Readers};
 use twostep_core::rule::{Glob, Rule};
 use twostep_core::schedule::{Schedule, Unenrolled};
 use twostep_core::time::UnixTime;
@@ -36,6 +36,9 @@ fn note(key: &str) -> Option<&'static str> {
         }
         "[paths] roster" => "the NSS module reads the roster at its usual place only",
         "[paths] runtime" => "twostepd must be restarted",
+        "[interactive] ssh_keys" => {
+            "with \"enough\" a copied key file, or a forwarded agent, signs in at an after-key line"
+        }
         "[broker] help_desk" => "members see enrollments, reset wrong codes and give bypass codes",
         "[broker] protected" => "the help desk can give bypass codes for members of groups that are left out",
         "[broker] callers" => "these users can have anybody's login judged for these services",
@@ -54,6 +57,8 @@ fn all(policy: &Policy) -> Vec<(&'static str, String)> {
         ("[interactive] unenrolled", schedule(&interactive.unenrolled.value)),
         ("[interactive] trust", list(&trust.collect::<Vec<_>>())),
         ("[interactive] trust_days", (interactive.trust_for.as_secs() / 86_400).to_string()),
+        ("[interactive] security_keys", worth(interactive.security_keys.value)),
+        ("[interactive] ssh_keys", worth(interactive.ssh_keys.value)),
         ("[interactive] ask_everyone", yes(interactive.ask_everyone)),
         ("[app] unenrolled", schedule(&app.unenrolled.value)),
         ("[app] services", list(&app.services.value)),
@@ -158,11 +163,18 @@ fn rule(rule: &Rule) -> String {
         ("demand", demand),
         ("unenrolled", rule.unenrolled.as_ref().map(|setting| schedule(&setting.value))),
         ("trust", trust),
+        ("security_keys", rule.security_keys.as_ref().map(|setting| worth(setting.value))),
+        ("ssh_keys", rule.ssh_keys.as_ref().map(|setting| worth(setting.value))),
         ("reason", rule.reason.clone()),
         ("owner", rule.owner.clone()),
     ];
     let parts = parts.into_iter().filter_map(|(key, value)| value.map(|value| format!("{key} {value}")));
     parts.collect::<Vec<_>>().join("; ")
+}
+
+fn worth(value: KeyWorth) -> String {
+    let words = KeyWorth::WORDS.iter().find(|(_, known)| *known == value);
+    words.map_or_else(String::new, |(word, _)| (*word).to_owned())
 }
 
 fn list(all: &[impl ToString]) -> String {

@@ -106,6 +106,10 @@ impl Store for Opened<'_> {
         nothing()
     }
 
+    fn untold(&mut self, _: EnrollmentId) -> Result<u32, Unavailable> {
+        nothing()
+    }
+
     fn enroll(&mut self, _: &Person, _: &Confirmed<'_>) -> Result<bool, Unavailable> {
         nothing()
     }

@@ -157,7 +157,7 @@ fn skip(service: &Service, chain: &[Handler], way: &Way, phase: Phase) -> Option
         place: place.clone(),
         line: line.place.clone(),
         message,
-        remedy: remedy(phase, is_own, action),
+        remedy: remedy(phase, module, is_own, action),
         by_password,
     })
 }
@@ -194,7 +194,27 @@ fn ends(action: Action) -> String {
     }
 }
 
-fn remedy(phase: Phase, is_own: bool, action: Action) -> String {
+/// What looks at user, place or time instead of a password: by such lines other products are told who need not give a code.
+const CONDITIONS: [&str; 10] = [
+    "pam_access.so",
+    "pam_exec.so",
+    "pam_listfile.so",
+    "pam_localuser.so",
+    "pam_rhosts.so",
+    "pam_shells.so",
+    "pam_succeed_if.so",
+    "pam_time.so",
+    "pam_usertype.so",
+    "pam_wheel.so",
+];
+
+fn remedy(phase: Phase, module: &str, is_own: bool, action: Action) -> String {
+    if phase == Phase::Auth && CONDITIONS.contains(&module) {
+        return format!(
+            "twostep's rules exempt, not {module}: take that line out, and write [[rule]] with `from`, `group` or `user` and demand = \"nothing\"; \
+             the account line refuses whoever is enrolled and was not asked"
+        );
+    }
     let remedy = match (phase, is_own, action) {
         (Phase::Account, ..) => "put it first among the account lines: account required pam_twostep.so",
         (_, false, Action::Jump(_)) => "mend the number of that line: it must come out before pam_twostep.so",

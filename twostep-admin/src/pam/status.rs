@@ -8,11 +8,14 @@ use crate::pam::arguments::Status;
 use crate::pam::failure::PamFailure;
 use crate::pam::host::Stacks;
 use crate::pam::judge;
+use crate::rules::reached;
 use crate::services;
 use crate::stacks::ASKED_FOR;
 use serde::Serialize;
+use twostep_core::decide::{Keys, Terms};
 use twostep_core::name::ServiceName;
 use twostep_core::policy::Policy;
+use twostep_core::protocol::Mode;
 use twostep_stacks::{Code, Handler, Phase, Service, can_return, takes_password};
 use twostep_terminal::put_line;
 
@@ -45,6 +48,9 @@ pub(crate) struct Meaning {
     wired: bool,
     /// What is demanded, in words.
     demands: String,
+    /// The keys that need no code at an `after-key` line, where it has one: `security-keys` or `ssh-keys`. As far as the service alone
+    /// decides: a rule about users or places may say something else.
+    enough: Option<&'static str>,
     /// The ways past our lines.
     skipped: Vec<Skipped>,
 }
@@ -66,6 +72,7 @@ impl Meaning {
                 file: None,
                 wired: false,
                 demands: format!("nobody gets in: {fault}"),
+                enough: None,
                 skipped: Vec::new(),
             },
         }
@@ -75,6 +82,8 @@ impl Meaning {
         let chain = service.chain(Phase::Auth);
         let listed = ServiceName::parse(name)
             .is_ok_and(|name| policy.is_some_and(|policy| policy.app.services.value.contains(&name)));
+        let after_key = |handler: &Handler| judge::is_ours(handler) && judge::says(handler, "after-key");
+        let keys = policy.filter(|_| chain.iter().any(after_key)).and_then(|policy| enough(policy, name));
         let skips =
             [Phase::Auth, Phase::Account].map(|phase| judge::skips(service, phase).unwrap_or_default());
         let skipped = skips.into_iter().flatten().map(|skip| Skipped {
@@ -86,7 +95,8 @@ impl Meaning {
             service: name.to_owned(),
             file: service.file.as_ref().map(|file| file.to_string()),
             wired: chain.iter().any(judge::is_ours),
-            demands: demands(name, service, listed),
+            demands: demands(name, service, listed, keys),
+            enough: keys.map(Keys::word),
             skipped: skipped.collect(),
         }
     }
@@ -118,12 +128,19 @@ impl Meaning {
     }
 }
 
+/// The keys that need no code at a service's `after-key` line, for whomever no rule about users or places matches.
+fn enough(policy: &Policy, name: &str) -> Option<Keys> {
+    let name = ServiceName::parse(name).ok()?;
+    let rule = reached(policy, &name, policy.written).pop().flatten();
+    Terms::of(policy, rule, Mode::AfterKey, &name).ok()?.enough.map(|enough| enough.keys)
+}
+
 /// What the auth phase demands.
-fn demands(name: &str, service: &Service, listed: bool) -> String {
+fn demands(name: &str, service: &Service, listed: bool, keys: Option<Keys>) -> String {
     let chain = service.chain(Phase::Auth);
     let opens =
         can_return(chain, &|handler| judge::possible(handler, Phase::Auth), &[Code::SUCCESS]).unwrap_or(true);
-    let asked = asked(chain, listed);
+    let asked = asked(chain, listed, keys);
     let ours = chain.iter().any(judge::is_ours);
     let words = match (opens, asked.as_slice()) {
         (false, _) if chain.iter().any(|handler| handler.module_name() == Some("pam_rootok.so")) => {
@@ -142,8 +159,11 @@ fn demands(name: &str, service: &Service, listed: bool) -> String {
     }
 }
 
+/// What an `after-key` line takes.
+const BY_KEY: [&str; 3] = ["key and code", "security key, or key and code", "key"];
+
 /// What is asked for, in order, each but once.
-fn asked(chain: &[Handler], listed: bool) -> Vec<&'static str> {
+fn asked(chain: &[Handler], listed: bool, keys: Option<Keys>) -> Vec<&'static str> {
     let mut asked = Vec::new();
     for handler in chain {
         let says = |word| judge::says(handler, word);
@@ -152,7 +172,11 @@ fn asked(chain: &[Handler], listed: bool) -> Vec<&'static str> {
             Some(_) if !judge::is_ours(handler) => continue,
             None => continue,
             _ if says("app") || (listed && !says("after-key") && !says("one-prompt")) => "app password",
-            _ if says("after-key") => "key and code",
+            _ if says("after-key") => match keys {
+                None => BY_KEY[0],
+                Some(Keys::Security) => BY_KEY[1],
+                Some(Keys::All) => BY_KEY[2],
+            },
             _ if says("one-prompt") => "password and code in one",
             _ => "code",
         };
@@ -168,8 +192,8 @@ fn sentence(asked: &[&str]) -> String {
         ["app password", "password", ..] => {
             "app password; the account password from those who may give it".to_owned()
         }
-        ["key and code", rest @ ..] if !rest.is_empty() => {
-            format!("key and code, or {}", rest.join(", then "))
+        [by_key, rest @ ..] if BY_KEY.contains(by_key) && !rest.is_empty() => {
+            format!("{by_key}, or {}", rest.join(", then "))
         }
         ["password and code in one", "password", rest @ ..] if !rest.is_empty() => {
             "password and code in one, or one after the other".to_owned()

@@ -67,6 +67,7 @@ fn plain(word: &str) -> &str {
         "name-spelling" => "user name in a spelling that is not the account's",
         "virtual-users-off" => "mail user without an account, which the configuration does not have",
         "key-alone" => "ssh key without a code",
+        "code-not-asked" => "not asked for a code: a line of the PAM stack passes over it",
         "account-expired" => "account has expired",
         "user-switched" => "another user at the end of the login",
         "conversation" => "the program could not ask, or broke off",

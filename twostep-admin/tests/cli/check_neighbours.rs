@@ -105,6 +105,46 @@ fn keys_are_looked_at_together_with_the_stack() {
 }
 
 #[test]
+fn sshd_must_ask_security_keys_for_their_pin_wherever_it_takes_them() {
+    let place = with_sshd("sshd-security-keys", &format!("{AFTER_KEY}{INTERACTIVE}"));
+    let part = "does not ask for its PIN";
+    let lacking = || -> Vec<String> {
+        let lines = told(&place).into_iter().filter(|told| told.contains(part));
+        lines.filter_map(|told| Some(told.split_once("ssh/")?.1.split(": ").next()?.to_owned())).collect()
+    };
+    let keys = |options: &str| sshd(&place, &format!("UsePAM yes\n{BY_KEY_AND_CODE}{options}"));
+    keys("");
+    is_silent(&place, part);
+    place.configure("[[rule]]\ngroup = \"root\"\nsecurity_keys = \"enough\"\n");
+    assert_eq!(lacking(), ["sshd_config"]);
+    keys("PubkeyAuthOptions touch-required\nPubkeyAuthOptions verify-required\n");
+    assert_eq!(lacking(), ["sshd_config:4"], "the first value counts");
+    keys("pubkeyauthoptions touch-required verify-required\nPubkeyAuthOptions none\n");
+    assert!(lacking().is_empty());
+    keys(
+        "PubkeyAuthOptions verify-required\nMatch User bob\nPubkeyAuthOptions none\nMatch Group x\nPubkeyAuthOptions touch-required\n",
+    );
+    assert_eq!(lacking(), ["sshd_config:6", "sshd_config:8"]);
+    keys("Match User bob\nPubkeyAuthOptions verify-required\n");
+    assert_eq!(lacking(), ["sshd_config"], "of everybody but bob");
+    keys("Match all\nPubkeyAuthOptions verify-required\n");
+    assert!(lacking().is_empty());
+}
+
+#[test]
+fn what_takes_a_key_or_password_and_code_is_told() {
+    let place = with_sshd("sshd-key-or", &format!("{AFTER_KEY}{INTERACTIVE}"));
+    place.configure("[interactive]\nssh_keys = \"enough\"\n");
+    sshd(&place, "UsePAM yes\nAuthenticationMethods publickey keyboard-interactive:pam\n");
+    says(&place, "warning", "sshd never asks PAM after a key");
+    sshd(
+        &place,
+        "UsePAM yes\nAuthenticationMethods publickey,keyboard-interactive:pam keyboard-interactive:pam\n",
+    );
+    is_silent(&place, "after a key");
+}
+
+#[test]
 fn a_match_block_for_who_is_not_enrolled_must_not_go_by_absence() {
     let place = with_sshd("sshd-match", INTERACTIVE);
     sshd(&place, "UsePAM yes\nMatch Group *,!twostep-enrolled\nAuthenticationMethods publickey\n");

@@ -32,6 +32,29 @@ fn the_enrolled_give_a_code_or_an_app_password() {
 }
 
 #[test]
+fn keys_that_are_enough_are_told_with_the_line_that_says_so() {
+    let place = Place::new("explain-keys");
+    place.run(&["enroll", "root", "--activate"]).is(0);
+    let told = || {
+        let told = place.json(&["explain", "root", "sshd"]);
+        (told["enough"].clone(), told["enough_origin"].clone())
+    };
+    let line = |number: usize| json!(format!("{}:{number}", place.folder.join("config.toml").display()));
+    assert_eq!(told(), (json!(null), json!(null)));
+    place.configure("[interactive]\nsecurity_keys = \"enough\"");
+    assert_eq!(told(), (json!("security-keys"), line(2)));
+    place
+        .run(&["explain", "root", "sshd"])
+        .is(0)
+        .shows("A security key (sk-...) is enough at an after-key line");
+    place.configure("[interactive]\nssh_keys = \"enough\"\n[[rule]]\nservice = \"vpn\"\ndemand = \"code\"");
+    assert_eq!(told(), (json!("ssh-keys"), line(2)));
+    place.run(&["explain", "root", "sshd"]).is(0).shows("A copy of the key file");
+    assert_eq!(place.json(&["explain", "root", "vpn"])["enough"], json!(null));
+    assert_eq!(place.json(&["explain", "root", "imap"])["enough"], json!(null));
+}
+
+#[test]
 fn the_pending_may_go_on_where_the_unenrolled_may() {
     let place = Place::new("explain-pending");
     place.run(&["enroll", "root", "--pending"]).is(0);

@@ -290,6 +290,51 @@ fn status_says_of_each_service_what_it_demands_and_what_skips_that() {
 
 /// sshd asks the account phase alone of whoever comes with a key.
 #[test]
+fn status_says_which_keys_are_enough() {
+    let place = healthy("pam-status-keys");
+    let after_key = "auth [success=done ignore=ignore default=die] pam_twostep.so after-key\n@include common-auth\n\
+                     auth required pam_twostep.so\naccount required pam_twostep.so\n@include common-account\n";
+    place.write("pam.d/sshd", after_key, 0o644);
+    pam(&place, &["status", "sshd"]).is(0).shows("sshd: key and code, or password, then code\n");
+    place.configure(
+        "[interactive]\nsecurity_keys = \"enough\"\n[[rule]]\nuser = \"root\"\nssh_keys = \"enough\"",
+    );
+    pam(&place, &["status", "sshd"])
+        .is(0)
+        .shows("sshd: security key, or key and code, or password, then code\n");
+    place.configure("[[rule]]\nservice = \"sshd\"\nssh_keys = \"enough\"");
+    pam(&place, &["status", "sshd"]).is(0).shows("sshd: key, or password, then code\n");
+    pam(&place, &["status", "sshd", "--json"]).is(0).shows("\"enough\":\"ssh-keys\"");
+}
+
+/// Other products exempt by such lines. Here the account line would refuse whom they let past the code.
+#[test]
+fn a_jump_by_place_or_group_is_told_with_the_rule_to_write() {
+    let place = healthy("pam-jumps");
+    let stack = |before: &str, jump: &str| {
+        let text = format!(
+            "{before}@include common-auth\n{jump}auth required pam_twostep.so\naccount required pam_twostep.so\n@include common-account\n"
+        );
+        place.write("pam.d/sshd", &text, 0o644);
+        pam(&place, &["status", "sshd"]).is(0)
+    };
+    let rule = "write [[rule]] with `from`, `group` or `user` and demand = \"nothing\"";
+    for jump in [
+        "[success=1 default=ignore] pam_access.so accessfile=/etc/security/code.conf",
+        "[success=1 default=ignore] pam_succeed_if.so user ingroup nocode",
+        "[success=done default=ignore] pam_localuser.so",
+        "sufficient pam_exec.so /usr/local/bin/is-trusted",
+    ] {
+        let module = jump.split_whitespace().find(|word| word.ends_with(".so")).unwrap();
+        stack("", &format!("auth {jump}\n")).shows(rule).shows(&format!("who passes {module} here"));
+    }
+    stack("auth sufficient pam_rhosts.so\n", "").shows(rule).shows("who passes pam_rhosts.so here");
+    // A password is no exemption.
+    let before = stack("auth sufficient pam_unix.so\n", "");
+    before.shows("a right password must go on");
+}
+
+#[test]
 fn a_stack_for_prompts_gets_an_account_line_or_is_left_alone() {
     let place = healthy("pam-account");
     place.write(

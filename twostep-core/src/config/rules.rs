@@ -3,12 +3,12 @@
 use super::{Reader, Value};
 use crate::name::UserName;
 use crate::network;
-use crate::policy::{Origin, Setting};
+use crate::policy::{KeyWorth, Origin, Setting};
 use crate::rule::{Demanded, Glob, Rule};
 use crate::schedule::{Schedule, Unenrolled};
 use ipnet::IpNet;
 
-const KEYS: &str = "\"service\", \"user\", \"group\", \"from\", \"tty\", \"demand\", \"unenrolled\", \"trust\", \"reason\", \
+const KEYS: &str = "\"service\", \"user\", \"group\", \"from\", \"tty\", \"demand\", \"unenrolled\", \"trust\", \"security_keys\", \"ssh_keys\", \"reason\", \
                     \"owner\", \"until\"";
 
 impl Reader<'_> {
@@ -56,6 +56,12 @@ impl Reader<'_> {
                     reader.trust(key, value, &mut setting);
                     rule.trust = Some(setting);
                 }
+                "security_keys" | "ssh_keys" => {
+                    let mut setting = Setting { value: KeyWorth::Code, origin: reader.origin(value) };
+                    reader.key_worth(key, value, &mut setting);
+                    let place = if key == "ssh_keys" { &mut rule.ssh_keys } else { &mut rule.security_keys };
+                    *place = Some(setting);
+                }
                 "reason" => rule.reason = reader.line(key, value),
                 "owner" => rule.owner = reader.line(key, value),
                 "until" => rule.until = reader.end(value),
@@ -73,18 +79,24 @@ impl Reader<'_> {
         let demand = rule.demand.as_ref().map(|demand| demand.value);
         let keys = value.get_ref().as_table().map(|table| |key: &str| table.contains_key(key));
         let has = |key: &str| keys.as_ref().is_some_and(|keys| keys(key));
-        if !(has("demand") || has("unenrolled") || has("trust")) && keys.is_some() {
-            let hint = "a rule has at least one of `demand`, `unenrolled`, `trust`".to_owned();
+        // What says something of those who are asked for a code, and nothing of others.
+        let for_codes = ["trust", "security_keys", "ssh_keys"];
+        let decides = ["demand", "unenrolled"].into_iter().chain(for_codes).any(has);
+        if !decides && keys.is_some() {
+            let hint =
+                "a rule has at least one of `demand`, `unenrolled`, `trust`, `security_keys`, `ssh_keys`"
+                    .to_owned();
             self.mistake(at, "the rule decides nothing".to_owned(), Some(hint));
         }
-        if matches!(demand, Some(Demanded::Nothing | Demanded::Deny)) && (has("unenrolled") || has("trust")) {
-            let message =
-                "`unenrolled` and `trust` mean nothing where nothing, or everybody's refusal, is demanded";
+        let says_codes = for_codes.into_iter().any(has);
+        if matches!(demand, Some(Demanded::Nothing | Demanded::Deny)) && (has("unenrolled") || says_codes) {
+            let message = "`unenrolled`, `trust`, `security_keys` and `ssh_keys` mean nothing where nothing, or everybody's refusal, is demanded";
             self.mistake(at, message.to_owned(), Some("leave them out".to_owned()));
         }
-        if demand == Some(Demanded::AppPassword) && has("trust") {
-            let message = "`trust` means nothing where an app password is demanded";
-            self.mistake(at, message.to_owned(), Some("leave it out".to_owned()));
+        if demand == Some(Demanded::AppPassword) && says_codes {
+            let key = for_codes.into_iter().find(|key| has(key)).unwrap_or_default();
+            let message = format!("`{key}` means nothing where an app password is demanded");
+            self.mistake(at, message, Some("leave it out".to_owned()));
         }
     }
 
@@ -135,6 +147,8 @@ impl Rule {
             demand: None,
             unenrolled: None,
             trust: None,
+            security_keys: None,
+            ssh_keys: None,
             until: None,
             reason: None,
             owner: None,

@@ -6,7 +6,7 @@ use crate::hook::Command;
 use crate::memory_hard::DEFAULT_COST;
 use crate::name::{Domains, ServiceName, UserName};
 use crate::place::NAT64_LENGTHS;
-use crate::policy::{App, Argon2id, Caller, Policy, Readers, Roster, Setting};
+use crate::policy::{App, Argon2id, Caller, KeyWorth, Policy, Readers, Roster, Setting};
 use crate::schedule::{Schedule, Unenrolled};
 use ipnet::{IpNet, Ipv6Net};
 use std::collections::BTreeSet;
@@ -18,7 +18,8 @@ use toml::de::DeTable;
 const KEYS: &str = "\"issuer\", [paths], [places], [interactive], [app], [argon2id], [roster], [self_service], [broker], [[rule]]";
 const PATHS_KEYS: &str = "\"store\", \"key\", \"roster\", \"runtime\"";
 const PLACES_KEYS: &str = "\"nat64_prefixes\"";
-const INTERACTIVE_KEYS: &str = "\"unenrolled\", \"trust\", \"trust_days\", \"ask_everyone\"";
+const INTERACTIVE_KEYS: &str =
+    "\"unenrolled\", \"trust\", \"trust_days\", \"security_keys\", \"ssh_keys\", \"ask_everyone\"";
 const ARGON2ID_KEYS: &str = "\"memory_kib\", \"passes\", \"lanes\", \"at_once\"";
 const SELF_SERVICE_KEYS: &str = "\"enroll\", \"unenroll\"";
 const BROKER_KEYS: &str = "\"callers\", \"help_desk\", \"protected\"";
@@ -112,6 +113,8 @@ impl Reader<'_> {
                                 days.map(|days| Duration::from_secs(days * 86_400)),
                             );
                         }
+                        "security_keys" => reader.key_worth(key, value, &mut interactive.security_keys),
+                        "ssh_keys" => reader.key_worth(key, value, &mut interactive.ssh_keys),
                         "ask_everyone" => put(&mut interactive.ask_everyone, reader.boolean(value)),
                         _ => return Err(INTERACTIVE_KEYS),
                     }
@@ -185,6 +188,13 @@ impl Reader<'_> {
             self.entries(value, |reader, item, _| reader.word(key, item, &DeviceKind::WORDS))
         };
         *setting = Setting { value: kinds, origin: self.origin(value) };
+    }
+
+    /// What keys are worth.
+    pub(super) fn key_worth(&mut self, key: &str, value: &Value<'_>, setting: &mut Setting<KeyWorth>) {
+        if let Some(new) = self.word(key, value, &KeyWorth::WORDS) {
+            *setting = Setting { value: new, origin: self.origin(value) };
+        }
     }
 
     fn services(&mut self, value: &Value<'_>, setting: &mut Setting<Vec<ServiceName>>) {

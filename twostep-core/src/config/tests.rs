@@ -204,6 +204,10 @@ fn what_is_wrong_with_a_rule_is_named() {
         ("demand = \"deny\"\nunenrolled = \"allow\"", "mean nothing"),
         ("demand = \"app-password\"\ntrust = [\"key\"]", "means nothing"),
         ("trust = \"cookie\"", "unknown value"),
+        ("demand = \"nothing\"\nssh_keys = \"code\"", "mean nothing"),
+        ("demand = \"app-password\"\nsecurity_keys = \"enough\"", "`security_keys` means nothing"),
+        ("ssh_keys = true", "expected"),
+        ("security_keys = \"allow\"", "unknown value"),
     ] {
         let told = mistakes(&format!("[[rule]]\n{text}\n"));
         assert!(told.len() == 1 && told[0].contains(about), "{text}: {told:?}");
@@ -212,6 +216,7 @@ fn what_is_wrong_with_a_rule_is_named() {
     assert!(mistakes("rule = [1]\n")[0].contains("expected a table"));
     assert!(mistakes("[interactive]\ntrust_days = 366\n")[0].contains("1 to 365"));
     assert!(mistakes("[interactive]\ntrust_days = -1\n")[0].contains("1 to 365"));
+    assert!(mistakes("[interactive]\nssh_keys = \"enogh\"\n")[0].contains("one of \"code\", \"enough\""));
     assert!(mistakes("[interactive]\nask_everyone = \"yes\"\n")[0].contains("true or false"));
 }
 

@@ -1,9 +1,11 @@
 //! The account phase: what was left to it, and logins that came without an auth phase of ours.
 
 use super::terms::{Asked, Read, choose, naming};
-use super::{Complete, Ending, Login, Offer, Record, Stop, Todo, Trustable, Verdict, Word, texts};
+use super::{
+    Complete, Ending, Login, Offer, Record, Stop, Todo, Trustable, Unrecorded, Verdict, Word, texts,
+};
 use crate::change::{Action, Author, By};
-use crate::decide::{Demand, Otherwise, Unless, Wanted};
+use crate::decide::{Demand, Keys, Otherwise, Unless, Wanted};
 use crate::device::{Device, DeviceKind};
 use crate::event::Reason;
 use crate::ports::{Completion, Entered, Trusts};
@@ -109,7 +111,7 @@ impl Login<'_, '_, '_> {
         Ok(demand)
     }
 
-    pub(super) fn account_after_key(&mut self) -> Verdict {
+    pub(super) fn account_without_record(&mut self, came: Unrecorded) -> Verdict {
         match self.demand()? {
             Demand::Nothing(aside) => Ok((aside.why.reason, Ending::Ignore(None))),
             Demand::Deny(why) => Ok(self.refuse(why.reason)),
@@ -117,13 +119,21 @@ impl Login<'_, '_, '_> {
             Demand::Enroll(enroll) => Ok(match enroll.by {
                 Some(by) => {
                     let when = texts::deadline(by, self.now());
+                    let how = match came {
+                        Unrecorded::ByKey => "sign in with your password (ssh -o PubkeyAuthentication=no)",
+                        Unrecorded::ByPam => "run twostep enroll, or ask your administrator",
+                    };
                     self.ports.talk.tell(&format!(
-                        "Two-step verification will be needed here {when}. To set it up, sign in with your password \
-                         (ssh -o PubkeyAuthentication=no)."
+                        "Two-step verification will be needed here {when}. To set it up, {how}."
                     ));
                     (Reason::ToEnroll { by: Some(by) }, Ending::Ignore(None))
                 }
-                None => self.refuse(Reason::NotSetUp { cause: "a key alone" }),
+                None => self.refuse(Reason::NotSetUp {
+                    cause: match came {
+                        Unrecorded::ByKey => texts::KEY_ALONE,
+                        Unrecorded::ByPam => "the code was not asked for",
+                    },
+                }),
             }),
             Demand::Code(Wanted { otherwise: Otherwise::AsUnenrolled(Unless::GoOn(_)), .. }) => {
                 Ok((Reason::PendingSkipped, Ending::Ignore(None)))
@@ -131,8 +141,25 @@ impl Login<'_, '_, '_> {
             Demand::Code(Wanted { otherwise: Otherwise::AsUnenrolled(Unless::Refuse(_)), .. }) => {
                 Ok(self.refuse(Reason::NotEnrolledDenied))
             }
-            Demand::Code(_) | Demand::AppPassword(_) => Ok(self.refuse(Reason::KeyAlone)),
+            Demand::Code(wanted) => {
+                let Some((reason, record)) = self.by_key(&wanted, Keys::All)? else {
+                    return Ok(self.refuse(not_asked(came)));
+                };
+                if let Some(Todo::Complete(complete)) = &record.todo {
+                    self.complete(complete)?;
+                }
+                Ok((reason, Ending::Accept(Record { todo: None, ..record })))
+            }
+            Demand::AppPassword(_) => Ok(self.refuse(not_asked(came))),
         }
+    }
+}
+
+/// Why somebody is refused whom nobody has asked for a code.
+fn not_asked(came: Unrecorded) -> Reason {
+    match came {
+        Unrecorded::ByKey => Reason::KeyAlone,
+        Unrecorded::ByPam => Reason::CodeNotAsked,
     }
 }
 

@@ -79,7 +79,7 @@ impl Login<'_, '_, '_> {
     /// she is shown here she is shown again; where anybody can come from, nobody is shown anything twice.
     fn place(&self) -> Option<String> {
         let Request { source, key, .. } = self.request;
-        let key = key.as_ref().map(ToString::to_string).unwrap_or_default();
+        let key = key.as_ref().map(|key| key.fingerprint.to_string()).unwrap_or_default();
         (source.standing() == Standing::Own).then(|| format!("{} {key}", source.key()))
     }
 

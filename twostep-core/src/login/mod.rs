@@ -20,7 +20,7 @@ pub use texts::UNAVAILABLE_TEXT;
 use crate::account::EnrollmentId;
 use crate::attempt::{ServiceClass, Source};
 use crate::decide::{Demand, Enroll, Terms};
-use crate::device::{Device, Fingerprint};
+use crate::device::{Device, SeenKey};
 use crate::event::{Ending as Result_, Event, Reason};
 use crate::memory_hard::HashError;
 use crate::name::{ServiceName, UserName};
@@ -76,9 +76,18 @@ pub struct Request<'a> {
     /// Whether a code is shown while it is typed.
     pub echo: Echo,
     /// The ssh key that the service has seen.
-    pub key: Option<Fingerprint>,
+    pub key: Option<SeenKey>,
     /// Whether what the service says of the modules beside ours counts.
     pub word: Word,
+}
+
+/// How a service came to the account phase where no line of ours has left a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unrecorded {
+    /// By a method of its own: nothing shows that it has asked PAM.
+    ByKey,
+    /// It has asked PAM: some line has passed over ours.
+    ByPam,
 }
 
 /// Whether it counts when a service says that the modules beside ours are content: that the password was right.
@@ -143,7 +152,7 @@ pub enum Proof {
     AppPassword,
     /// An app password of a virtual user, whom no module after us knows.
     VirtualUser,
-    /// A key of somebody who is not enrolled.
+    /// A key of somebody who is not enrolled, or for whom it is enough.
     Key,
     /// Nothing; the policy demands nothing.
     None,
@@ -271,10 +280,15 @@ pub fn account_with_record(
     }
 }
 
-/// The account phase of a login that the service accepted for a key alone.
-pub fn account_after_key(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>) -> Ending {
+/// The account phase of a login that no line of ours has judged: as a rule one that the service accepted for a key alone.
+pub fn account_without_record(
+    ports: &mut Ports<'_>,
+    policy: &Policy,
+    request: &Request<'_>,
+    came: Unrecorded,
+) -> Ending {
     let mut login = Login::new(ports, policy, request, None);
-    match login.account_after_key() {
+    match login.account_without_record(came) {
         Ok((reason, ending)) => login.tell_log(reason, ending),
         Err(stop) => login.stop(stop),
     }
@@ -287,10 +301,12 @@ pub fn account_unjudged_or_after_key(
     policy: &Policy,
     request: &Request<'_>,
 ) -> Ending {
+    // A key does not make up for a code that nobody has judged.
+    let request = &Request { key: None, ..request.clone() };
     let mut login = Login::new(ports, policy, request, None);
     // What is told to whoever comes by a key alone is not for her who did not.
     login.veiled = true;
-    match login.account_after_key() {
+    match login.account_without_record(Unrecorded::ByKey) {
         Ok((reason, ending @ Ending::Ignore(_))) => login.tell_log(reason, ending),
         Ok(_) => login.stop(Stop(Reason::CodeUnjudged)),
         Err(stop) => login.stop(stop),

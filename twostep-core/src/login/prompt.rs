@@ -2,11 +2,11 @@
 
 use super::terms::{Asked, Read, naming};
 use super::{
-    CODE_PROMPT, Complete, Ending, Login, Offer, Proof, Result_, Stop, Todo, Trustable, Verdict, internal,
-    texts,
+    CODE_PROMPT, Complete, Ending, Login, Offer, Proof, Record, Result_, Stop, Todo, Trustable, Verdict,
+    internal, texts,
 };
 use crate::account::EnrollmentId;
-use crate::decide::{Demand, Otherwise, Terms, Trust, Unless, Wanted};
+use crate::decide::{Demand, Keys, Otherwise, Terms, Trust, Unless, Wanted};
 use crate::device::Device;
 use crate::event::Reason;
 use crate::policy::SELF_SERVICE;
@@ -82,7 +82,31 @@ impl Login<'_, '_, '_> {
         Ok(verify::sort(&entered))
     }
 
+    /// Whether the service has seen a key that is both steps to somebody, where `wanted` says so of at least these keys. With the record of
+    /// the login that it lets in.
+    pub(super) fn by_key(
+        &mut self,
+        wanted: &Wanted,
+        at_least: Keys,
+    ) -> Result<Option<(Reason, Record)>, Stop> {
+        let Some((enough, seen)) = wanted.enough.zip(self.request.key.clone()) else { return Ok(None) };
+        if enough.keys < at_least || (enough.keys == Keys::Security && !seen.is_security_key) {
+            return Ok(None);
+        }
+        let key = seen.fingerprint;
+        let reason = if seen.is_security_key { Reason::SecurityKey { key } } else { Reason::SshKey { key } };
+        let untold = self.ports.vault.open()?.untold(wanted.enrollment)?;
+        let complete = Complete { untold, ..Complete::of(wanted.enrollment) };
+        let todo = (untold > 0).then_some(Todo::Complete(complete));
+        Ok(Some((reason, self.record(Proof::Key, todo))))
+    }
+
     fn code(&mut self, terms: &Terms, wanted: &Wanted) -> Verdict {
+        if self.request.key_seen()
+            && let Some((reason, record)) = self.by_key(wanted, Keys::Security)?
+        {
+            return Ok((reason, Ending::Accept(record)));
+        }
         let trustable = wanted.trust.as_ref().and_then(|trust| self.trustable(trust));
         if let Some(trustable) = &trustable
             && let Some(trusted) = self.trusted(wanted.enrollment, trustable)?
@@ -149,7 +173,11 @@ impl Login<'_, '_, '_> {
     /// who has signed in with the old password is not trusted with the new one, which was set while the prompt stood. And it is read while
     /// the store is closed: a directory that hangs must not hold its lock.
     pub(super) fn trustable(&self, trust: &Trust) -> Option<Trustable> {
-        let device = Device::of(&trust.kinds, self.request.key.as_ref(), &self.request.source)?;
+        let device = Device::of(
+            &trust.kinds,
+            self.request.key.as_ref().map(|key| &key.fingerprint),
+            &self.request.source,
+        )?;
         let user = self.user.as_ref();
         let password = user.map_or(Ok(None), |user| self.ports.directory.account_password(user)).ok()?;
         Some(Trustable { device, password, lifetime: trust.lifetime })

@@ -16,6 +16,9 @@ pub(super) const PENDING: &str = "Two-step verification is being set up for you:
 pub(super) const PENDING_ENTER: &str =
     "Two-step verification is being set up for you: enter the code that your authenticator shows.";
 
+/// Why nobody sets two-step up who has signed in without a password.
+pub(super) const KEY_ALONE: &str = "a key alone";
+
 /// With how many backup codes left one is told how to get new ones.
 const FEW: usize = 3;
 /// How many places of wrong codes are named.
@@ -33,8 +36,12 @@ pub(super) fn refusal(reason: &Reason) -> Option<String> {
         Reason::AppPasswordAtPrompt => {
             "That is an app password: it is for programs, never for a prompt.".to_owned()
         }
-        Reason::KeyAlone => "A key alone is not enough here: please sign in with your password and a code \
-                             (ssh -o PubkeyAuthentication=no)."
+        // sshd shows no more of a Kerberos ticket, of a host's key, or of a password that other modules than pam_unix have judged.
+        Reason::KeyAlone => "A key alone is not enough here, nor is a Kerberos ticket: please sign in with your password and a code \
+                             (ssh -o PubkeyAuthentication=no). If you did, tell your administrator that no code was asked for."
+            .to_owned(),
+        Reason::CodeNotAsked => "A code is needed here, and nobody asked for it. Please tell your administrator. If you signed in with \
+                                 an ssh key after a wrong password, sign in with your password and a code."
             .to_owned(),
         Reason::BypassNotEnough => "A bypass code is not enough for that: it takes a code of your own.".to_owned(),
         Reason::CodeWrong
@@ -51,6 +58,9 @@ pub(super) fn refusal(reason: &Reason) -> Option<String> {
             .to_owned(),
         Reason::AppOnly | Reason::UidChanged { .. } | Reason::DeniedByRule { .. } => {
             "You cannot sign in here. Please ask your administrator.".to_owned()
+        }
+        Reason::NotSetUp { cause } if *cause != KEY_ALONE => {
+            "Two-step verification must be set up for you first. Please ask your administrator.".to_owned()
         }
         Reason::NotSetUp { .. } => {
             "Two-step verification must be set up for you first: please sign in with your password \

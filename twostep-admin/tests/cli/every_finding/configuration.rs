@@ -104,6 +104,11 @@ pub(super) const ROWS: &[Row] = &[
         "[interactive]\ntrust = [\"key\"]",
     ),
     row(
+        ("ssh-keys-enough", "note"),
+        "[interactive]\nssh_keys = \"enough\"",
+        "[interactive]\nsecurity_keys = \"enough\"",
+    ),
+    row(
         ("self-service-is-app-service", "warning"),
         "[app]\nservices = [\"imap\", \"twostep\"]",
         "[app]\nservices = [\"imap\"]",

@@ -8,6 +8,8 @@ const AFTER_KEY: &str = "auth [success=done ignore=ignore default=die] pam_twost
 const APP: &str = "auth [success=done ignore=ignore default=die] pam_twostep.so app\n@include common-auth\n@include common-account\n";
 const BY_KEY_AND_CODE: &str = "UsePAM yes\nAuthenticationMethods publickey,keyboard-interactive:pam\n";
 
+const SECURITY_KEYS: &str = "[interactive]\nsecurity_keys = \"enough\"";
+
 const fn sshd(kind: Kind, ill: &'static str, well: &'static str) -> Row {
     Row { kind, given: &[("pam.d/sshd", CODE)], file: "ssh/sshd_config", ill, well }
 }
@@ -31,6 +33,20 @@ pub(super) const ROWS: &[Row] = &[
         well: BY_KEY_AND_CODE,
     },
     sshd(("sshd-refuses-key-alone", "note"), "UsePAM yes\n", BY_KEY_AND_CODE),
+    Row {
+        kind: ("sshd-key-setting-unused", "warning"),
+        given: &[("config.toml", SECURITY_KEYS), ("ssh/sshd_config", BY_KEY_AND_CODE)],
+        file: "pam.d/sshd",
+        ill: CODE,
+        well: AFTER_KEY,
+    },
+    Row {
+        kind: ("sshd-security-keys-unverified", "warning"),
+        given: &[("config.toml", SECURITY_KEYS), ("pam.d/sshd", AFTER_KEY)],
+        file: "ssh/sshd_config",
+        ill: BY_KEY_AND_CODE,
+        well: "UsePAM yes\nAuthenticationMethods publickey,keyboard-interactive:pam\nPubkeyAuthOptions verify-required\n",
+    },
     sshd(
         ("sshd-match-by-absence", "warning"),
         "UsePAM yes\nMatch Group *,!twostep-enrolled\n",

@@ -1,7 +1,7 @@
 //! Trusted devices.
 
 use super::*;
-use crate::device::{DeviceKind, Fingerprint};
+use crate::device::{DeviceKind, SeenKey};
 
 const KEY: &[u8] =
     b"publickey ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIAABAgMEBQYHCAkKCwwNDg8QERITFBUWFxgZGhscHR4f";
@@ -9,7 +9,7 @@ const TRUST_KEY: &str = "Trust whoever has this ssh key (SHA256:…";
 const TRUST_ADDRESS: &str = "Trust whoever comes from this address (203.0.113.9) for 30 days…";
 
 fn after_key() -> Request<'static> {
-    let key = Fingerprint::of_auth_info(KEY);
+    let key = SeenKey::of_auth_info(KEY);
     Request { mode: Mode::AfterKey, key, ..Host::request("alice", ServiceClass::Interactive) }
 }
 

@@ -171,7 +171,9 @@ fn programs_are_not_shown_a_qr_code() {
 fn a_key_alone_enrolls_nobody() {
     let by_key = |host: &mut Host, steps| {
         let request = Host::request("bob", ServiceClass::Interactive);
-        host.play(steps, None, |ports, policy| account_after_key(ports, policy, &request))
+        host.play(steps, None, |ports, policy| {
+            account_without_record(ports, policy, &request, Unrecorded::ByKey)
+        })
     };
     assert_eq!(by_key(&mut host("\"enroll\""), vec![Step::Tell("PubkeyAuthentication=no")]), Ending::Refuse);
     let left = vec![Step::Tell("from 2027-01-17 on (2 days left)")];

@@ -259,6 +259,11 @@ impl Store for Open<'_> {
         Ok(true)
     }
 
+    fn untold(&mut self, of: EnrollmentId) -> Result<u32, Unavailable> {
+        assert_eq!(of, EnrollmentId(7));
+        Ok(self.0.failures)
+    }
+
     fn complete(&mut self, completion: &Completion, _: &Now) -> Result<Vec<Untold>, Unavailable> {
         self.0.completed.push(completion.clone());
         if let Some(new) = &completion.trusts {
@@ -699,7 +704,9 @@ fn a_key_alone_is_refused_to_the_enrolled_only() {
     let mut host = Host::with(State::Active);
     let by_key = |host: &mut Host, user: &str, steps| {
         let request = Host::request(user, ServiceClass::Interactive);
-        host.play(steps, None, |ports, policy| account_after_key(ports, policy, &request))
+        host.play(steps, None, |ports, policy| {
+            account_without_record(ports, policy, &request, Unrecorded::ByKey)
+        })
     };
     assert_eq!(by_key(&mut host, "alice", vec![Step::Tell("-o PubkeyAuthentication=no")]), Ending::Refuse);
     assert_eq!(by_key(&mut host, "bob", vec![]), Ending::Ignore(None));
@@ -740,6 +747,7 @@ fn a_record_is_good_for_its_user_only() {
 mod app;
 mod devices;
 mod enrolling;
+mod keys;
 mod one_prompt;
 mod orphans;
 mod rules;

@@ -66,7 +66,9 @@ fn an_orphan_trusts_no_device_and_a_key_alone_is_not_enough() {
     assert_eq!(host.account("carol", &record, vec![]), Ending::Accept(record));
     let request = Host::request("carol", ServiceClass::Interactive);
     let step = Step::Tell("A key alone");
-    let ending = host.play(vec![step], None, |ports, policy| account_after_key(ports, policy, &request));
+    let ending = host.play(vec![step], None, |ports, policy| {
+        account_without_record(ports, policy, &request, Unrecorded::ByKey)
+    });
     assert_eq!(ending, Ending::Refuse);
 }
 

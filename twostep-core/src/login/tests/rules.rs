@@ -27,8 +27,9 @@ fn an_exempt_service_never_opens_the_store() {
                     }
                     let settled = host.play(vec![], None, |ports, policy| settle(ports, policy, &request));
                     assert_eq!(settled, Settled::Ended(Box::new(ending)));
-                    let after_key =
-                        host.play(vec![], None, |ports, policy| account_after_key(ports, policy, &request));
+                    let after_key = host.play(vec![], None, |ports, policy| {
+                        account_without_record(ports, policy, &request, Unrecorded::ByKey)
+                    });
                     assert_eq!(after_key, Ending::Ignore(None));
                     assert_eq!(host.shelf.opened, 0, "{mode:?} {user:?}");
                 }
