@@ -20,13 +20,14 @@ const RECIPE: u32 = 3;
 
 /// What the packages bring and no test reads. Every box unpacks the layer into memory, and PostgreSQL's compiler for queries alone would
 /// be half of it.
-const LEFT_OUT: [&str; 6] = [
+const LEFT_OUT: [&str; 7] = [
     "/usr/share/man/*",
     "/usr/share/doc/*",
     "/usr/share/locale/*",
     "/usr/share/i18n/*",
     "/usr/lib/*/libLLVM*",
     "/usr/lib/postgresql/*/lib/bitcode/*",
+    "/usr/lib/*/dri/*",
 ];
 
 /// The layer's file for the present list of packages and the present state of the host's own, made by `make` if it is not there.
