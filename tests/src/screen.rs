@@ -13,12 +13,15 @@ const FOLDER: &str = "/run/screen";
 /// How many xterms stand beside each other, and how many rows of them there are; each in a place of so many pixels.
 const ACROSS: usize = 4;
 const DOWN: usize = 3;
-const PLACE: (usize, usize) = (760, 640);
+const PLACE: (usize, usize) = (640, 560);
+/// xterm's own, with half blocks.
+const FONT: &str = "-misc-fixed-medium-r-semicondensed--13-*-*-*-*-*-iso10646-1";
 /// How long a camera looks for a code that ought to be there.
 const UNTIL_DRAWN: Duration = Duration::from_secs(1);
 /// Keeps what is waited for apart from what was shown: xterm answers where its cursor is when it has drawn all that came before the
 /// question, and prints the text it shows when asked to.
-const REPLAY: &str = r#"stty raw -echo; cat "$1"; printf '\033[6n'; IFS= read -rs -d R; printf '\033[i'; exec sleep 3600"#;
+const REPLAY: &str =
+    r#"stty raw -echo; cat "$1"; printf '\033[6n'; IFS= read -rs -d R; printf '\033[i'; exec sleep 3600"#;
 
 /// The colours of a terminal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,7 +84,7 @@ impl Screen {
         let terminals: Vec<Terminal> = (some.iter().enumerate())
             .map(|(number, (sent, _))| Terminal::start(sent, number, &name(number)))
             .collect();
-        let look = |(terminal, (sent, awaited)): (&Terminal, &(Sent, bool))| {
+        let look = |(terminal, (_, awaited)): (&Terminal, &(Sent, bool))| {
             let text = eventually("xterm to print its text", || fs::read(terminal.file("text")).ok());
             let camera = || {
                 terminal.photograph();
@@ -126,7 +129,7 @@ impl Terminal {
         let mut xterm = Command::new("xterm");
         xterm.env("DISPLAY", DISPLAY).env("LC_ALL", sent.locale).env("HOME", "/root").current_dir("/");
         xterm.args(["-geometry", &format!("{columns}x{rows}+{}+{}", at.0, at.1)]);
-        xterm.args(["-fa", "DejaVu Sans Mono:pixelsize=12", "-bg", background, "-fg", foreground]);
+        xterm.args(["-fn", FONT, "-bg", background, "-fg", foreground]);
         let print = format!("XTerm*printerCommand: cat >{0}.part && mv {0}.part {0}.text", name.display());
         xterm.args(["+sb", "-xrm", &print, "-xrm", "XTerm*printAttributes: 0"]);
         xterm.args(["-e", "bash", "-c", REPLAY, "replay"]).arg(&file);
@@ -142,7 +145,8 @@ impl Terminal {
     fn photograph(&self) {
         let screen = fs::read(format!("{FOLDER}/Xvfb_screen0")).or_die("read the screen");
         let word = |at: usize| {
-            u32::from_be_bytes(screen[at * 4..at * 4 + 4].try_into().or_die("read a word of the screen")) as usize
+            u32::from_be_bytes(screen[at * 4..at * 4 + 4].try_into().or_die("read a word of the screen"))
+                as usize
         };
         // XWDFile.h: the header's size, the bytes of a line, and the entries of a colour table, twelve bytes each.
         let pixels = &screen[word(0) + word(19) * 12..];
@@ -165,7 +169,10 @@ impl Drop for Terminal {
 
 fn read_codes(picture: &Path) -> Vec<String> {
     let mut zbarimg = Command::new("zbarimg");
-    zbarimg.args(["--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", "--nodbus"]).arg(picture).current_dir("/");
+    zbarimg
+        .args(["--quiet", "--raw", "-Sdisable", "-Sqrcode.enable", "--nodbus"])
+        .arg(picture)
+        .current_dir("/");
     let done = command::run(&mut zbarimg);
     done.stdout.lines().map(str::to_owned).collect()
 }

@@ -4,11 +4,13 @@
 mod bypass;
 mod limits;
 mod output;
+mod qr;
 mod text;
 mod trusted;
 
 pub use bypass::BypassCode;
 pub use limits::{Expiry, Limits};
 pub use output::{Format, Output, Report, is_terminal};
+pub use qr::{Canvas, FIRST_CODE, NoCanvas, new_secret};
 pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};
 pub use trusted::TrustedDevice;
