@@ -17,7 +17,7 @@ const PLACE: (usize, usize) = (640, 560);
 /// xterm's own, with half blocks.
 const FONT: &str = "-misc-fixed-medium-r-semicondensed--13-*-*-*-*-*-iso10646-1";
 /// How long a camera looks for a code that ought to be there.
-const UNTIL_DRAWN: Duration = Duration::from_secs(1);
+const UNTIL_DRAWN: Duration = Duration::from_secs(20);
 /// Keeps what is waited for apart from what was shown: xterm answers where its cursor is when it has drawn all that came before the
 /// question, and prints the text it shows when asked to.
 const REPLAY: &str =
@@ -32,6 +32,15 @@ pub enum Colours {
     Light,
 }
 
+/// What is expected on a terminal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expected {
+    /// A code that a camera reads.
+    Code,
+    /// Nothing of one.
+    Text,
+}
+
 /// What a program has sent to a terminal, and that terminal.
 #[derive(Clone, Debug)]
 pub struct Sent {
@@ -43,6 +52,8 @@ pub struct Sent {
     pub locale: &'static str,
     /// Its colours.
     pub colours: Colours,
+    /// What it should show.
+    pub expected: Expected,
 }
 
 /// What is on a terminal at the end.
@@ -54,8 +65,8 @@ pub struct Seen {
     pub codes: Vec<String>,
 }
 
-/// Shows each on an xterm of its own. A camera looks for a code again and again where one is `awaited`, and once elsewhere.
-pub fn show(all: &[(Sent, bool)]) -> Vec<Seen> {
+/// Shows each on an xterm of its own. A camera looks for a code again and again where one is expected, and once elsewhere.
+pub fn show(all: &[Sent]) -> Vec<Seen> {
     let screen = Screen::start();
     let rounds = all.chunks(ACROSS * DOWN).enumerate();
     rounds.flat_map(|(round, some)| screen.show(round, some)).collect()
@@ -79,19 +90,19 @@ impl Screen {
         screen
     }
 
-    fn show(&self, round: usize, some: &[(Sent, bool)]) -> Vec<Seen> {
+    fn show(&self, round: usize, some: &[Sent]) -> Vec<Seen> {
         let name = |number: usize| PathBuf::from(format!("{FOLDER}/{round}-{number}"));
         let terminals: Vec<Terminal> = (some.iter().enumerate())
-            .map(|(number, (sent, _))| Terminal::start(sent, number, &name(number)))
+            .map(|(number, sent)| Terminal::start(sent, number, &name(number)))
             .collect();
-        let look = |(terminal, (_, awaited)): (&Terminal, &(Sent, bool))| {
+        let look = |(terminal, sent): (&Terminal, &Sent)| {
             let text = eventually("xterm to print its text", || fs::read(terminal.file("text")).ok());
             let camera = || {
                 terminal.photograph();
                 read_codes(&terminal.file("pgm"))
             };
             // xterm has drawn it all, and the server may still be at it.
-            let limit = if *awaited { UNTIL_DRAWN } else { Duration::ZERO };
+            let limit = if sent.expected == Expected::Code { UNTIL_DRAWN } else { Duration::ZERO };
             let codes = found_within(limit, || Some(camera()).filter(|codes| !codes.is_empty()));
             let codes = codes.unwrap_or_default();
             Seen { text: String::from_utf8_lossy(&text).into_owned(), codes }

@@ -48,8 +48,7 @@ impl<'a> Seeded<'a> {
         let (issuer, user) = (issuer(&context.policy), person.name.as_str());
         let uri = key_uri::uri_from(wanted.counter, &issuer, user, &base32, parameters);
         let canvas = Canvas::of(&io::stdout(), !wanted.no_qr);
-        let title = format!("Authenticator \"{label}\" of {user}: scan this, or type the secret below it.");
-        let shown = new_secret(&title, &base32, &uri, canvas);
+        let shown = new_secret(&format!("Authenticator \"{label}\" of {user}"), &base32, &uri, canvas);
         // What counts and begins at N has used up all before; where time decides, N is 0.
         let last_step = wanted.counter.checked_sub(1);
         let authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step };
