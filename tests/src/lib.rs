@@ -34,7 +34,7 @@
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
 //! | [`groups`] | groups as glibc finds them |
 //! | [`process`] | what a guest leaves behind in its host process |
-//! | [`screen`] | real terminals on an X server without a screen, and the phone's camera |
+//! | [`screen`] | real xterms, and what a camera reads on them |
 //! | [`phone`] | the authenticator on the user's side |
 
 // The harness is the edge: it waits with deadlines, reads what cargo passes in the environment, and asks the clock for the

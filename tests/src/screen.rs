@@ -1,4 +1,4 @@
-//! What people see: real xterms on an X server that has no screen, and zbarimg in the place of a phone's camera.
+//! What people see: real xterms on an X server in memory, and zbarimg, which reads QR codes as a phone's camera would.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -18,8 +18,7 @@ const PLACE: (usize, usize) = (640, 560);
 const FONT: &str = "-misc-fixed-medium-r-semicondensed--13-*-*-*-*-*-iso10646-1";
 /// How long a camera looks for a code that ought to be there.
 const UNTIL_DRAWN: Duration = Duration::from_secs(20);
-/// Keeps what is waited for apart from what was shown: xterm answers where its cursor is when it has drawn all that came before the
-/// question, and prints the text it shows when asked to.
+/// Shows a file. xterm answers where its cursor is once it has drawn all that came before; then it is asked to print its text.
 const REPLAY: &str =
     r#"stty raw -echo; cat "$1"; printf '\033[6n'; IFS= read -rs -d R; printf '\033[i'; exec sleep 3600"#;
 
