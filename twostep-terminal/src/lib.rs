@@ -10,7 +10,7 @@ mod trusted;
 
 pub use bypass::BypassCode;
 pub use limits::{Expiry, Limits};
-pub use output::{Format, Output, Report, is_terminal};
+pub use output::{Format, Output, Report};
 pub use qr::{Canvas, FIRST_CODE, NoCanvas, new_secret};
 pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};
 pub use trusted::TrustedDevice;
