@@ -34,12 +34,23 @@ impl Host {
 
 /// Runs a program as a user on a terminal.
 pub fn as_user(host: &Host, user: &str, program: &str, arguments: &[&str], limits: &[Limit]) -> Console {
+    Console::start(command_as_user(host, user, program, arguments, limits))
+}
+
+/// The same command, to be started on a terminal.
+pub fn command_as_user(
+    host: &Host,
+    user: &str,
+    program: &str,
+    arguments: &[&str],
+    limits: &[Limit],
+) -> Command {
     let uid = host.uid(user);
     let mut command = Command::new(program);
     command.args(arguments).current_dir("/").env_clear();
     command.env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").env("TERM", "dumb").env("LC_ALL", "C.UTF-8");
     kernel::with_user_and_limits(&mut command, uid, limits.iter().map(|limit| (limit.0, limit.1)).collect());
-    Console::start(command)
+    command
 }
 
 /// `su -c 'id -un' TARGET`

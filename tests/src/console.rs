@@ -25,7 +25,9 @@ pub struct Console {
     child: Child,
     /// The program and its arguments, for failure messages.
     program: String,
-    /// All that the terminal has shown.
+    /// All that the terminal was sent.
+    sent: Vec<u8>,
+    /// The same as text, up to the last character that has come whole.
     shown: String,
     /// How much of it [`Console::wait_for`] has passed.
     read: usize,
@@ -44,9 +46,14 @@ impl Console {
         Self::start(command)
     }
 
-    /// Starts a command on a terminal of its own.
-    pub fn start(mut command: Command) -> Self {
-        let (terminal, theirs) = kernel::open_terminal().or_die("make a pseudo-terminal");
+    /// Starts a command on a terminal of its own, which does not know its size.
+    pub fn start(command: Command) -> Self {
+        Self::start_sized(command, 0, 0)
+    }
+
+    /// Starts a command on a terminal of its own, of so many columns and rows.
+    pub fn start_sized(mut command: Command, columns: u16, rows: u16) -> Self {
+        let (terminal, theirs) = kernel::open_terminal(columns, rows).or_die("make a pseudo-terminal");
         let number = theirs.metadata().or_die("look at a terminal").rdev();
         let (major, minor) = (libc::major(number), libc::minor(number));
         let device = PathBuf::from(format!("/dev/pts/{minor}"));
@@ -57,7 +64,7 @@ impl Console {
         let child = command.spawn().or_die("start a program on a terminal");
         let words = std::iter::once(command.get_program()).chain(command.get_args());
         let program = words.map(|word| word.display().to_string()).collect::<Vec<_>>().join(" ");
-        Self { terminal, device, number, child, program, shown: String::new(), read: 0 }
+        Self { terminal, device, number, child, program, sent: Vec::new(), shown: String::new(), read: 0 }
     }
 
     /// Waits until the terminal shows `text` beyond what was waited for before; returns what it showed up to and with it.
@@ -145,6 +152,11 @@ impl Console {
         &self.shown
     }
 
+    /// Everything that the terminal was sent so far.
+    pub fn sent(&self) -> &[u8] {
+        &self.sent
+    }
+
     /// What was shown up to and with `text`, beyond what was passed before.
     fn pass(&mut self, text: &str) -> Option<String> {
         let end = self.read + self.shown[self.read..].find(text)? + text.len();
@@ -204,7 +216,13 @@ impl Console {
             // Linux reports a hang-up as EIO.
             Ok(0) | Err(_) => false,
             Ok(length) => {
-                self.shown.push_str(&String::from_utf8_lossy(&buffer[..length]));
+                self.sent.extend_from_slice(&buffer[..length]);
+                // A character may come in two pieces.
+                let whole = match str::from_utf8(&self.sent) {
+                    Err(error) if error.error_len().is_none() => error.valid_up_to(),
+                    _ => self.sent.len(),
+                };
+                self.shown = String::from_utf8_lossy(&self.sent[..whole]).into_owned();
                 true
             }
         }

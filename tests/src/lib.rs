@@ -34,6 +34,7 @@
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
 //! | [`groups`] | groups as glibc finds them |
 //! | [`process`] | what a guest leaves behind in its host process |
+//! | [`screen`] | real xterms, and what a camera reads on them |
 //! | [`phone`] | the authenticator on the user's side |
 
 // The harness is the edge: it waits with deadlines, reads what cargo passes in the environment, and asks the clock for the
@@ -64,6 +65,7 @@ mod pristine;
 pub mod process;
 pub mod product;
 mod root;
+pub mod screen;
 pub mod security_key;
 pub mod ssh;
 pub mod wait;

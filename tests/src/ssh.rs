@@ -144,10 +144,16 @@ impl Ssh {
 
     /// `ssh -t user@127.0.0.1 command` on a terminal, for whoever answers what is not known before. The answers are not used.
     pub fn on_terminal(self, remote: &str) -> Console {
-        let mut ssh = Command::new("ssh");
-        ssh.current_dir("/").env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
-        ssh.arg("-t").args(self.common_options()).arg(self.destination()).arg(remote);
+        let mut ssh = self.for_terminal(remote);
+        ssh.env("LC_ALL", "C.UTF-8").env("TERM", "dumb");
         Console::start(ssh)
+    }
+
+    /// The same command, to be started on a terminal.
+    pub fn for_terminal(self, remote: &str) -> Command {
+        let mut ssh = Command::new("ssh");
+        ssh.current_dir("/").arg("-t").args(self.common_options()).arg(self.destination()).arg(remote);
+        ssh
     }
 
     fn destination(&self) -> String {

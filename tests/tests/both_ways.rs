@@ -229,7 +229,7 @@ impl People {
             Login::to("mail", "alice", &self.app_password),
             Login::to("asks", "alice", &self.app_password),
             Login::to("asks", "ALICE", "x"),
-            // The QR code is shown, and answered with something else than its code.
+            // The key is shown, and answered with something else than its code.
             Login::to("must", "bob", "x"),
             Login::to("must", "bob", ""),
             Login::to("must", "bob", Reply::Fails(Code::CONV_ERR)),

@@ -4,6 +4,7 @@ use crate::failure::Failure;
 use std::io::{self, BufRead};
 use twostep_core::totp::{Authenticator, Consumed, Match};
 use twostep_store::host;
+use twostep_terminal::FIRST_CODE;
 use zeroize::Zeroizing;
 
 const TRIES: usize = 3;
@@ -14,7 +15,7 @@ const TRIES: usize = 3;
 /// When none was right, or nobody answers.
 pub(crate) fn ask(authenticator: &Authenticator) -> Result<Consumed, Failure> {
     for _ in 0..TRIES {
-        let Some(code) = entered("Code that the authenticator shows: ") else { break };
+        let Some(code) = entered(FIRST_CODE) else { break };
         let now = host::now().wall;
         if let Match::Code(consumed) = authenticator.judge(&code, now) {
             return Ok(consumed);

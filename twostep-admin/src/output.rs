@@ -3,7 +3,7 @@
 use crate::cli::Arguments;
 use crate::failure::Failure;
 
-pub(crate) use twostep_terminal::{Format, Report, ago, counted, is_terminal, table, time, time_or_none};
+pub(crate) use twostep_terminal::{Format, Report, ago, counted, table, time, time_or_none};
 
 /// How to print.
 #[derive(Clone, Copy, Debug)]

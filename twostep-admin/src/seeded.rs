@@ -3,9 +3,9 @@
 use crate::cli::Seed;
 use crate::context::Context;
 use crate::failure::Failure;
-use crate::output::is_terminal;
 use crate::{confirm, seed};
 use serde::Serialize;
+use std::io;
 use std::path::Path;
 use twostep_core::app_password::Label;
 use twostep_core::key_uri;
@@ -14,7 +14,7 @@ use twostep_core::secret::Secret;
 use twostep_core::totp::{self, Authenticator, AuthenticatorId, Kind, Offset, Parameters};
 use twostep_store::admin::NewAuthenticator;
 use twostep_store::host::{Kernel, issuer};
-use twostep_terminal::put_line;
+use twostep_terminal::{Canvas, new_secret};
 use zeroize::Zeroizing;
 
 /// The authenticator, and how it is shown.
@@ -47,7 +47,8 @@ impl<'a> Seeded<'a> {
         let base32 = totp::base32(&secret);
         let (issuer, user) = (issuer(&context.policy), person.name.as_str());
         let uri = key_uri::uri_from(wanted.counter, &issuer, user, &base32, parameters);
-        let shown = shown(wanted, label, person, &base32, &uri);
+        let canvas = Canvas::of(&io::stdout(), !wanted.no_qr);
+        let shown = new_secret(&format!("Authenticator \"{label}\" of {user}"), &base32, &uri, canvas);
         // What counts and begins at N has used up all before; where time decides, N is 0.
         let last_step = wanted.counter.checked_sub(1);
         let authenticator = Authenticator { id: AuthenticatorId(0), parameters, secret, last_step };
@@ -121,16 +122,4 @@ pub(crate) struct Shown<'a> {
     counter: Option<u64>,
     secret: &'a str,
     uri: &'a str,
-}
-
-fn shown(wanted: &Seed, label: &Label, person: &Person, base32: &str, uri: &str) -> Zeroizing<String> {
-    let mut text = Zeroizing::new(String::with_capacity(32 << 10));
-    put_line!(*text, "Authenticator \"{label}\" of {}:\n", person.name);
-    let qr = if wanted.no_qr || !is_terminal() { None } else { key_uri::qr(uri) };
-    if let Some(qr) = qr {
-        text.push_str(&qr);
-        text.push('\n');
-    }
-    put_line!(*text, "secret  {}\nURI     {uri}\n", *twostep_terminal::grouped(base32));
-    text
 }

@@ -13,7 +13,7 @@ use twostep_core::secret::Secret;
 use twostep_core::totp::{Algorithm, Kind, Parameters};
 use twostep_host::now;
 use twostep_terminal::put_line;
-use twostep_terminal::{Format, Report, grouped, printable};
+use twostep_terminal::{Canvas, Format, Report, new_secret, printable};
 use zeroize::Zeroizing;
 
 /// Turns two-step on.
@@ -241,14 +241,8 @@ fn show(new: &NewSecret, no_qr: bool) -> Result<(), Failure> {
         })
         .ok_or(Failure::Strange)?;
     let uri = key_uri::uri(&new.issuer, &new.user, &base32, parameters);
-    let mut shown = Zeroizing::new(String::with_capacity(32 << 10));
-    shown.push_str("Scan this with the authenticator app, or type the secret into it:\n\n");
-    let qr = if no_qr || !io::stderr().is_terminal() { None } else { key_uri::qr(&uri) };
-    if let Some(qr) = qr {
-        shown.push_str(&qr);
-        shown.push('\n');
-    }
-    put_line!(*shown, "secret  {}\nURI     {}\n", *grouped(&base32), *uri);
+    let canvas = Canvas::of(&io::stderr(), !no_qr);
+    let shown = new_secret(&format!("Authenticator of {}", printable(&new.user)), &base32, &uri, canvas);
     io::stderr().write_all(shown.as_bytes()).map_err(Failure::Output)
 }
 

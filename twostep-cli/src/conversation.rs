@@ -9,6 +9,7 @@ use twostep_core::protocol::{Answer, Ask, FromBroker, ToBroker};
 use twostep_core::secret::Secret;
 use twostep_host::configuration;
 use twostep_host::link::{Link, SOCKET};
+use twostep_terminal::FIRST_CODE;
 
 /// Who must own the broker's socket and the process behind it.
 const ROOT: u32 = 0;
@@ -87,9 +88,9 @@ impl<'p> Conversation<'p> {
 
     /// Asks the person for a code of a new authenticator, and has it judged.
     pub(crate) fn confirm(&mut self) -> Result<Done, Failure> {
-        let prompt = "Code that the authenticator shows: ";
         loop {
-            let code: Secret = self.person.shown(prompt).map_err(|error| Failure::NoAnswer(error.kind()))?;
+            let code: Secret =
+                self.person.shown(FIRST_CODE).map_err(|error| Failure::NoAnswer(error.kind()))?;
             match self.ask(&ToBroker::Confirm { code })? {
                 FromBroker::Done { done } => return Ok(done),
                 FromBroker::WrongCode { left } => {

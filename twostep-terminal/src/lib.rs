@@ -4,6 +4,7 @@
 mod bypass;
 mod limits;
 mod output;
+mod qr;
 mod table;
 #[cfg(feature = "testing")]
 pub mod testing;
@@ -12,7 +13,8 @@ mod trusted;
 
 pub use bypass::{AFTER_REPLACEMENT, BypassCode};
 pub use limits::{Expiry, Limits};
-pub use output::{Format, Output, Report, is_terminal};
+pub use output::{Format, Output, Report};
+pub use qr::{Canvas, FIRST_CODE, NoCanvas, new_secret};
 pub use table::table;
 pub use text::{ago, backup_codes, counted, grouped, printable, time, time_or_none};
 pub use trusted::TrustedDevice;

@@ -1,7 +1,7 @@
 //! What goes to standard output: text for people, or one JSON document.
 
 use serde::Serialize;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use zeroize::Zeroizing;
 
 /// How to print.
@@ -58,12 +58,6 @@ impl Output {
             Format::Json => Ok(()),
         }
     }
-}
-
-/// Whether people see standard output as it is printed.
-#[must_use]
-pub fn is_terminal() -> bool {
-    io::stdout().is_terminal()
 }
 
 fn write(bytes: &[u8]) -> io::Result<()> {

@@ -156,7 +156,7 @@ impl Transcript {
         let shown = console.wait_for("Press Enter when you have them: ");
         console.type_line("");
         let success = console.end() == Some(0);
-        self.line(tried, Expected::In, success, "QR code, a first code, ten backup codes");
+        self.line(tried, Expected::In, success, "the key, a first code, ten backup codes");
         let code =
             shown.lines().map(str::trim).find(|line| line.len() == 15 && line.matches('-').count() == 2);
         code.unwrap_or_default().to_owned()

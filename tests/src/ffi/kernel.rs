@@ -240,11 +240,12 @@ pub(crate) fn send_stdout_to_stderr() -> io::Result<()> {
     check(unsafe { libc::dup2(libc::STDERR_FILENO, libc::STDOUT_FILENO) })
 }
 
-/// Makes a pseudo-terminal: our end, and the terminal's.
-pub(crate) fn open_terminal() -> io::Result<(File, File)> {
+/// Makes a pseudo-terminal of so many columns and rows, 0 where it does not know: our end, and the terminal's.
+pub(crate) fn open_terminal(columns: u16, rows: u16) -> io::Result<(File, File)> {
     let (mut ours, mut theirs) = (0, 0);
-    // SAFETY: two live c_ints; the optional name, termios and winsize are left out.
-    check(unsafe { libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), ptr::null()) })?;
+    let size = libc::winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+    // SAFETY: two live c_ints and a live winsize; the optional name and termios are left out.
+    check(unsafe { libc::openpty(&mut ours, &mut theirs, ptr::null_mut(), ptr::null(), &size) })?;
     for end in [ours, theirs] {
         // SAFETY: a descriptor we just made. Without this every later command would hold the terminal open.
         check(unsafe { libc::fcntl(end, libc::F_SETFD, libc::FD_CLOEXEC) })?;

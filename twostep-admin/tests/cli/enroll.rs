@@ -44,11 +44,7 @@ fn a_secret_that_was_given_comes_back_as_json_and_uri() {
         })
     );
     let uri = uri.as_str().unwrap();
-    assert!(
-        uri.starts_with("otpauth://totp/") && uri.contains(&format!(":root?secret={RFC}&issuer=")),
-        "{uri}"
-    );
-    assert!(uri.ends_with("&algorithm=SHA1&digits=6&period=30"), "{uri}");
+    assert!(uri.starts_with("otpauth://totp/") && uri.ends_with(&format!(":root?secret={RFC}")), "{uri}");
 }
 
 #[test]

@@ -31,6 +31,9 @@ impl Terminal {
         );
         let mut child = Command::new("script")
             .args(["--quiet", "--return", "--echo", "never", "--command", &line, "/dev/null"])
+            .env("TERM", "xterm")
+            .env("LC_ALL", "C.UTF-8")
+            .env_remove("NO_COLOR")
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -162,7 +165,8 @@ fn the_qr_code_is_shown_unless_it_is_not_wanted() {
     for (arguments, wanted) in [("enroll root", true), ("enroll root --no-qr", false)] {
         let mut terminal = Terminal::start(&place, arguments);
         terminal.wait_for("Code that the authenticator shows");
-        assert_eq!(terminal.seen.contains("\u{1b}[0;30;47m"), wanted, "{arguments}");
+        assert_eq!(terminal.seen.contains("\u{1b}[37;47m "), wanted, "{arguments}: {}", terminal.seen);
+        assert_eq!(terminal.seen.contains("otpauth://"), !wanted, "{arguments}: {}", terminal.seen);
         terminal.type_line("1\n2\n3");
         assert_eq!(terminal.status(), 1);
     }

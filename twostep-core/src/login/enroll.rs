@@ -7,7 +7,7 @@ use super::{Ending, Login, Record, Request, Stop, Word, texts};
 use crate::change::Action;
 use crate::decide::{Demand, Enroll};
 use crate::event::Reason;
-use crate::key_uri;
+use crate::key_uri::{self, Ink, Qr};
 use crate::ports::{Confirmed, Draft, Entered, Person, Unavailable};
 use crate::protocol::Echo;
 use crate::secret::Secret;
@@ -19,6 +19,10 @@ use zeroize::Zeroizing;
 
 /// How often a first code can be tried.
 const TRIES: u32 = 3;
+/// How often a QR code is drawn.
+const DRAWINGS: u32 = 6;
+/// A QR code is no wider than the narrowest usual terminal, if it can be: nobody says here how wide theirs is.
+const NARROW: usize = 40;
 
 impl Login<'_, '_, '_> {
     pub(super) fn enroll(
@@ -101,8 +105,13 @@ impl Login<'_, '_, '_> {
             secret: draft.secret.clone(),
             last_step: None,
         };
-        let mut prompt = what_to_scan(&(self.ports.issuer)(), person, &draft.secret);
-        for _ in 0..TRIES {
+        let base32 = totp::base32(&draft.secret);
+        let uri = key_uri::uri(&(self.ports.issuer)(), person.name.as_str(), &base32, parameters);
+        // Names so long that no QR code holds them leave the key, which is enough.
+        let qr = Qr::of(&uri);
+        let mut prompt = what_to_type(&base32, qr.as_ref());
+        let (mut tries, mut drawings) = (TRIES, DRAWINGS);
+        while tries > 0 {
             let entered = self.ports.talk.ask(&prompt, self.request.echo).map_err(|_| NotSetUp::CannotAsk)?;
             let code = match &entered {
                 Entered::Text(text) if text.is_empty() => return Err(NotSetUp::NothingEntered),
@@ -110,10 +119,16 @@ impl Login<'_, '_, '_> {
                 Entered::PasswordAgain => return Err(NotSetUp::CannotAsk),
                 Entered::Text(text) => digits(text),
             };
+            if let (Some(qr), Some(ink), 1..) = (&qr, background(&code), drawings) {
+                drawings -= 1;
+                prompt = drawn(qr, ink);
+                continue;
+            }
             if let Match::Code(consumed) = authenticator.judge(&code, (self.ports.clock)().wall) {
                 return Ok(consumed);
             }
-            prompt = Zeroizing::new("That is not its code. The code that it shows now: ".to_owned());
+            tries -= 1;
+            prompt = Zeroizing::new(format!("That is not its code. {QUESTION}"));
         }
         Err(NotSetUp::WrongCodes)
     }
@@ -196,22 +211,57 @@ fn digits(entered: &Secret) -> Zeroizing<String> {
     code
 }
 
-fn what_to_scan(issuer: &str, person: &Person, secret: &Secret) -> Zeroizing<String> {
-    let base32 = totp::base32(secret);
-    let uri = key_uri::short(issuer, person.name.as_str(), &base32);
-    // Its room is made at once: a string that grows leaves copies of itself behind.
-    let mut text = Zeroizing::new(String::with_capacity(8 * 1024));
-    text.push_str(
-        "\nTwo-step verification is needed here: a code from your phone after your password.\n\
-         Scan this with an authenticator app, or type the key into it:\n",
-    );
-    // Names so long that no QR code holds them leave the key, which is enough.
-    if let Some(qr) = key_uri::qr_without_colours(&uri) {
-        text.push_str(&qr);
+const QUESTION: &str = "The code that it shows now: ";
+
+/// The key as text, which every client shows and a screen reader reads; a QR code for whoever asks for one. Neither the colours of a
+/// terminal nor its size nor its character set can be asked for here, and ssh takes escape sequences out.
+pub(super) fn what_to_type(base32: &str, qr: Option<&Qr>) -> Zeroizing<String> {
+    let mut text = Zeroizing::new(String::with_capacity(1024));
+    text.push_str("\nTwo-step verification is needed here: a code from your phone after your password.\n");
+    if let Some(qr) = qr {
+        let (columns, rows) = room(qr);
+        text.push_str(&format!(
+            "For a QR code, type dark or light, whichever your screen's background is\n\
+             (needs UTF-8, {columns} columns, {rows} rows).\nOr type this key into an authenticator app:\n\n"
+        ));
+    } else {
+        text.push_str("Type this key into an authenticator app:\n\n");
+    }
+    text.push_str(&grouped(base32));
+    text.push_str("\n\n");
+    text.push_str(QUESTION);
+    text
+}
+
+/// The letters of a terminal with this background.
+fn background(answer: &str) -> Option<Ink> {
+    match answer {
+        _ if answer.eq_ignore_ascii_case("dark") => Some(Ink::Light),
+        _ if answer.eq_ignore_ascii_case("light") => Some(Ink::Dark),
+        _ => None,
+    }
+}
+
+fn quiet_zone(qr: &Qr) -> usize {
+    qr.quiet_zone(NARROW).unwrap_or(1)
+}
+
+/// The columns and rows that a terminal needs for it, with the line before it, where ssh says who asks, and the question.
+pub(super) fn room(qr: &Qr) -> (usize, usize) {
+    let columns = qr.width(quiet_zone(qr));
+    (columns, columns.div_ceil(2) + 2)
+}
+
+pub(super) fn drawn(qr: &Qr, ink: Ink) -> Zeroizing<String> {
+    let lines = qr.half_blocks(quiet_zone(qr), ink);
+    let room: usize = lines.iter().map(|line| line.len() + 1).sum();
+    let mut text = Zeroizing::new(String::with_capacity(room + 1 + QUESTION.len()));
+    text.push('\n');
+    for line in &lines {
+        text.push_str(line);
         text.push('\n');
     }
-    text.push_str(&grouped(&base32));
-    text.push_str("\n\nThe code that it shows now: ");
+    text.push_str(QUESTION);
     text
 }
 

@@ -2,8 +2,11 @@
 
 use super::*;
 use crate::decide::Enroll;
+use crate::key_uri::{self, Ink, Qr};
+use crate::login::enroll::{drawn, room, what_to_type};
 
-const SCAN: &str = "Scan this with an authenticator app…";
+const SCAN: &str = "Or type this key into an authenticator app…";
+const DRAWN: &str = "▄▄▄▄▄▄▄…";
 const AGAIN: &str = "That is not its code. The code that it shows now: ";
 const NOTE: &str = "They are not shown again. Press Enter when you have them: …";
 
@@ -106,6 +109,55 @@ fn a_wrong_first_code_can_be_tried_again() {
         Step::Ask(NOTE, Ok(String::new())),
     ];
     assert!(matches!(host.account("bob", &record, steps), Ending::Accept(_)));
+}
+
+/// What the terminal is like nobody says: text is read everywhere, and a QR code is drawn for whoever says how.
+#[test]
+fn a_qr_code_is_drawn_on_demand_and_costs_no_try() {
+    let mut host = host("\"enroll\"");
+    let record = password(&mut host);
+    let typed = |text: &str| Ok(text.to_owned());
+    let mut steps = vec![
+        Step::Ask(SCAN, typed("light")),
+        Step::Ask(DRAWN, typed(" Dark ")),
+        Step::Ask("\n███████…", typed("000000")),
+        Step::Ask(AGAIN, typed("LIGHT")),
+        Step::Ask(DRAWN, typed("000000")),
+        Step::Ask(AGAIN, Ok(code())),
+        Step::Ask(NOTE, Ok(String::new())),
+    ];
+    assert!(matches!(host.account("bob", &record, std::mem::take(&mut steps)), Ending::Accept(_)));
+}
+
+#[test]
+fn nobody_is_drawn_codes_for_ever() {
+    let mut host = host("\"enroll\"");
+    let record = password(&mut host);
+    let mut steps = vec![Step::Ask(SCAN, Ok("light".into()))];
+    steps.extend((0..6).map(|_| Step::Ask(DRAWN, Ok("light".into()))));
+    steps.extend((0..2).map(|_| Step::Ask(AGAIN, Ok("light".into()))));
+    steps.push(Step::Tell("None of these"));
+    assert_eq!(host.account("bob", &record, steps), Ending::Refuse);
+}
+
+/// A client without UTF-8 gets no more than ASCII unless it asks for it, and on a terminal of 40 columns and 24 rows a drawing stands as
+/// a whole, below ssh's own line and above the question.
+#[test]
+fn the_first_prompt_is_ascii_and_a_drawing_fits_on_the_smallest_usual_terminal() {
+    for user in ["al", &"a".repeat(32)] {
+        let uri =
+            key_uri::uri("mail.example.org", user, "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Parameters::COMMON);
+        let qr = Qr::of(&uri).unwrap();
+        assert!(what_to_type("GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ", Some(&qr)).is_ascii());
+        for ink in [Ink::Dark, Ink::Light] {
+            let drawn = drawn(&qr, ink);
+            assert_eq!(
+                (drawn.lines().map(|line| line.chars().count()).max(), drawn.lines().count()),
+                (Some(39), 22)
+            );
+        }
+        assert_eq!(room(&qr), (39, 22));
+    }
 }
 
 #[test]
