@@ -17,7 +17,7 @@ use std::process::ExitCode;
 use twostep_core::policy::Policy;
 use twostep_store::configuration::ConfigError;
 use twostep_store::host::{self, Nss};
-use twostep_terminal::put_line;
+use twostep_terminal::{one_line, put_line};
 
 /// Carries it out. Exit status 1 where there is an error; warnings and notes leave it 0.
 pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Failure> {
@@ -178,7 +178,8 @@ impl Report for Checked {
                 Severity::Warning => "warning",
                 Severity::Note => "note",
             };
-            let Finding { id, subject, message, remedy, .. } = finding;
+            let Finding { id, message, remedy, .. } = finding;
+            let subject = one_line(&finding.subject);
             put_line!(to, "{severity}: {subject}: {message} [{id}]\n  hint: {remedy}");
         }
         let errors = self.findings.iter().filter(|finding| finding.severity == Severity::Error).count();

@@ -21,7 +21,7 @@ use twostep_store::StoreError;
 use twostep_store::admin::{self, Due, FLAG, Occasion, TRIES, Taken};
 use twostep_store::host::{Syslog, lock_file, monotonic};
 use twostep_store::vault::Session;
-use twostep_terminal::put_line;
+use twostep_terminal::{printable, put_line};
 
 /// The file whose lock says that somebody is running commands.
 const LOCK: &str = "hooks.lock";
@@ -70,7 +70,7 @@ pub(crate) fn run_due(context: &Context) {
         Err(Failure::Store(StoreError::Io(_, error))) if error.kind() == io::ErrorKind::WouldBlock => {
             return raise_flag(context);
         }
-        Err(failure) => return eprintln!("{failure}"),
+        Err(failure) => return eprintln!("{}", printable(&failure.to_string())),
     };
     let ran = run_all(context);
     drop(turn);
@@ -80,7 +80,7 @@ pub(crate) fn run_due(context: &Context) {
             eprintln!("twostep-admin: warning: {failed} commands of [app] on_create or on_revoke failed");
             eprintln!("  hint: see the log; twostep-admin hooks tries again");
         }
-        Err(failure) => eprintln!("{failure}"),
+        Err(failure) => eprintln!("{}", printable(&failure.to_string())),
     }
 }
 

@@ -10,5 +10,5 @@ mod trusted;
 pub use bypass::BypassCode;
 pub use limits::{Expiry, Limits};
 pub use output::{Format, Output, Report, is_terminal};
-pub use text::{ago, backup_codes, counted, grouped, printable, table, time, time_or_none};
+pub use text::{ago, backup_codes, counted, grouped, one_line, printable, table, time, time_or_none};
 pub use trusted::TrustedDevice;

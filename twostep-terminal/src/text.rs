@@ -18,7 +18,7 @@ macro_rules! put_line {
 /// Fewer columns than this are not reckoned with.
 const NARROW: u16 = 40;
 
-/// A table without lines, which `awk` can read too. What is in it is made [`printable`].
+/// A table without lines, which `awk` can read too. What is in it is made [`one_line`], so that nobody's text looks like a row.
 pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
@@ -27,7 +27,7 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
         table.set_content_arrangement(ContentArrangement::Disabled);
     }
     table.set_header(header);
-    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect::<Vec<_>>()));
+    table.add_rows(rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect::<Vec<_>>()));
     let mut text = String::new();
     for line in table.lines() {
         text.push_str(line.trim_end());
@@ -81,19 +81,25 @@ pub fn grouped(text: &str) -> Zeroizing<String> {
     groups
 }
 
-/// A text of somebody else's as it can be shown on a terminal: lines stay, and what would move the cursor, change a colour or turn
+/// A text of somebody else's as it can be shown on a terminal: lines and tabs stay, and what would move the cursor, change a colour or turn
 /// letters round is written out.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c != '\n' && disturbs(c) {
+        if !matches!(c, '\n' | '\t') && disturbs(c) {
             let _ = write!(shown, "{}", c.escape_unicode());
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// [`printable`], in one line: for what must not look like lines of our own.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n").replace('\t', "\\t")
 }
 
 /// A number of things: `1 wrong code`, `2 wrong codes`.
@@ -140,7 +146,9 @@ mod tests {
 
     #[test]
     fn nothing_reaches_the_terminal_but_text() {
-        assert_eq!(printable("a\u{1b}[2J\u{9b}b\u{202e}\nü"), "a\\u{1b}[2J\\u{9b}b\\u{202e}\nü");
+        let text = "a\u{1b}[2J\u{9b}b\u{202e}\nü";
+        assert_eq!(printable(text), "a\\u{1b}[2J\\u{9b}b\\u{202e}\nü");
+        assert_eq!(one_line(text), "a\\u{1b}[2J\\u{9b}b\\u{202e}\\nü");
     }
 
     #[test]
