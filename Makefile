@@ -46,8 +46,9 @@ USERS  := $(TARGET)/release/twostep
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
+# What is built is installed as root: nobody else may write it in between.
 build: needs
-	$(CARGO) build --release -p pam_twostep -p nss_twostep -p twostep-admin -p twostepd -p twostep-cli
+	umask go-w; $(CARGO) build --release -p pam_twostep -p nss_twostep -p twostep-admin -p twostepd -p twostep-cli
 
 test: build
 	$(CARGO) test --workspace --no-fail-fast

@@ -157,6 +157,7 @@ fn nothing_is_taken_away_while_a_stack_brings_the_module_in_by_other_files() {
                 &[("/etc/pam.d/vpn", "auth \\\n  include \\\n# no end yet\n  /etc/continued\n")],
             ),
             ("/etc/pam.d/parts/vpn.bak", &[("/etc/pam.d/vpn", "@include parts/vpn.bak\n")]),
+            ("/etc/one-file", &[("/etc/pam.conf", "vpn auth include /etc/one-file\n")]),
             ("/usr/lib/pam.d/vpn", &[]),
         ] {
             host.write(named, line);

@@ -274,6 +274,12 @@ fn a_removal_is_forced_only_by_a_word_for_it_and_an_image_gets_no_key() {
         let told = host.read("/tmp/systemctl");
         assert!(told.contains("daemon-reload\n") && told.contains("restart twostepd.service\n"), "{told}");
         assert!(!told.lines().any(|line| line.starts_with("enable")), "{told}");
+        let started = "--system is-enabled -- twostepd.socket\n";
+        assert!(told.contains(started), "{told}");
+        host.write("/tmp/systemctl", "");
+        dpkg(host, &["TWOSTEP_NO_INIT=1"], &["-i", &deb]).expect_success();
+        let told = host.read("/tmp/systemctl");
+        assert!(told.contains("daemon-reload\n") && !told.contains(started), "{told}");
 
         host.write("/etc/pam.d/vpn", "auth required pam_twostep.so\n");
         host.write("/etc/pam.d/vpn.dpkg-old", "auth required pam_twostep.so\n");
