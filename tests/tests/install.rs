@@ -201,6 +201,17 @@ fn nothing_is_taken_away_while_a_stack_brings_the_module_in_by_other_files() {
         host.command("rm", &[admin]).expect_success();
         make_within(host, &["TWOSTEP_REMOVE_ANYWAY=1"], "uninstall", "").expect_success();
         assert!(!host.module_path().exists());
+
+        // The command is asked where it was installed.
+        let prefix = ["PREFIX=/usr/local"];
+        make_within(host, &prefix, "install", "").expect_success();
+        host.write("/etc/pam.d/vpn", "@include parts/vpn\n");
+        host.write("/etc/pam.d/parts/vpn", line);
+        let refused = make_within(host, &prefix, "uninstall", "");
+        assert!(!refused.success() && refused.stderr.contains("  /etc/pam.d/parts/vpn\n"), "{refused}");
+        host.command("rm", &["/etc/pam.d/vpn"]).expect_success();
+        make_within(host, &prefix, "uninstall", "").expect_success();
+        assert!(!host.module_path().exists() && !Path::new("/usr/local/sbin/twostep-admin").exists());
     });
 }
 
