@@ -31,6 +31,8 @@ APPARMOR   ?= yes
 PROFILES   ?= $(if $(wildcard /usr/sbin/pam-auth-update),yes,no)
 BASHDIR    := $(PREFIX)/share/bash-completion/completions
 FISHDIR    := $(PREFIX)/share/fish/vendor_completions.d
+UNITS      := twostepd.service twostepd.socket twostep-hooks.service twostep-hooks.path twostep-hooks.timer twostep-roster.service \
+              twostep-init.service
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 MODULE := $(TARGET)/release/libpam_twostep.so
@@ -44,8 +46,9 @@ USERS  := $(TARGET)/release/twostep
 help:
 	@sed -n 's/^# make/make/p' Makefile
 
+# What is built is installed as root: nobody else may write it in between.
 build: needs
-	$(CARGO) build --release -p pam_twostep -p nss_twostep -p twostep-admin -p twostepd -p twostep-cli
+	umask go-w; $(CARGO) build --release -p pam_twostep -p nss_twostep -p twostep-admin -p twostepd -p twostep-cli
 
 test: build
 	$(CARGO) test --workspace --no-fail-fast
@@ -89,23 +92,21 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	install -m 0644 README.md $(DESTDIR)$(PREFIX)/share/doc/twostep
 	install -m 0644 docs/*.md $(DESTDIR)$(PREFIX)/share/doc/twostep/docs
 	install -d -m 0755 $(DESTDIR)$(BASHDIR) $(DESTDIR)$(ZSHDIR) $(DESTDIR)$(FISHDIR)
-	$(ADMIN) completions bash > $(DESTDIR)$(BASHDIR)/twostep-admin
-	$(USERS) completions bash > $(DESTDIR)$(BASHDIR)/twostep
-	$(ADMIN) completions zsh > $(DESTDIR)$(ZSHDIR)/_twostep-admin
-	$(USERS) completions zsh > $(DESTDIR)$(ZSHDIR)/_twostep
-	$(ADMIN) completions fish > $(DESTDIR)$(FISHDIR)/twostep-admin.fish
-	$(USERS) completions fish > $(DESTDIR)$(FISHDIR)/twostep.fish
-	chmod 0644 $(DESTDIR)$(BASHDIR)/twostep-admin $(DESTDIR)$(BASHDIR)/twostep $(DESTDIR)$(ZSHDIR)/_twostep-admin \
-	    $(DESTDIR)$(ZSHDIR)/_twostep $(DESTDIR)$(FISHDIR)/twostep-admin.fish $(DESTDIR)$(FISHDIR)/twostep.fish
 	install -d -m 0755 $(DESTDIR)$(PREFIX)/lib/systemd/system $(DESTDIR)$(SYSCONFDIR)/pam.d
-	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostepd.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service
-	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-hooks.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service
-	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-roster.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service
-	sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/twostep-init.service > $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-init.service
-	install -m 0644 packaging/systemd/twostepd.socket packaging/systemd/twostep-hooks.path \
-	    packaging/systemd/twostep-hooks.timer $(DESTDIR)$(PREFIX)/lib/systemd/system
-	chmod 0644 $(DESTDIR)$(PREFIX)/lib/systemd/system/twostepd.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-hooks.service \
-	    $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-roster.service $(DESTDIR)$(PREFIX)/lib/systemd/system/twostep-init.service
+	# What is made here is made where nobody else can write, whatever the umask; `install` gives each file its mode before it has a name.
+	set -e; work=$$(mktemp -d); trap 'rm -rf "$$work"' EXIT; \
+	for unit in $(UNITS); do \
+	    sed 's,/usr/sbin/,$(PREFIX)/sbin/,' packaging/systemd/$$unit > "$$work/$$unit"; \
+	    install -m 0644 "$$work/$$unit" $(DESTDIR)$(PREFIX)/lib/systemd/system/$$unit; \
+	done; \
+	for shell in bash zsh fish; do \
+	    $(ADMIN) completions $$shell > "$$work/twostep-admin.$$shell"; $(USERS) completions $$shell > "$$work/twostep.$$shell"; \
+	done; \
+	for command in twostep twostep-admin; do \
+	    install -m 0644 "$$work/$$command.bash" $(DESTDIR)$(BASHDIR)/$$command; \
+	    install -m 0644 "$$work/$$command.zsh" $(DESTDIR)$(ZSHDIR)/_$$command; \
+	    install -m 0644 "$$work/$$command.fish" $(DESTDIR)$(FISHDIR)/$$command.fish; \
+	done
 	# The stack that twostepd itself asks; where there is one already it is the administrator's.
 	test -e $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep || install -m 0644 $(STACK) $(DESTDIR)$(SYSCONFDIR)/pam.d/twostep
 	# Nothing is banned before an administrator says so, in a twostep.local of his own; an older jail may have been changed by hand.
@@ -125,6 +126,8 @@ install: $(MODULE) $(NSS) $(ADMIN) $(BROKER) $(USERS)
 	    install -m 0644 packaging/config.toml $(DESTDIR)$(SYSCONFDIR)/twostep/config.toml
 	test -n "$(DESTDIR)" || install -d -m 0755 /run/twostep
 	test -n "$(DESTDIR)" || install -d -m 0700 /run/twostep/private
+	@test -n "$(DESTDIR)" || echo "twostep: next (README.md): twostep-admin init; systemctl daemon-reload;" \
+	    "systemctl enable --now twostepd.socket twostep-hooks.path twostep-hooks.timer twostep-roster.service"
 
 # Which stacks name the module, and what `pam enable` has wired, is the package's script to know: it puts that back, or stops everything.
 uninstall:
@@ -135,8 +138,7 @@ uninstall:
 	    $(addprefix man8/,twostep-admin.8 twostepd.8 libnss_twostep.8 pam_twostep.8))
 	rm -f $(addprefix $(DESTDIR)$(BASHDIR)/,twostep twostep-admin) $(addprefix $(DESTDIR)$(ZSHDIR)/_,twostep twostep-admin) \
 	    $(addprefix $(DESTDIR)$(FISHDIR)/,twostep.fish twostep-admin.fish)
-	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,twostepd.service twostepd.socket twostep-hooks.service twostep-hooks.path \
-	    twostep-hooks.timer twostep-roster.service twostep-init.service) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf \
+	rm -f $(addprefix $(DESTDIR)$(PREFIX)/lib/systemd/system/,$(UNITS)) $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/twostep.conf \
 	    $(addprefix $(DESTDIR)$(PREFIX)/share/pam-configs/,twostep-code twostep-app-passwords)
 	rm -rf $(DESTDIR)$(PREFIX)/share/doc/twostep
 	test -n "$(DESTDIR)" || rm -rf /run/twostep

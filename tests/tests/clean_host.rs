@@ -6,6 +6,8 @@ use std::process::Command;
 use twostep_tests::{Console, Done, Host, OrDie, Phone, eventually, on_clean_host, product};
 
 const PASSWORD: &str = "correct horse";
+/// What the package starts.
+const UNITS: &str = "twostepd.socket twostep-hooks.path twostep-hooks.timer";
 
 /// A shell's line, as root types it in root's home.
 fn sh(host: &Host, line: &str) -> Done {
@@ -186,6 +188,9 @@ fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
         sh(host, "apt-get install --yes ./twostep_*.deb").expect_success();
         assert_eq!(host.read("/etc/pam.d/sshd"), stack);
         assert!(by_password() && by_imap(host, PASSWORD));
+        // But the broker can be asked, and what is to run at times does.
+        sh(host, &format!("systemctl is-enabled {UNITS} twostep-roster.service")).expect_success();
+        sh(host, &format!("systemctl is-active {UNITS}")).expect_success();
 
         // As in an image, which has neither key nor store: its first boot makes them, and no later one.
         let key = Path::new("/etc/twostep/master.key");
@@ -197,7 +202,6 @@ fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
         sh(host, "twostep-admin check").expect_success();
 
         // Wired, enrolled, and used.
-        sh(host, "systemctl enable --now twostepd.socket twostep-hooks.path twostep-hooks.timer twostep-roster.service").expect_success();
         sh(host, "twostep-admin pam enable sshd --yes && twostep-admin pam enable imap --app --yes")
             .expect_success();
         sh(host, "systemctl reload ssh").expect_success();
@@ -213,12 +217,18 @@ fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
         };
         works(&mut typist);
 
-        // Upgraded, and back to what was there before.
+        // Upgraded, and back to what was there before. What the administrator has turned off stays off.
+        sh(host, "systemctl disable --now twostep-hooks.timer && systemctl mask --now twostep-hooks.path")
+            .expect_success();
         for (version, how) in [(1, ""), (0, "--allow-downgrades")] {
             download(host, version);
             sh(host, &format!("apt-get install --yes {how} ./twostep_*.deb")).expect_success();
             let installed = sh(host, "dpkg-query -W -f '${Version}' twostep").expect_success().stdout;
             assert_eq!(installed, product::VERSIONS[version]);
+            let enabled = sh(host, &format!("systemctl is-enabled {UNITS} twostep-roster.service")).stdout;
+            assert_eq!(enabled, "enabled\nmasked\ndisabled\nenabled\n");
+            let active = sh(host, &format!("systemctl is-active {UNITS}")).stdout;
+            assert_eq!(active, "active\ninactive\ninactive\n");
             works(&mut typist);
             sh(host, "twostep-admin check").expect_success();
         }
@@ -249,14 +259,21 @@ fn a_clean_host_gets_the_package_signs_in_upgrades_goes_back_and_loses_it() {
         assert!(!Path::new("/etc/pam.d/imap").exists() && !host.module_path().exists());
         assert!(by_password() && by_imap(host, PASSWORD));
         assert!(!sh(host, "systemctl is-active twostepd.socket").success());
+        sh(host, "systemctl unmask twostep-hooks.path").expect_success();
+        let links = "find /etc/systemd /var/lib/systemd/deb-systemd-helper-enabled -name 'twostep*'";
+        assert_eq!(sh(host, links).stdout, "");
         sh(host, "apt-get purge --yes twostep").expect_success();
         assert!(Path::new("/var/lib/twostep/store.db").exists());
+        // Installed again where nothing may be started: all is enabled again, and nothing runs.
         download(host, 1);
-        sh(
-            host,
-            "apt-get install --yes ./twostep_*.deb && TWOSTEP_PURGE_STORE=1 apt-get purge --yes twostep",
-        )
-        .expect_success();
+        host.write("/usr/sbin/policy-rc.d", "#!/bin/sh\nexit 101\n");
+        host.set_mode("/usr/sbin/policy-rc.d", 0o755);
+        sh(host, "apt-get install --yes ./twostep_*.deb").expect_success();
+        sh(host, &format!("systemctl is-enabled {UNITS} twostep-roster.service")).expect_success();
+        assert_eq!(sh(host, &format!("systemctl is-active {UNITS}")).stdout, "inactive\n".repeat(3));
+        sh(host, "rm /usr/sbin/policy-rc.d && TWOSTEP_PURGE_STORE=1 apt-get purge --yes twostep")
+            .expect_success();
+        assert_eq!(sh(host, links).stdout, "");
         for gone in ["/var/lib/twostep", "/var/lib/twostep-public", "/etc/twostep", "/run/twostep"] {
             assert!(!Path::new(gone).exists(), "{gone}");
         }

@@ -11,11 +11,17 @@ fn make_install(host: &Host, destination: &str) -> Done {
 }
 
 fn make(host: &Host, what: &str, destination: &str) -> Done {
+    make_within(host, &[], what, destination)
+}
+
+/// `make`, started by these words of a command line.
+fn make_within(host: &Host, before: &[&str], what: &str, destination: &str) -> Done {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR")).join("..").display().to_string();
     let module = product::module();
     let target = module.ancestors().nth(2).unwrap_or(&module).display();
     let variables = [format!("DESTDIR={destination}"), format!("CARGO_TARGET_DIR={target}")];
-    host.command("make", &["-C", &workspace, what, &variables[0], &variables[1]])
+    let words = [before, &["make", "-C", &workspace, what, &variables[0], &variables[1]]].concat();
+    host.command("env", &words)
 }
 
 fn mode(path: impl AsRef<Path>) -> u32 {
@@ -200,4 +206,141 @@ fn what_was_installed_is_taken_away_but_not_while_a_stack_names_the_module() {
             assert!(Path::new(kept).exists(), "{kept}");
         }
     });
+}
+
+/// Every place that a removal has to find: without the module, libpam refuses each of these services (tests/stacks.rs asks it).
+#[test]
+fn nothing_is_taken_away_while_a_stack_brings_the_module_in_by_other_files() {
+    in_box(|host| {
+        make_install(host, "");
+        let line = "auth required pam_twostep.so\n";
+        for (named, files) in [
+            (
+                "/etc/deep",
+                &[
+                    ("/etc/pam.d/vpn", "auth include nested/one\n"),
+                    ("/etc/pam.d/nested/one", "@include ../two\n"),
+                    ("/etc/two", "auth substack /etc/deep\n"),
+                ][..],
+            ),
+            ("/etc/capitals", &[("/etc/pam.d/vpn", "AUTH INCLUDE /etc/capitals\n")]),
+            (
+                "/etc/continued",
+                &[("/etc/pam.d/vpn", "auth \\\n  include \\\n# no end yet\n  /etc/continued\n")],
+            ),
+            ("/etc/pam.d/parts/vpn.bak", &[("/etc/pam.d/vpn", "@include parts/vpn.bak\n")]),
+            ("/etc/one-file", &[("/etc/pam.conf", "vpn auth include /etc/one-file\n")]),
+            ("/usr/lib/pam.d/vpn", &[]),
+        ] {
+            host.write(named, line);
+            files.iter().for_each(|(path, text)| host.write(path, text));
+            let refused = make(host, "uninstall", "");
+            assert!(!refused.success() && refused.stderr.contains(&format!("  {named}\n")), "{refused}");
+            assert!(host.module_path().exists() && Path::new("/usr/sbin/twostepd").exists());
+            host.command("rm", &["-r", "/etc/pam.d/vpn", named]);
+        }
+
+        // Nobody who cannot tell takes anything away: the command is broken, or a stack cannot be read.
+        host.command("mkfifo", &["/etc/pam.d/pipe"]).expect_success();
+        let refused = make(host, "uninstall", "");
+        assert!(!refused.success() && refused.stderr.contains("/etc/pam.d/pipe"), "{refused}");
+        host.command("rm", &["/etc/pam.d/pipe"]).expect_success();
+        host.write("/etc/pam.d/unfinished", "auth required pam_permit.so \\\n");
+        let refused = make(host, "uninstall", "");
+        assert!(!refused.success() && refused.stderr.contains("/etc/pam.d/unfinished"), "{refused}");
+        host.command("rm", &["/etc/pam.d/unfinished"]).expect_success();
+        let admin = "/usr/sbin/twostep-admin";
+        host.command("mv", &[admin, "/root/admin"]).expect_success();
+        let refused = make(host, "uninstall", "");
+        assert!(!refused.success() && refused.stderr.contains("twostep is not removed"), "{refused}");
+        assert!(host.module_path().exists());
+        host.write(admin, "#!/bin/sh\nexit 3\n");
+        host.set_mode(admin, 0o755);
+        assert!(!make(host, "uninstall", "").success() && host.module_path().exists());
+        host.command("mv", &["/root/admin", admin]).expect_success();
+
+        // Neither configuration, key nor store is wanted for the answer; files that nobody reads do not count.
+        host.write("/etc/twostep/config.toml", "broken = [\n");
+        host.command("rm", &["-rf", "/etc/twostep/master.key", "/var/lib/twostep/store.db"]).expect_success();
+        for unread in ["/etc/pam.d/vpn.dpkg-old", "/etc/vpn", "/usr/lib/pam.d/sshd"] {
+            host.write(unread, line);
+        }
+        make(host, "uninstall", "").expect_success();
+        assert!(!host.module_path().exists());
+
+        // The way round.
+        make_install(host, "");
+        host.command("rm", &[admin]).expect_success();
+        make_within(host, &["TWOSTEP_REMOVE_ANYWAY=1"], "uninstall", "").expect_success();
+        assert!(!host.module_path().exists());
+
+        // The command is asked where it was installed.
+        let prefix = ["PREFIX=/usr/local"];
+        make_within(host, &prefix, "install", "").expect_success();
+        host.write("/etc/pam.d/vpn", "@include parts/vpn\n");
+        host.write("/etc/pam.d/parts/vpn", line);
+        let refused = make_within(host, &prefix, "uninstall", "");
+        assert!(!refused.success() && refused.stderr.contains("  /etc/pam.d/parts/vpn\n"), "{refused}");
+        host.command("rm", &["/etc/pam.d/vpn"]).expect_success();
+        make_within(host, &prefix, "uninstall", "").expect_success();
+        assert!(!host.module_path().exists() && !Path::new("/usr/local/sbin/twostep-admin").exists());
+    });
+}
+
+/// Whatever root's umask is: not for a moment is anything there that others may write to, and what is there in the end is the same.
+#[test]
+fn what_is_installed_has_its_mode_from_the_first_moment_on() {
+    in_box(|host| {
+        make_install(host, "/tmp/022");
+        let listing = |folder: &str| {
+            let script = "cd \"$1\" && find . -mindepth 1 -printf '%m %u %p\\n' | sort";
+            host.command("sh", &["-c", script, "sh", folder]).expect_success().stdout
+        };
+        for umask in ["000", "077"] {
+            let destination = format!("/tmp/{umask}");
+            make_within(host, &traced(umask), "install", &destination).expect_success();
+            assert_eq!(listing(&destination), listing("/tmp/022"));
+            if umask == "000" {
+                assert_nobody_else_may_write(host, &destination, 50);
+            }
+        }
+
+        // Nor of what the command makes.
+        host.command(
+            "rm",
+            &["-rf", "/etc/twostep/master.key", "/var/lib/twostep", "/var/lib/twostep-public"],
+        )
+        .expect_success();
+        host.command("env", &[&traced("000")[..], &["twostep-admin", "init"]].concat()).expect_success();
+        assert_nobody_else_may_write(host, "twostep", 3);
+    });
+}
+
+const TRACE: &str = "/tmp/trace";
+
+/// The words that run a command under a umask, and write down all that it makes.
+fn traced(umask: &'static str) -> [&'static str; 14] {
+    let calls = "trace=open,openat,creat,mkdir,mkdirat,mknod,mknodat,chmod,fchmod,fchmodat";
+    let script = "umask \"$1\"; shift; exec \"$@\"";
+    ["sh", "-c", script, "sh", umask, "strace", "-f", "-y", "-s", "512", "-o", TRACE, "-e", calls]
+}
+
+/// What was asked for under a umask of 000, which takes nothing away, is the mode that a file has got.
+fn assert_nobody_else_may_write(host: &Host, part: &str, at_least: usize) {
+    let trace = host.read(TRACE);
+    let made: Vec<_> = trace.lines().filter(|line| line.contains(part) && makes(line)).collect();
+    assert!(made.len() >= at_least, "{}", made.len());
+    for call in made {
+        let mode = call.split([',', ' ', ')']).rev().find_map(|word| {
+            (word.starts_with('0') && word.len() > 2).then(|| u32::from_str_radix(word, 8).ok())?
+        });
+        assert_eq!(mode.unwrap_or_else(|| panic!("{call}")) & 0o022, 0, "others may write: {call}");
+    }
+}
+
+/// Whether a line of strace's makes a file or changes a mode.
+fn makes(line: &str) -> bool {
+    ["O_CREAT", "mkdir", "mknod", "creat(", "chmod"].iter().any(|part| line.contains(part))
+        && !line.contains(" = -1 ")
+        && !line.contains("unfinished")
 }

@@ -14,11 +14,13 @@ const STORE: &str = "/var/lib/twostep/store.db";
 const KEY: &str = "/etc/twostep/master.key";
 
 /// Packs the binaries that cargo has built.
-fn build(host: &Host, script: &str, environment: &[&str], folder: &str) {
+fn build(host: &Host, umask: &str, script: &str, environment: &[&str], folder: &str) {
     let target = format!("CARGO_TARGET_DIR={}", target());
     let script = format!("{}/packaging/{script}", workspace());
-    let words = [environment, &[&target, "SOURCE_DATE_EPOCH=1700000000", &script, folder]];
-    host.command("env", &words.concat()).expect_success();
+    let umask = format!("umask {umask}; exec env \"$@\"");
+    let words =
+        [&["-c", &umask, "sh"], environment, &[&target, "SOURCE_DATE_EPOCH=1700000000", &script, folder]];
+    host.command("sh", &words.concat()).expect_success();
 }
 
 fn workspace() -> String {
@@ -32,9 +34,13 @@ fn target() -> String {
 
 /// Gives the path of a Debian package.
 fn package(host: &Host, version: &str, folder: &str) -> String {
+    package_under(host, "022", version, folder)
+}
+
+fn package_under(host: &Host, umask: &str, version: &str, folder: &str) -> String {
     // Not squeezed: that takes longer than all the rest.
     let environment = [&format!("DEB_VERSION={version}"), "DPKG_DEB_COMPRESSOR_TYPE=none"];
-    build(host, "deb/build.sh", &environment, folder);
+    build(host, umask, "deb/build.sh", &environment, folder);
     let architecture = host.command("dpkg", &["--print-architecture"]).expect_success().stdout;
     format!("{folder}/twostep_{version}_{}.deb", architecture.trim())
 }
@@ -60,15 +66,16 @@ fn by_code(host: &Host, phone: &mut Phone) {
     assert!(!Ssh::to("alice").answers(&[PASSWORD, &phone.wrong_code()]).run("true").success);
 }
 
-/// A process that goes on with the module as it is now, like a worker of Dovecot's.
-fn holds_the_module(host: &Host) -> Child {
+/// A process that goes on with the module as it is now, like a worker of Dovecot's, and calls itself this (a literal of Python's).
+fn holds_the_module(host: &Host, name: &str) -> Child {
     let module = host.module_path();
     let script = format!(
-        "import ctypes, time; ctypes.CDLL('{}'); open('/tmp/held', 'w').close(); time.sleep(1e6)",
+        "import ctypes, time; ctypes.CDLL('{}'); open('/proc/self/comm', 'wb').write({name}); \
+         open('/tmp/held', 'w').close(); time.sleep(1e6)",
         module.display()
     );
     let child = Command::new("python3").args(["-c", &script]).spawn().or_die("start python3");
-    eventually("the module to be loaded", || Path::new("/tmp/held").exists().then_some(()));
+    eventually("the module to be loaded", || std::fs::remove_file("/tmp/held").ok());
     child
 }
 
@@ -103,7 +110,9 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
         // An upgrade keeps key, store, configuration and wiring.
         let (key, wired) = (host.read(KEY), host.read(SSHD));
         host.write("/etc/twostep/config.toml", "# mine\n");
-        let mut old = holds_the_module(host);
+        let mut old = holds_the_module(host, "b'imap-login'");
+        // What anybody may do: to root's terminal it is an escape sequence, and a line of another process.
+        let mut attacker = holds_the_module(host, r"b'\x1b]0;x\x07\n  1 sshd'");
         // A folder that cannot be closed keeps no store from being brought up to date: that would refuse everybody.
         let fails = "/usr/local/bin/systemd-tmpfiles";
         host.write(fails, "#!/bin/sh\nexit 73\n");
@@ -112,8 +121,13 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
         let done = dpkg(host, &[path], &["--force-confold", "-i", &second]).expect_success();
         assert!(done.stderr.contains("systemd-tmpfiles could not make all folders"), "{done}");
         host.command("rm", &[fails]).expect_success();
-        assert!(done.stdout.contains(&format!("  {} python3\n", old.id())), "{done}");
-        old.kill().and_then(|()| old.wait()).or_die("end a process");
+        assert!(done.stdout.contains(&format!("  {} imap-login\n", old.id())), "{done}");
+        assert!(done.stdout.contains(&format!("  {} ??0?x????1?sshd\n", attacker.id())), "{done}");
+        let shown = done.stdout.chars().filter(|c| c.is_control() && !"\n\r".contains(*c)).count();
+        assert_eq!(shown, 0, "{done}");
+        for process in [&mut old, &mut attacker] {
+            process.kill().and_then(|()| process.wait()).or_die("end a process");
+        }
         assert_eq!((host.read(KEY), host.read(SSHD)), (key, wired.clone()));
         assert_eq!(host.read("/etc/twostep/config.toml"), "# mine\n");
         by_code(host, &mut phone);
@@ -126,6 +140,14 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
         assert!(!refused.stderr.contains(SSHD), "{refused}");
         assert_eq!(host.read(SSHD), wired);
         assert!(!Ssh::to("alice").answers(&[PASSWORD, &phone.wrong_code()]).run("true").success);
+        // However it is brought in.
+        host.write("/etc/pam.d/su", &format!("{su}AUTH \\\n INCLUDE ../one\n"));
+        host.write("/etc/one", "@include parts/two\n");
+        host.write("/etc/pam.d/parts/two", "-auth [default=bad] pam_twostep.so\n");
+        let refused = dpkg(host, &[], &["--purge", "twostep"]);
+        assert!(!refused.success() && refused.stderr.contains("  /etc/pam.d/parts/two\n"), "{refused}");
+        assert!(host.module_path().exists() && Path::new("/etc/twostep/config.toml").exists());
+        assert_eq!(host.read(SSHD), wired);
         host.write("/etc/pam.d/su", &su);
 
         // What `pam enable` has wired is put back first. The twostepd stack only speaks of the module, in a comment.
@@ -252,6 +274,12 @@ fn a_removal_is_forced_only_by_a_word_for_it_and_an_image_gets_no_key() {
         let told = host.read("/tmp/systemctl");
         assert!(told.contains("daemon-reload\n") && told.contains("restart twostepd.service\n"), "{told}");
         assert!(!told.lines().any(|line| line.starts_with("enable")), "{told}");
+        let started = "--system is-enabled -- twostepd.socket\n";
+        assert!(told.contains(started), "{told}");
+        host.write("/tmp/systemctl", "");
+        dpkg(host, &["TWOSTEP_NO_INIT=1"], &["-i", &deb]).expect_success();
+        let told = host.read("/tmp/systemctl");
+        assert!(told.contains("daemon-reload\n") && !told.contains(started), "{told}");
 
         host.write("/etc/pam.d/vpn", "auth required pam_twostep.so\n");
         host.write("/etc/pam.d/vpn.dpkg-old", "auth required pam_twostep.so\n");
@@ -320,8 +348,11 @@ fn the_package_holds_what_make_install_puts_in_place_and_is_the_same_each_time()
     product::built();
     in_bare_box(|host| {
         let deb = package(host, "1.0", "/tmp/deb");
-        let again = package(host, "1.0", "/tmp/again");
-        host.command("cmp", &[&deb, &again]).expect_success();
+        // Whatever the umask of whoever builds it.
+        for umask in ["000", "077"] {
+            let again = package_under(host, umask, "1.0", "/tmp/again");
+            host.command("cmp", &[&deb, &again]).expect_success();
+        }
 
         let field = |name: &str| host.command("dpkg-deb", &["--field", &deb, name]).expect_success().stdout;
         for library in ["libc6", "libpam0g", "libpam-runtime"] {
@@ -371,7 +402,7 @@ fn the_package_holds_what_make_install_puts_in_place_and_is_the_same_each_time()
 fn the_rpm_has_the_same_files_its_scriptlets_and_no_need_of_a_newer_glibc() {
     product::built();
     in_bare_box(|host| {
-        build(host, "rpm/build.sh", &["RPM_VERSION=1.0", "RPM_PAYLOAD=w1.gzdio"], "/tmp/rpm");
+        build(host, "022", "rpm/build.sh", &["RPM_VERSION=1.0", "RPM_PAYLOAD=w1.gzdio"], "/tmp/rpm");
         let query = |words: &[&str]| {
             let done = host.command("sh", &["-c", &format!("rpm -qp {} /tmp/rpm/*.rpm", words.join(" "))]);
             done.expect_success().stdout
@@ -418,15 +449,22 @@ fn the_rpm_has_the_same_files_its_scriptlets_and_no_need_of_a_newer_glibc() {
             assert!(newest <= (2, 34), "{module} needs glibc {newest:?}");
         }
 
+        let preset = host.read("/tmp/root/usr/lib/systemd/system-preset/80-twostep.preset");
+        assert!(preset.starts_with("enable twostepd.socket\n"), "{preset}");
+
         // And its scriptlets, run by rpm on the box itself.
         rpm("-i /tmp/rpm/*.rpm").expect_success();
+        let enabled = Path::new("/etc/systemd/system/sockets.target.wants/twostepd.socket");
+        assert!(enabled.is_symlink());
         assert!(Path::new(STORE).exists() && Path::new(KEY).exists());
-        host.write("/etc/pam.d/vpn", "auth required pam_twostep.so\n");
+        host.write("/etc/pam.d/vpn", "auth include parts/vpn\n");
+        host.write("/etc/pam.d/parts/vpn", "auth required pam_twostep.so\n");
         let refused = rpm("-e twostep");
-        assert!(!refused.success() && refused.stderr.contains("  /etc/pam.d/vpn\n"), "{refused}");
+        assert!(!refused.success() && refused.stderr.contains("  /etc/pam.d/parts/vpn\n"), "{refused}");
         assert!(Path::new("/usr/lib64/security/pam_twostep.so").exists());
         host.command("rm", &["/etc/pam.d/vpn"]).expect_success();
         rpm("-e twostep").expect_success();
+        assert!(!enabled.is_symlink());
         assert!(!Path::new("/usr/lib64/security/pam_twostep.so").exists() && Path::new(STORE).exists());
     });
 }

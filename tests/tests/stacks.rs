@@ -341,3 +341,59 @@ fn a_service_is_looked_for_in_usr_lib_and_what_it_includes_is_not() {
         }
     });
 }
+
+/// What is asked before the module is taken away. libpam itself says which stacks bring it in: where it is missing, those let nobody in.
+#[test]
+fn pam_files_lists_every_file_that_brings_the_module_into_a_stack() {
+    in_box(|host| {
+        fs::remove_file(host.module_path()).or_die("take the module away");
+        Folder::emptied();
+        let folder =
+            host.module_path().parent().map(|folder| folder.display().to_string()).unwrap_or_default();
+        let line = "auth required pam_twostep.so\n";
+        // The service's file, another file that it brings in, and the file that is listed, if any.
+        let alone = |text: &str| (text.to_owned(), None, true);
+        let by = |text: &str, path: &'static str| (text.to_owned(), Some(path), true);
+        let unlisted = |text: &str| (text.to_owned(), None, false);
+        let cases = [
+            alone(line),
+            alone("-auth required pam_twostep.so\n"),
+            alone("AUTH [success=ok default=die]pam_twostep.so x\n"),
+            alone("auth required [pam_twostep.so]\n"),
+            alone("auth \\\n\t# a comment\n\n required \\\n pam_twostep.so"),
+            alone("auth required \\ \t\n pam_twostep.so\n"),
+            alone(&format!("auth required {folder}/pam_twostep.so\n")),
+            alone("auth required ../security/pam_twostep.so\n"),
+            alone(&format!("#{}{line}", "x".repeat(1022))),
+            by("auth include part\n", "/etc/pam.d/part"),
+            by("auth include parts/part\n", "/etc/pam.d/parts/part"),
+            by("@include ../part\n", "/etc/part"),
+            by("@INCLUDE /etc/part # all of it\n", "/etc/part"),
+            by("auth Include /etc/part\n", "/etc/part"),
+            by("auth SUBSTACK /etc/part\n", "/etc/part"),
+            by("-auth substack /etc/part\n", "/etc/part"),
+            by("auth \\\n include\\\n\t/etc/part\n", "/etc/part"),
+            by("auth include [/etc/a part]\n", "/etc/a part"),
+            by("auth include part.dpkg-old\n", "/etc/pam.d/part.dpkg-old"),
+            unlisted("# auth required pam_twostep.so\n"),
+            unlisted("auth required pam_permit.so # pam_twostep.so \\\n"),
+            unlisted("# @include /etc/unread\n"),
+        ];
+        fs::write("/etc/unread", line).or_die("write a stack");
+        let permit = "auth required pam_permit.so\n";
+        for (text, part, listed) in cases {
+            host.write(format!("{PAM_D}/x"), &(permit.to_owned() + &text));
+            if let Some(part) = part {
+                host.write(part, line);
+            }
+            let result = pam::start_in(None, "x", "root").map(|mut pam| pam.authenticate(0).0);
+            assert_eq!(result.is_ok_and(|code| code == 0), !listed, "libpam: {text}");
+            let expected =
+                if listed { format!("other {}\n", part.unwrap_or("/etc/pam.d/x")) } else { String::new() };
+            assert_eq!(host.admin(&["pam", "files"]).expect_success().stdout, expected, "{text}");
+            if let Some(part) = part {
+                fs::remove_file(part).or_die("remove a stack");
+            }
+        }
+    });
+}

@@ -56,6 +56,8 @@ struct Added<'a> {
 }
 
 impl Report for Added<'_> {
+    const DRAWS: bool = true;
+
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
         put_line!(to, "added the authenticator \"{}\" of {}", self.name, self.user);

@@ -21,7 +21,7 @@ use twostep_core::policy::Policy;
 use twostep_core::time::UnixTime;
 use twostep_store::configuration::ConfigError;
 use twostep_store::host::{self, Nss};
-use twostep_terminal::put_line;
+use twostep_terminal::{one_line, put_line};
 
 /// Carries it out. Exit status 1 where there is an error; warnings and notes leave it 0.
 pub(crate) fn run(arguments: &Arguments, wanted: &Check) -> Result<ExitCode, Failure> {
@@ -148,7 +148,8 @@ impl Finding {
             Severity::Warning => "warning",
             Severity::Note => "note",
         };
-        let Self { id, subject, message, remedy, .. } = self;
+        let Self { id, message, remedy, .. } = self;
+        let subject = one_line(&self.subject);
         put_line!(to, "{severity}: {subject}: {message} [{id}]\n  hint: {remedy}");
     }
 

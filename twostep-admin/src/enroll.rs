@@ -117,6 +117,8 @@ struct Enrolled<'a> {
 }
 
 impl Report for Enrolled<'_> {
+    const DRAWS: bool = true;
+
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
         if self.uid.is_none() {

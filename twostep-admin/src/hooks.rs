@@ -25,7 +25,7 @@ use twostep_store::StoreError;
 use twostep_store::admin::{self, Due, FLAG, TRIES, Taken};
 use twostep_store::host::{Syslog, lock_file, monotonic};
 use twostep_store::vault::Session;
-use twostep_terminal::put_line;
+use twostep_terminal::{printable, put_line};
 
 /// The file whose lock says that somebody is running commands.
 const LOCK: &str = "hooks.lock";
@@ -74,7 +74,7 @@ pub(crate) fn run_due(context: &Context) {
         Err(Failure::Store(StoreError::Io(_, error))) if error.kind() == io::ErrorKind::WouldBlock => {
             return raise_flag(context);
         }
-        Err(failure) => return eprintln!("{failure}"),
+        Err(failure) => return eprintln!("{}", printable(&failure.to_string())),
     };
     let ran = run_all(context);
     drop(turn);
@@ -95,7 +95,7 @@ pub(crate) fn run_due(context: &Context) {
                 eprintln!("  hint: twostep-admin check says why");
             }
         }
-        Err(failure) => eprintln!("{failure}"),
+        Err(failure) => eprintln!("{}", printable(&failure.to_string())),
     }
 }
 

@@ -65,12 +65,13 @@ use cli::{
 use context::Context;
 use failure::Failure;
 use std::process::ExitCode;
+use twostep_terminal::printable;
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("{failure}");
+            eprintln!("{}", printable(&failure.to_string()));
             failure.exit_code()
         }
     }

@@ -26,6 +26,11 @@ impl Output {
         self.0.report(report).map_err(Failure::Output)
     }
 
+    /// Prints text of our own with a QR code in it: not in JSON.
+    pub(crate) fn draw(self, text: &str) -> Result<(), Failure> {
+        self.0.draw(text).map_err(Failure::Output)
+    }
+
     /// Prints text before the report: not in JSON.
     pub(crate) fn say(self, text: &str) -> Result<(), Failure> {
         self.0.say(text).map_err(Failure::Output)

@@ -7,6 +7,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use twostep_core::secret::Secret;
 use twostep_core::totp::{SECRET_MAX, SECRET_MIN};
+use twostep_terminal::one_line;
 use zeroize::Zeroizing;
 
 /// More text than any secret takes, blanks included.
@@ -29,7 +30,7 @@ pub(crate) fn text(path: &Path) -> Result<Zeroizing<Vec<u8>>, Failure> {
         if mode & 0o044 != 0 {
             eprintln!(
                 "twostep-admin: warning: others can read {} (mode {mode:04o})\n  hint: delete it when done, or chmod go= it",
-                path.display()
+                one_line(&path.to_string_lossy())
             );
         }
         file.take(TEXT_MAX).read_to_end(&mut text).map_err(unread)?;

@@ -14,7 +14,7 @@ use twostep_core::secret::Secret;
 use twostep_core::totp::{self, Authenticator, AuthenticatorId, Kind, Offset, Parameters};
 use twostep_store::admin::NewAuthenticator;
 use twostep_store::host::{Kernel, issuer};
-use twostep_terminal::{Canvas, new_secret};
+use twostep_terminal::{Canvas, new_secret, one_line};
 use zeroize::Zeroizing;
 
 /// The authenticator, and how it is shown.
@@ -57,7 +57,7 @@ impl<'a> Seeded<'a> {
 
     /// Shows it and asks for a code, which is consumed.
     pub(crate) fn confirm(&mut self, context: &Context) -> Result<(), Failure> {
-        context.output.say(&self.shown)?;
+        context.output.draw(&self.shown)?;
         let consumed = confirm::ask(&self.authenticator)?;
         self.authenticator.last_step = Some(consumed.step);
         self.confirmed = Some(consumed.offset);
@@ -100,7 +100,8 @@ fn read(context: &Context, path: &Path, person: &Person) -> Result<Secret, Failu
         eprintln!(
             "twostep-admin: warning: \"{}\" of {} has this secret as well: who has one of the two makes the codes of both\n  \
              hint: give each user a secret of their own",
-            other.label, other.user
+            one_line(&other.label.to_string()),
+            one_line(&other.user.to_string())
         );
     }
     Ok(secret)

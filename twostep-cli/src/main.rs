@@ -19,12 +19,13 @@ use conversation::Conversation;
 use failure::Failure;
 use person::Terminal;
 use std::process::ExitCode;
+use twostep_terminal::printable;
 
 fn main() -> ExitCode {
     match run(&Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
-            eprintln!("{failure}");
+            eprintln!("{}", printable(&failure.to_string()));
             failure.exit_code()
         }
     }

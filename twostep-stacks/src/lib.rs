@@ -21,6 +21,6 @@ pub use assemble::{Fault, Files, Folders, Handler, MOST_LEVELS, Part, Place, Rea
 pub use code::Code;
 pub use control::{Action, Control};
 pub use modules::{results, takes_password};
-pub use parse::{Entry, Include, Line, Phase, parse};
+pub use parse::{Entry, Include, Line, Phase, parse, parse_conf, unfinished_line};
 pub use play::{Played, play};
 pub use ways::{Asked, Role, TooMany, Way, can_return, ways_past};

@@ -85,6 +85,11 @@ impl<'a> Words<'a> {
     pub(crate) fn of(line: &'a str) -> Self {
         Self(line)
     }
+
+    /// What has not been cut yet.
+    pub(crate) fn rest(&self) -> &'a str {
+        self.0
+    }
 }
 
 impl Iterator for Words<'_> {

@@ -1,7 +1,7 @@
 //! What the lines of one file say.
 
 use crate::control::Control;
-use crate::lines::{Ending, Words, logical};
+use crate::lines::{Ending, Logical, Words, logical};
 
 /// A line that means something.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -77,6 +77,24 @@ pub enum Phase {
 /// Reads a file, and leaves out what libpam loses when the last line never ends.
 pub fn parse(text: &str) -> Vec<Entry> {
     entries(text).0
+}
+
+/// The same of /etc/pam.conf, where each line begins with its service.
+pub fn parse_conf(text: &str) -> Vec<Entry> {
+    let own = |line: &Logical| {
+        let mut words = Words::of(&line.text);
+        words.next()?;
+        entry(line.number, words.rest())
+    };
+    logical(text).0.iter().filter_map(own).collect()
+}
+
+/// The last line's number, where it never ends: libpam gives up such a file.
+pub fn unfinished_line(text: &str) -> Option<usize> {
+    match logical(text).1 {
+        Ending::Clean => None,
+        Ending::Broken(number) => Some(number),
+    }
 }
 
 pub(crate) fn entries(text: &str) -> (Vec<Entry>, Ending) {
@@ -204,6 +222,20 @@ mod tests {
         assert!(matches!(&entries[1], Entry::Include(include) if include.substack));
         assert!(!entries[2].is_in(Phase::Auth));
         assert!(matches!(&entries[3], Entry::Include(include) if include.file.is_none()));
+    }
+
+    #[test]
+    fn a_line_of_pam_conf_is_another_ones_behind_its_service() {
+        let conf =
+            "# all\nsshd auth \\\n required x.so\n[su] auth include /etc/part\nsshd\nsshd @include y\n";
+        let entries = parse_conf(conf);
+        assert!(matches!(&entries[0], Entry::Module(line) if line.number == 2 && line.module == "x.so"));
+        let included = |entry: &Entry| match entry {
+            Entry::Include(include) => include.file.clone(),
+            _ => None,
+        };
+        let files: Vec<_> = entries.iter().filter_map(included).collect();
+        assert_eq!((entries.len(), files), (3, vec!["/etc/part".to_owned(), "y".to_owned()]));
     }
 
     #[test]

@@ -16,5 +16,5 @@ pub use limits::{Expiry, Limits};
 pub use output::{Format, Output, Report};
 pub use qr::{Canvas, FIRST_CODE, NoCanvas, new_secret};
 pub use table::table;
-pub use text::{ago, backup_codes, counted, grouped, printable, time, time_or_none};
+pub use text::{ago, backup_codes, counted, grouped, one_line, printable, time, time_or_none};
 pub use trusted::TrustedDevice;

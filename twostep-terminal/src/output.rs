@@ -1,7 +1,9 @@
 //! What goes to standard output: text for people, or one JSON document.
 
+use crate::text::printable;
 use serde::Serialize;
 use std::io::{self, Write};
+use twostep_core::text::disturbs;
 use zeroize::Zeroizing;
 
 /// How to print.
@@ -22,6 +24,9 @@ pub enum Format {
 
 /// What a command has to say, both ways.
 pub trait Report: Serialize {
+    /// Whether there is a QR code in it, whose colours are escape sequences. All else in it must be text that is [`printable`] already.
+    const DRAWS: bool = false;
+
     /// The lines that people read.
     fn text(&self, to: &mut String);
 }
@@ -30,29 +35,44 @@ pub trait Report: Serialize {
 const ROOM: usize = 32 << 10;
 
 impl Output {
-    /// Prints the one report of a command.
+    /// Prints the one report of a command. Whatever names and texts of other people are in it, a terminal shows letters.
     ///
     /// # Errors
     /// When standard output takes no more.
-    pub fn report(self, report: &impl Report) -> io::Result<()> {
-        let mut text = Zeroizing::new(String::with_capacity(ROOM));
+    pub fn report<R: Report>(self, report: &R) -> io::Result<()> {
         match self.format {
-            Format::Text => report.text(&mut text),
+            Format::Text => {
+                let mut text = Zeroizing::new(String::with_capacity(ROOM));
+                report.text(&mut text);
+                if R::DRAWS { self.draw(&text) } else { self.say(&text) }
+            }
             Format::Json => {
                 let mut bytes = Zeroizing::new(Vec::with_capacity(ROOM));
                 serde_json::to_writer(&mut *bytes, report).map_err(io::Error::other)?;
                 bytes.push(b'\n');
-                return write(&bytes);
+                let json = str::from_utf8(&bytes).map_err(io::Error::other)?;
+                if json.trim_end().contains(disturbs) {
+                    write(escaped(json).as_bytes())
+                } else {
+                    write(&bytes)
+                }
             }
         }
-        write(text.as_bytes())
     }
 
-    /// Prints text before the report: not in JSON.
+    /// Prints text before the report, made [`printable`]: not in JSON.
     ///
     /// # Errors
     /// As [`Self::report`].
     pub fn say(self, text: &str) -> io::Result<()> {
+        self.draw(&Zeroizing::new(printable(text)))
+    }
+
+    /// Prints text of our own as it is, a QR code with its colours.
+    ///
+    /// # Errors
+    /// As [`Self::report`].
+    pub fn draw(self, text: &str) -> io::Result<()> {
         match self.format {
             Format::Text => write(text.as_bytes()),
             Format::Json => Ok(()),
@@ -60,7 +80,34 @@ impl Output {
     }
 }
 
+/// The same document without letters that would disturb a terminal. Such a letter is nowhere but in a string, where `\\u` stands for it.
+fn escaped(json: &str) -> Zeroizing<String> {
+    let mut shown = Zeroizing::new(String::with_capacity(2 * json.len()));
+    for c in json.trim_end().chars() {
+        if disturbs(c) {
+            c.encode_utf16(&mut [0; 2]).iter().for_each(|unit| shown.push_str(&format!("\\u{unit:04x}")));
+        } else {
+            shown.push(c);
+        }
+    }
+    shown.push('\n');
+    shown
+}
+
 fn write(bytes: &[u8]) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_of_json_stays_what_it_is_and_disturbs_no_terminal() {
+        let value = serde_json::json!({ "name": "a\u{7f}\u{9b}2J\u{202e}\u{e0001}\tü\n" });
+        let shown = escaped(&(value.to_string() + "\n"));
+        assert!(!shown.trim_end().contains(disturbs), "{}", *shown);
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
+    }
 }

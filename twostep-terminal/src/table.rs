@@ -1,6 +1,6 @@
 //! Tables, laid out for the width of the terminal.
 
-use crate::printable;
+use crate::one_line;
 use comfy_table::{ColumnConstraint, ContentArrangement, Table, Width, presets};
 use unicode_width::UnicodeWidthStr;
 
@@ -8,7 +8,7 @@ use unicode_width::UnicodeWidthStr;
 const PADDING: usize = 2;
 
 /// A table without lines, which `awk` can read too where standard output is no terminal: one line a row there, however long. What is in
-/// it is made [`printable`].
+/// it is made [`one_line`], so that nobody's text looks like a row.
 ///
 /// On a terminal, lines that are too long are broken between words and nowhere else. Where not even that makes it fit, each row becomes
 /// a list, one line a column.
@@ -19,7 +19,7 @@ pub fn table(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>) -> St
 
 fn laid_out(header: &[&str], rows: impl IntoIterator<Item = Vec<String>>, columns: Option<u16>) -> String {
     let rows: Vec<Vec<String>> =
-        rows.into_iter().map(|row| row.iter().map(|cell| printable(cell)).collect()).collect();
+        rows.into_iter().map(|row| row.iter().map(|cell| one_line(cell)).collect()).collect();
     let head = [header.iter().map(|name| (*name).to_owned()).collect()];
     let all = head.iter().chain(&rows);
     if let Some(lines) = lines(all.clone(), columns) {

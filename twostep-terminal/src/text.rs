@@ -59,19 +59,25 @@ pub fn grouped(text: &str) -> Zeroizing<String> {
     groups
 }
 
-/// A text of somebody else's as it can be shown on a terminal: lines stay, and what would move the cursor, change a colour or turn
+/// A text of somebody else's as it can be shown on a terminal: lines and tabs stay, and what would move the cursor, change a colour or turn
 /// letters round is written out.
 #[must_use]
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if c != '\n' && disturbs(c) {
+        if !matches!(c, '\n' | '\t') && disturbs(c) {
             let _ = write!(shown, "{}", c.escape_unicode());
         } else {
             shown.push(c);
         }
     }
     shown
+}
+
+/// [`printable`], in one line: for what must not look like lines of our own.
+#[must_use]
+pub fn one_line(text: &str) -> String {
+    printable(text).replace('\n', "\\n").replace('\t', "\\t")
 }
 
 /// A number of things: `1 wrong code`, `2 wrong codes`.
@@ -118,7 +124,9 @@ mod tests {
 
     #[test]
     fn nothing_reaches_the_terminal_but_text() {
-        assert_eq!(printable("a\u{1b}[2J\u{9b}b\u{202e}\nü"), "a\\u{1b}[2J\\u{9b}b\\u{202e}\nü");
+        let text = "a\u{1b}[2J\u{9b}b\u{202e}\nü";
+        assert_eq!(printable(text), "a\\u{1b}[2J\\u{9b}b\\u{202e}\nü");
+        assert_eq!(one_line(text), "a\\u{1b}[2J\\u{9b}b\\u{202e}\\nü");
     }
 
     #[test]

@@ -10,6 +10,8 @@ use twostep_core::name::ServiceName;
 pub(crate) enum PamCommand {
     /// Say of each service what its stack demands, and when that is skipped
     Status(Status),
+    /// List the files by which stacks bring pam_twostep.so in: before it is removed
+    Files(Files),
     /// Put the lines into a service's file, after a look at what comes of it
     Enable(Enable),
     /// Put a service's file back as it was
@@ -23,6 +25,12 @@ pub(crate) struct Status {
     /// Only this service, with all its lines
     #[arg(value_parser = service)]
     pub(crate) service: Option<ServiceName>,
+    #[command(flatten)]
+    pub(crate) places: Places,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Files {
     #[command(flatten)]
     pub(crate) places: Places,
 }

@@ -13,7 +13,7 @@ use std::io::{self, BufRead};
 use std::net::IpAddr;
 use std::path::Path;
 use twostep_stacks::Code;
-use twostep_terminal::put_line;
+use twostep_terminal::{printable, put_line};
 use zeroize::Zeroizing;
 
 /// Carries it out. Exit status 1 where the user would not be let in.
@@ -121,18 +121,18 @@ impl Person for Terminal {
     fn hear(&mut self, style: Style, text: &str) -> Option<Zeroizing<String>> {
         match style {
             Style::Hidden => {
-                eprint!("{text}");
+                eprint!("{}", printable(text));
                 rpassword::read_password().ok().map(Zeroizing::new)
             }
             Style::Shown => {
-                eprint!("{text}");
+                eprint!("{}", printable(text));
                 let mut line = Zeroizing::new(String::with_capacity(256));
                 let read = io::stdin().lock().read_line(&mut line).ok().filter(|length| *length > 0)?;
                 line.truncate(read);
                 Some(Zeroizing::new(line.trim_end_matches(['\n', '\r']).to_owned()))
             }
             Style::Error | Style::Info => {
-                eprintln!("{text}");
+                eprintln!("{}", printable(text));
                 Some(Zeroizing::new(String::new()))
             }
         }

@@ -213,7 +213,12 @@ fn is_for_all(entry: &Entry) -> bool {
 }
 
 fn is_marked(text: &str, number: usize) -> bool {
-    text.lines().nth(number - 1).is_some_and(|line| line.trim_end().ends_with(MARK))
+    text.lines().nth(number - 1).is_some_and(is_ours_by_mark)
+}
+
+/// Whether `pam enable` has written a line.
+pub(crate) fn is_ours_by_mark(line: &str) -> bool {
+    line.trim_end().ends_with(MARK)
 }
 
 /// With a line behind the first `lines` ones.

@@ -4,12 +4,15 @@ use std::fmt;
 use std::io;
 use std::path::PathBuf;
 use twostep_store::files::Untrusted;
+use twostep_terminal::one_line;
 
 /// What can go wrong with a service's wiring.
 #[derive(Debug)]
 pub(crate) enum PamFailure {
     /// A file or folder cannot be read.
     Unread(PathBuf, io::Error),
+    /// Files that may name the module cannot be read.
+    NotSearched(Vec<(PathBuf, io::Error)>),
     /// A file cannot be written.
     Unwritten(PathBuf, io::Error),
     /// There is neither a file nor one to make it after.
@@ -62,6 +65,9 @@ impl PamFailure {
             Self::NotRoot => "run it as root".to_owned(),
             Self::Changed(_) => "run it again".to_owned(),
             Self::Untrusted(untrusted) => untrusted.remedy(),
+            Self::NotSearched(_) => {
+                "what it names is not known: make it readable, or move it out of the folder".to_owned()
+            }
             Self::Unread(..) | Self::Unwritten(..) | Self::NotWired(_) | Self::Refused(_) => return None,
         })
     }
@@ -71,6 +77,12 @@ impl fmt::Display for PamFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unread(path, error) => write!(f, "{} cannot be read: {error}", path.display()),
+            Self::NotSearched(unread) => {
+                let told = |(path, error): &(PathBuf, io::Error)| {
+                    format!("{} cannot be read: {error}", one_line(&path.to_string_lossy()))
+                };
+                f.write_str(&unread.iter().map(told).collect::<Vec<_>>().join("\n"))
+            }
             Self::Unwritten(path, error) => write!(f, "{} cannot be written: {error}", path.display()),
             Self::NoFile(path) => write!(f, "there is no {}", path.display()),
             Self::Link(path, target) => write!(f, "{} is a link to {}", path.display(), target.display()),

@@ -14,6 +14,10 @@ use twostep_stacks::{Entry, Folders, Include, Read, parse, read};
 pub(crate) const PAM_D: &str = "/etc/pam.d";
 /// Where packages may have theirs, which one of the same name in [`PAM_D`] replaces.
 const VENDORS: &str = "/usr/lib/pam.d";
+/// The same, where libpam was built with a folder for vendors (openSUSE).
+const OTHER_VENDORS: &str = "/usr/etc/pam.d";
+/// All stacks in one file, where there is no folder of them.
+pub(crate) const PAM_CONF: &str = "/etc/pam.conf";
 /// Debian's libpam looks elsewhere for what a file includes.
 const DEBIAN: &str = "/etc/debian_version";
 
@@ -129,11 +133,17 @@ impl Stacks {
     }
 }
 
+/// Where packages may have stacks.
+pub(crate) fn vendor_folders() -> impl Iterator<Item = &'static str> {
+    [VENDORS, OTHER_VENDORS].into_iter()
+}
+
 /// Whether it is no service that anybody asks for.
 pub(crate) fn is_left_behind(name: &str) -> bool {
+    let ends = ["~", ".bak", ".orig", ".rpmnew", ".rpmorig", ".rpmsave", ".pam-old", ".pam-new"];
     name.starts_with('.')
-        || name.contains('~')
-        || [".dpkg-", ".rpm", ".ucf-", ".bak", ".pam-old", ".pam-new"].iter().any(|part| name.contains(part))
+        || [".dpkg-", ".ucf-"].iter().any(|part| name.contains(part))
+        || ends.iter().any(|end| name.ends_with(end))
 }
 
 fn text(path: &str) -> Option<String> {

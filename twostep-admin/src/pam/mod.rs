@@ -9,6 +9,7 @@ pub(crate) mod failure;
 pub(crate) mod files;
 pub(crate) mod host;
 pub(crate) mod judge;
+mod naming;
 mod sshd;
 mod status;
 
@@ -23,6 +24,7 @@ use crate::failure::Failure;
 pub(crate) fn run(arguments: &Arguments, command: &PamCommand) -> Result<(), Failure> {
     match command {
         PamCommand::Status(wanted) => status::run(arguments, wanted),
+        PamCommand::Files(wanted) => naming::run(arguments, wanted),
         PamCommand::Enable(wanted) => enable::enable(arguments, wanted),
         PamCommand::Disable(wanted) => enable::disable(arguments, wanted),
         PamCommand::Try(wanted) => attempt::run(arguments, wanted),

@@ -390,3 +390,53 @@ fn a_backup_that_is_lost_takes_no_file_along() {
     pam(&place, &["disable", "sshd", "--yes"]).is(0).shows("only its lines are taken out");
     assert_eq!(read(&place, "pam.d/sshd"), SSHD);
 }
+
+/// What a removal asks: it needs nothing but the stacks, and says nothing without saying that it could not tell all.
+#[test]
+fn the_files_that_name_the_module_are_listed_without_configuration_key_or_store() {
+    let place = healthy("pam-files");
+    place.write("pam.d/sshd", SSHD, 0o644);
+    pam(&place, &["enable", "sshd", "--yes"]).is(0);
+    let by_hand = place.folder.join("elsewhere");
+    place.write("elsewhere", "auth required pam_twostep.so # twostep-admin pam enable\n", 0o644);
+    place.write("pam.d/vpn", &format!("@include {}\n", by_hand.display()), 0o644);
+    place.write("pam.d/vpn.bak", "auth required pam_twostep.so\n", 0o644);
+    symlink("sshd", place.folder.join("pam.d/ssh-link")).unwrap();
+    symlink("/dev/null", place.folder.join("pam.d/nothing")).unwrap();
+    for gone in ["config.toml", "store.db", "master.key"] {
+        let _where_there_is_one = fs::remove_file(place.folder.join(gone));
+    }
+    let sshd = place.folder.join("pam.d/sshd");
+    let listed = format!("pam-enable {}\nother {}\n", sshd.display(), by_hand.display());
+    assert_eq!(pam(&place, &["files"]).is(0).stdout, listed);
+    pam(&place, &["files", "--json"]).is(0).shows(r#""by":"pam-enable""#);
+
+    // What cannot be told is said, beside what can.
+    place.write("pam.d/late", "@include \u{fffd}\n", 0o644);
+    place.write("pam.d/odd\n\u{1b}[2J", "auth required x.so \\\n", 0o644);
+    let done = pam(&place, &["files"]).is(1);
+    assert_eq!(done.stdout, listed);
+    done.says("pam.d/late cannot be read: line 1").says("odd\\n\\u{1b}[2J cannot be read: line 1 goes on");
+}
+
+/// A terminal obeys escape sequences, whoever has chosen the name that they are in.
+#[test]
+fn no_name_disturbs_the_terminal_that_it_is_shown_on() {
+    let place = healthy("pam-names");
+    place.write("pam.d/a\u{1b}]0;x\u{7}\u{9b}2J\u{202e}\nb", "auth required pam_nowhere.so\n", 0o644);
+    let disturbs = |text: &str| text.chars().any(|c| c != '\n' && twostep_core::text::disturbs(c));
+    let dir = place.folder.join("pam.d");
+    let dir = dir.to_str().unwrap();
+    for arguments in [&["pam", "status"][..], &["pam", "status", "--json"], &["check"], &["check", "--json"]]
+    {
+        let done = place.run(&[arguments, &["--pam-dir", dir]].concat());
+        assert!(!disturbs(&done.stdout) && !disturbs(&done.stderr), "{arguments:?}: {done:?}");
+    }
+    let row = pam(&place, &["status"]).is(0).stdout;
+    assert!(
+        row.lines().any(|line| line.trim_start().starts_with("a\\u{1b}]0;x\\u{7}\\u{9b}2J\\u{202e}\\nb ")),
+        "{row}"
+    );
+    let done = place.run(&["report", "refused", "--log", "\u{1b}[2J"]).is(1);
+    assert!(!disturbs(&done.stderr) && done.stderr.contains("\\u{1b}[2J"), "{done:?}");
+}
