@@ -3,6 +3,7 @@
 //! Any mistake refuses the whole text: half a policy is none.
 
 pub mod break_glass;
+mod keys;
 mod rules;
 mod sections;
 mod syntax;
@@ -202,7 +203,7 @@ impl Reader<'_> {
 
     fn unknown_key(&mut self, key: &Spanned<std::borrow::Cow<'_, str>>, name: &str, keys: &str) {
         let mut hint = format!("known here: {keys}");
-        if let Some(where_to) = sections::where_known(name).filter(|_| self.has_sections) {
+        if let Some(where_to) = keys::where_known(name).filter(|_| self.has_sections) {
             hint.push_str("; ");
             hint.push_str(&where_to);
         }

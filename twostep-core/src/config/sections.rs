@@ -1,5 +1,9 @@
 //! The sections of the configuration, but for its rules.
 
+use super::keys::{
+    APP_KEYS, ARGON2ID_KEYS, BROKER_KEYS, INTERACTIVE_KEYS, KEYS, PATHS_KEYS, PLACES_KEYS, ROSTER_KEYS,
+    SELF_SERVICE_KEYS,
+};
 use super::{Reader, Value};
 use crate::device::{DeviceKind, TRUST_DAYS};
 use crate::hook::Command;
@@ -15,16 +19,6 @@ use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 use toml::de::DeTable;
 
-const KEYS: &str = "\"issuer\", [paths], [places], [interactive], [app], [argon2id], [roster], [self_service], [broker], [[rule]]";
-const PATHS_KEYS: &str = "\"store\", \"key\", \"roster\", \"runtime\"";
-const PLACES_KEYS: &str = "\"nat64_prefixes\"";
-const INTERACTIVE_KEYS: &str =
-    "\"unenrolled\", \"trust\", \"trust_days\", \"security_keys\", \"ssh_keys\", \"ask_everyone\"";
-const ARGON2ID_KEYS: &str = "\"memory_kib\", \"passes\", \"lanes\", \"at_once\"";
-const SELF_SERVICE_KEYS: &str = "\"enroll\", \"unenroll\"";
-const BROKER_KEYS: &str = "\"callers\", \"help_desk\", \"protected\"";
-const APP_KEYS: &str = "\"unenrolled\", \"services\", \"on_create\", \"on_revoke\", \"max_app_passwords\", \"virtual_users\", \
-                        \"domains\", \"revoke_on_password_change\"";
 /// How many app passwords a user can be allowed.
 const APP_PASSWORDS: RangeInclusive<u64> = 1..=200;
 /// Dovecot gives each of its workers 256 MiB of address space.
@@ -37,19 +31,6 @@ const COST_MIN: u32 = 7_168 * 5;
 /// Some ten times the default: a set of backup codes is ten of them, for which the broker keeps others waiting.
 const COST_MAX: u32 = 1 << 19;
 
-const ROSTER_KEYS: &str =
-    "\"keep\", \"readers\", \"members\", \"enrolled\", \"pending\", \"app\", \"unenrolled\", \"first_gid\"";
-/// The sections with their keys, but for rules.
-const SECTIONS: [(&str, &str); 8] = [
-    ("interactive", INTERACTIVE_KEYS),
-    ("app", APP_KEYS),
-    ("argon2id", ARGON2ID_KEYS),
-    ("roster", ROSTER_KEYS),
-    ("self_service", SELF_SERVICE_KEYS),
-    ("broker", BROKER_KEYS),
-    ("places", PLACES_KEYS),
-    ("paths", PATHS_KEYS),
-];
 /// Four in a row, none of them a gid that means something to the kernel.
 const FIRST_GIDS: RangeInclusive<u64> = 1..=4_294_967_290;
 /// The longest name of a group that shadow-utils takes, in bytes.
@@ -57,21 +38,6 @@ const GROUP_NAME_MAX: usize = 32;
 
 fn readers(group: String) -> Readers {
     if group == "everyone" { Readers::Everyone } else { Readers::Group(group) }
-}
-
-/// Where a key belongs that stands in the wrong place.
-pub(super) fn where_known(name: &str) -> Option<String> {
-    if name == "issuer" || SECTIONS.iter().any(|(section, _)| *section == name) {
-        return Some(format!("`{name}` stands above the first line in brackets"));
-    }
-    let key = format!("\"{name}\"");
-    let has = |(section, keys): &(&'static str, &str)| keys.contains(&key).then_some(*section);
-    let sections: Vec<_> = SECTIONS.iter().filter_map(has).collect();
-    let (first, rest) = sections.split_first()?;
-    let others: String = rest.iter().map(|section| format!(" or [{section}]")).collect();
-    Some(format!(
-        "`{name}` belongs to [{first}]{others}: put it below that line, or write {first}.{name} above the first line in brackets"
-    ))
 }
 
 /// Puts a value in its place, if it could be read.
