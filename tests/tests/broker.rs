@@ -228,12 +228,20 @@ fn a_thousand_idle_connections_cost_nobody_else() {
             }
             format!("{busy} {closed} {}", links.len())
         });
-        eventually("the connections to be there", || (broker.threads() > 30).then_some(()));
+        // The limit holds before there is a thread: beside bob's 32 there are the first one, that of su, and one that looks up whether bob is
+        // in `[broker] callers`.
+        let threads = || {
+            let threads = broker.threads();
+            assert!(threads <= 32 + 3, "{threads} threads");
+            threads
+        };
+        eventually("the connections to be there", || (threads() > 30).then_some(()));
         let mut console = su(host, "carol", "alice");
         console.answer("Password: ", PASSWORD);
+        threads();
         console.answer("Verification code: ", &phone.fresh_code());
         assert_eq!(console.end(), Some(0), "{}", console.shown());
-        assert!(broker.threads() < 60, "{} threads", broker.threads());
+        threads();
         let told = idle.join();
         let numbers: Vec<usize> = told.split(' ').map(|text| text.parse().or_die("read a number")).collect();
         let [busy, closed, all] = numbers[..] else { panic!("{told}") };

@@ -1,14 +1,15 @@
 //! What all requests share: the limits, and who is connected.
 
 use crate::budget::{Budget, Kind, Spent};
+use crate::closer::Closer;
 use crate::complaints::{Complaints, Due};
 use crate::connection::Connection;
 use crate::declined::Declined;
-use crate::limits::{DRAIN, THREADS};
+use crate::limits::{CALLERS, DRAIN};
 use crate::party::{Caller, Party, UNKNOWN};
 use crate::{log, request};
 use nix::sys::socket::{Shutdown, shutdown};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
@@ -16,7 +17,7 @@ use std::time::Duration;
 use twostep_core::name::UserName;
 use twostep_core::ports::Directory;
 use twostep_core::protocol::{FromBroker, Refusal};
-use twostep_host::link::{LinkError, Peer};
+use twostep_host::link::{Link, LinkError, Peer};
 use twostep_host::{Nss, configuration, monotonic};
 
 /// The broker.
@@ -29,6 +30,17 @@ pub(crate) struct Broker {
     present: Mutex<Present>,
     /// Told whenever somebody has gone.
     gone: Condvar,
+    callers: Mutex<Callers>,
+    closer: Closer,
+}
+
+/// The users to whom the configuration grants a service, as they were looked up.
+#[derive(Debug, Default)]
+struct Callers {
+    uids: HashSet<Party>,
+    is_being_read: bool,
+    /// When they may be looked up again.
+    due_at: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -97,15 +109,32 @@ impl Broker {
         Self { config, ..Self::default() }
     }
 
-    /// Whether there are as many threads as there may be. Then nobody is accepted: whoever waits is told so by the kernel.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.present().connections.len() >= THREADS
+    /// Serves a connection in a thread of its own, or turns it away. The limits of a uid hold before there is a thread. Nothing is done here
+    /// that takes its time, or is made to by a peer: NSS is asked and the configuration is read in threads.
+    pub(crate) fn admit(self: &Arc<Self>, link: Link) {
+        let connection = match Connection::over(link, Arc::clone(self)) {
+            Ok(connection) => connection,
+            Err(errno) => {
+                return self.complain(UNKNOWN, "socket", |_| log::error(&format!("a socket: {errno}")));
+            }
+        };
+        // Without credentials there is nobody to serve.
+        let Ok(peer) = connection.peer() else { return };
+        let caller = Caller::of(peer);
+        match self.place(caller) {
+            Ok(place) => self.serve(connection, Asking { peer, caller, place }),
+            Err(spent) => {
+                let asker = Asker { link: &connection, peer, party: caller.account() };
+                asker.decline(asker.too_much(self, spent));
+                if spent == Spent::Connections && caller.kind() == Kind::Plain {
+                    self.look_up_callers();
+                }
+            }
+        }
     }
 
-    /// Takes a connection, and serves it in a thread of its own. Even whom to turn away is found out there: whatever takes its time, or
-    /// is made to by a peer, holds nobody else up.
-    pub(crate) fn admit(self: &Arc<Self>, connection: Connection) {
-        let guest = self.register(connection);
+    fn serve(self: &Arc<Self>, connection: Connection, asking: Asking) {
+        let guest = self.register(connection, asking);
         let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
         let served = thread.spawn(move || {
             guest.serve();
@@ -118,38 +147,75 @@ impl Broker {
     }
 
     /// Writes a connection down.
-    fn register(self: &Arc<Self>, connection: Connection) -> Guest {
+    fn register(self: &Arc<Self>, connection: Connection, asking: Asking) -> Guest {
         let connection = Arc::new(connection);
         let mut present = self.present();
         present.next += 1;
         let number = present.next;
         present.connections.insert(number, Arc::downgrade(&connection));
         drop(present);
-        Guest { connection, listed: Listed { broker: Arc::clone(self), number } }
+        Guest { connection, asking, listed: Listed { broker: Arc::clone(self), number } }
     }
 
-    fn arrive(&self, kind: Kind) -> Result<Arrival<'_>, Spent> {
-        self.budget().arrive(kind)?;
-        Ok(Arrival { broker: self, kind })
+    /// A place for one more connection of this caller's.
+    fn place(self: &Arc<Self>, caller: Caller) -> Result<Place, Spent> {
+        let (kind, party) = (self.kind(caller), caller.account());
+        self.budget().connect(party, kind)?;
+        Ok(Place { broker: Arc::clone(self), kind, party })
     }
 
-    fn seat(&self, party: Party, kind: Kind) -> Result<Seat<'_>, Spent> {
-        let seated = self.budget().sit(party, kind);
-        match seated {
-            // Only now is it looked up whether that user is a server's, who has more places.
-            Err(Spent::Connections) if kind == Kind::Plain && self.is_granted(party) => {
-                self.budget().sit(party, Kind::Granted)?;
-            }
-            seated => seated?,
+    /// What kind of process it is, as far as that was looked up.
+    fn kind(&self, caller: Caller) -> Kind {
+        let is_caller = |party| self.callers().uids.contains(&party);
+        match caller.kind() {
+            Kind::Plain if is_caller(caller.account()) => Kind::Granted,
+            kind => kind,
         }
-        Ok(Seat { broker: self, party })
     }
 
-    /// Whether the configuration grants a service to this user.
-    fn is_granted(&self, party: Party) -> bool {
-        let Ok(policy) = configuration::read(self.config.as_deref()) else { return false };
-        let is = |user: &UserName| Nss.find(user.as_str()).ok().flatten().is_some_and(|it| it.uid == party.0);
-        policy.broker.callers.iter().any(|caller| is(&caller.user))
+    /// The seat in the common account of all that cannot be told apart, which counts besides the place.
+    fn common_seat(&self, kind: Kind) -> Result<Seat<'_>, Spent> {
+        self.budget().sit(UNKNOWN, kind)?;
+        Ok(Seat { broker: self, party: UNKNOWN })
+    }
+
+    /// Looks up in a thread who the users are to whom the configuration grants a service, unless that was done a moment ago. They have more
+    /// places than others.
+    pub(crate) fn look_up_callers(self: &Arc<Self>) {
+        let now = monotonic();
+        {
+            let mut callers = self.callers();
+            if callers.is_being_read || now < callers.due_at {
+                return;
+            }
+            callers.is_being_read = true;
+        }
+        let broker = Arc::clone(self);
+        let look_up = move || {
+            let policy = configuration::read(broker.config.as_deref());
+            let names = policy.map(|policy| policy.broker.callers).unwrap_or_default();
+            let uid = |name: &UserName| Nss.find(name.as_str()).ok().flatten().map(|found| Party(found.uid));
+            let uids = names.iter().filter_map(|caller| uid(&caller.user)).collect();
+            *broker.callers() = Callers { uids, is_being_read: false, due_at: monotonic() + CALLERS };
+        };
+        let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
+        if thread.spawn(look_up).is_err() {
+            self.callers().is_being_read = false;
+        }
+    }
+
+    /// Has a connection closed by a process that may hang: it has open files in its queue, or may get some as the broker ends.
+    pub(crate) fn hand_over(&self, connection: &Connection) {
+        let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
+        self.complain(Party(uid), "files", |more| {
+            let cause = "open files sent along, or more messages than the protocol has";
+            log::warning(&format!("refused uid={uid} cause=\"{cause}\" more={more}"));
+        });
+        if let Err(errno) = self.closer.take(connection.as_fd(), uid) {
+            self.complain(Party(0), "closer", |more| {
+                log::error(&format!("a connection cannot be handed over to be closed: {errno} more={more}"));
+            });
+        }
     }
 
     /// One more request of a user for himself.
@@ -179,17 +245,22 @@ impl Broker {
         if self.wait_until_all_are_gone(DRAIN) {
             return;
         }
-        // Held by none but us by the time they are closed, perhaps: not under the lock.
-        let left: Vec<_> = self.present().connections.values().filter_map(Weak::upgrade).collect();
-        for connection in &left {
+        for connection in &self.left() {
             // Whoever reads from it finds its end, and can still write the verdict.
             let _gone = shutdown(connection.as_fd().as_raw_fd(), Shutdown::Read);
         }
-        drop(left);
         if !self.wait_until_all_are_gone(DRAIN) {
-            let left = self.present().connections.len();
-            log::warning(&format!("ends with requests={left} unanswered"));
+            let left = self.left();
+            log::warning(&format!("ends with requests={} unanswered", left.len()));
+            // With the end of this process they are closed, whatever is in their queues.
+            left.iter().for_each(|connection| connection.hand_over());
+            std::mem::forget(left);
         }
+    }
+
+    /// The connections that are there. They are closed by whoever drops them last, which is not to be done under the lock.
+    fn left(&self) -> Vec<Arc<Connection>> {
+        self.present().connections.values().filter_map(Weak::upgrade).collect()
     }
 
     fn wait_until_all_are_gone(&self, patience: Duration) -> bool {
@@ -200,6 +271,10 @@ impl Broker {
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn callers(&self) -> MutexGuard<'_, Callers> {
+        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
@@ -219,19 +294,20 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// A connection that counts, until it is dropped.
-struct Arrival<'b> {
-    broker: &'b Broker,
+/// A connection that counts for its uid and for all, until it is dropped.
+struct Place {
+    broker: Arc<Broker>,
     kind: Kind,
+    party: Party,
 }
 
-impl Drop for Arrival<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.broker.budget().leave(self.kind);
+        self.broker.budget().disconnect(self.party, self.kind, monotonic());
     }
 }
 
-/// A connection that counts for its party, until it is dropped.
+/// A connection that counts for another party besides, until it is dropped.
 struct Seat<'b> {
     broker: &'b Broker,
     party: Party,
@@ -243,9 +319,17 @@ impl Drop for Seat<'_> {
     }
 }
 
-/// A connection and its thread, however that ends. First it is closed, which can take its time; it is listed as long as that takes.
+/// Who has a connection, and the place that it takes.
+struct Asking {
+    peer: Peer,
+    caller: Caller,
+    place: Place,
+}
+
+/// A connection and its thread, however that ends. First it is closed; it counts and is listed as long as that takes.
 struct Guest {
     connection: Arc<Connection>,
+    asking: Asking,
     listed: Listed,
 }
 
@@ -257,19 +341,14 @@ struct Listed {
 
 impl Guest {
     fn serve(self) {
-        let Self { connection: arrived, listed } = self;
+        let Self { connection: admitted, asking, listed } = self;
+        let Asking { peer, caller, place } = asking;
         let broker = Arc::clone(&listed.broker);
-        // Without credentials there is nobody to serve.
-        let Ok(peer) = arrived.peer() else { return drop(arrived) };
-        let caller = Caller::of(peer);
-        let arrival = broker.arrive(caller.kind());
-        let party = if arrival.is_ok() { caller.party() } else { UNKNOWN };
-        let seat = match &arrival {
-            Ok(_) => broker.seat(party, caller.kind()),
-            Err(spent) => Err(*spent),
-        };
-        // Declared last, and so closed first: it counts as long as that takes.
-        let connection = arrived;
+        // Only here is NSS asked.
+        let party = caller.party();
+        let seat = (party != place.party).then(|| broker.common_seat(place.kind)).transpose();
+        // Declared last, and so closed first.
+        let connection = admitted;
         let asker = Asker { link: &connection, peer, party };
         match &seat {
             Ok(_) => request::serve(&broker, &asker),
