@@ -81,16 +81,17 @@ fn connect(count: usize) -> (File, Vec<RawLink>) {
     let mut kept = Vec::new();
     // Some are told that they are too many, some are read, some wait in the queue behind a message; some go at once.
     for (number, socket) in sockets.into_iter().enumerate() {
-        let Ok(link) = RawLink::connect() else { continue };
-        if number % 3 == 1 {
-            link.send(b"");
+        if let Ok(link) = RawLink::connect() {
+            if number % 3 == 1 {
+                link.send(b"");
+            }
+            link.send_with(if number % 3 == 0 { b"" } else { b"\x01\x04\x00" }, &socket);
+            if number % 2 == 0 {
+                kept.push(link);
+            }
         }
-        link.send_with(if number % 3 == 0 { b"" } else { b"\x01\x04\x00" }, &socket);
         // Where it was not taken, or was received already, this is the last: then it hangs, which is not to be this loop.
         std::thread::spawn(move || drop(socket));
-        if number % 2 == 0 {
-            kept.push(link);
-        }
     }
     (writer, kept)
 }

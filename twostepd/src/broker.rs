@@ -1,13 +1,15 @@
 //! What all requests share: the limits, and who is connected.
 
+use crate::bans::Bans;
 use crate::budget::{Budget, Kind, Spent};
 use crate::closer::Closer;
 use crate::complaints::{Complaints, Due};
 use crate::connection::Connection;
 use crate::declined::Declined;
-use crate::limits::{CALLERS, DRAIN};
+use crate::limits::{CALLERS, DRAIN, LIFT};
 use crate::party::{Caller, Party, UNKNOWN};
 use crate::{log, request};
+use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
 use std::collections::{HashMap, HashSet};
 use std::os::fd::{AsFd, AsRawFd};
@@ -32,6 +34,7 @@ pub(crate) struct Broker {
     gone: Condvar,
     callers: Mutex<Callers>,
     closer: Closer,
+    bans: Mutex<Bans>,
 }
 
 /// The users to whom the configuration grants a service, as they were looked up.
@@ -205,16 +208,64 @@ impl Broker {
     }
 
     /// Has a connection closed by a process that may hang: it has open files in its queue, or may get some as the broker ends.
-    pub(crate) fn hand_over(&self, connection: &Connection) {
+    pub(crate) fn hand_over(self: &Arc<Self>, connection: &Connection) {
         let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
         self.complain(Party(uid), "files", |more| {
             let cause = "open files sent along, or more messages than the protocol has";
             log::warning(&format!("refused uid={uid} cause=\"{cause}\" more={more}"));
         });
-        if let Err(errno) = self.closer.take(connection.as_fd(), uid) {
-            self.complain(Party(0), "closer", |more| {
-                log::error(&format!("a connection cannot be handed over to be closed: {errno} more={more}"));
-            });
+        match self.closer.take(connection.as_fd(), uid) {
+            Ok(()) => self.count(uid),
+            Err(errno) => {
+                self.complain(Party(0), "closer", |more| {
+                    log::error(&format!(
+                        "a connection cannot be handed over to be closed: {errno} more={more}"
+                    ));
+                });
+                // It stays open then, and is closed with this process.
+                std::mem::forget(connection.as_fd().try_clone_to_owned());
+            }
+        }
+    }
+
+    /// Keeps a uid from connecting that has had too many connections handed over.
+    fn count(self: &Arc<Self>, uid: u32) {
+        let banned = self.bans().count(uid);
+        match banned {
+            Ok(false) => return,
+            Ok(true) => {
+                log::warning(&format!("uid={uid} cannot connect until the files it has sent are closed"))
+            }
+            Err(errno) => self.complain(Party(0), "bans", |_| {
+                log::error(&format!("uid={uid} cannot be kept from connecting: {errno}"));
+            }),
+        }
+        let broker = Arc::clone(self);
+        let lift = move || {
+            while !broker.closer.is_done() {
+                std::thread::sleep(LIFT);
+            }
+            let mut bans = broker.bans();
+            bans.is_waited_for = false;
+            if let Err(errno) = bans.lift() {
+                log::error(&format!("the socket's access control list cannot be reset: {errno}"));
+            }
+        };
+        let mut bans = self.bans();
+        if !bans.is_waited_for {
+            bans.is_waited_for =
+                std::thread::Builder::new().stack_size(crate::limits::STACK).spawn(lift).is_ok();
+        }
+    }
+
+    /// Says where the socket is, so that uids can be kept from connecting.
+    pub(crate) fn listens_at(&self, path: Option<PathBuf>) {
+        let bans = path.ok_or(Errno::ENOENT).and_then(|path| Bans::on(&path));
+        match bans {
+            Ok(bans) => *self.bans() = bans,
+            Err(errno) => {
+                log::warning(&format!("nobody can be kept from connecting: access control list: {errno}"))
+            }
         }
     }
 
@@ -271,6 +322,10 @@ impl Broker {
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bans(&self) -> MutexGuard<'_, Bans> {
+        self.bans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn callers(&self) -> MutexGuard<'_, Callers> {

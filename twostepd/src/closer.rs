@@ -16,6 +16,7 @@ use nix::sys::socket::{
 use nix::sys::time::{TimeVal, TimeValLike};
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -47,6 +48,19 @@ impl Closer {
             }
         }
         process.insert(Process::start()?).send(socket, uid)
+    }
+
+    /// Whether it has closed all that it was given.
+    pub(crate) fn is_done(&self) -> bool {
+        let mut process = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(Process { child, .. }) = process.as_mut() else { return true };
+        let Ok(files) = std::fs::read_dir(format!("/proc/{}/fd", child.id())) else { return true };
+        let is_socket = |file: &std::fs::DirEntry| {
+            std::fs::read_link(file.path())
+                .is_ok_and(|target| target.as_os_str().as_bytes().starts_with(b"socket:"))
+        };
+        // One is how we speak to it.
+        files.flatten().filter(is_socket).count() <= 1
     }
 }
 
@@ -88,6 +102,7 @@ pub(crate) fn child() -> ExitCode {
 }
 
 fn run(broker: &OwnedFd) -> Result<(), Errno> {
+    nix::sys::prctl::set_name(c"twostepd")?;
     let (_, limit) = getrlimit(Resource::RLIMIT_NOFILE)?;
     setrlimit(Resource::RLIMIT_NOFILE, limit, limit)?;
     // What is held, so that there is always room for one more: the kernel would close here what it has no room for.

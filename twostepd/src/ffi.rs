@@ -5,9 +5,11 @@ use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use std::borrow::Cow;
-use std::ffi::CStr;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 use twostep_core::secret::Secret;
 
@@ -54,6 +56,17 @@ pub(crate) fn refuse_files(socket: &OwnedFd) {
             size_of::<c_int>() as libc::socklen_t,
         )
     };
+}
+
+/// Sets the access control list of a file, which is no symbolic link.
+pub(crate) fn set_access_list(path: &Path, list: &[u8]) -> Result<(), Errno> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: two NUL-terminated strings, and a live buffer of the length given.
+    Errno::result(unsafe {
+        let name = c"system.posix_acl_access".as_ptr();
+        libc::lsetxattr(path.as_ptr(), name, list.as_ptr().cast(), list.len(), 0)
+    })
+    .map(drop)
 }
 
 /// Takes over what is on standard input, where the child of a proof finds its end of the conversation: programs that PAM's modules start

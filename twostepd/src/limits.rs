@@ -18,6 +18,10 @@ pub(crate) const CONNECTIONS_PLAIN_PARTY: usize = 32;
 pub(crate) const CONNECTIONS_PLAIN: usize = 1024;
 /// Threads that close what may take for ever to close, in a process of their own.
 pub(crate) const CLOSERS: usize = 16;
+/// Connections of one uid that are held there, as far as they are still not closed: then it can connect no more for the time being.
+pub(crate) const HELD: usize = 32;
+/// Uids that can be kept from connecting.
+pub(crate) const BANNED: usize = 4096;
 /// Requests that a user can make for himself at a stretch.
 pub(crate) const OWN_BURST: u32 = 20;
 /// After which he gets one more each time this has gone by.
@@ -49,6 +53,9 @@ pub(crate) const COMPLAINT: Duration = Duration::from_secs(60);
 pub(crate) const COMPLAINTS: u32 = 200;
 /// How often it is looked up at most who the users of `[broker] callers` are.
 pub(crate) const CALLERS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether all of them are closed.
+pub(crate) const LIFT: Duration = Duration::from_secs(1);
 
 /// How many codes of a new authenticator can be tried.
 pub(crate) const CONFIRM_TRIES: u8 = 3;
@@ -95,6 +102,13 @@ mod tests {
                 "threads of the process that closes connections with open files in them",
                 CLOSERS.to_string(),
             ),
+            (
+                "HELD",
+                "connections with open files of one uid, until it can connect no more",
+                HELD.to_string(),
+            ),
+            ("BANNED", "uids that cannot connect for that", BANNED.to_string()),
+            ("LIFT", "until they can again, once all such connections are closed", seconds(LIFT)),
             ("OWN_BURST", "requests for oneself at a stretch, unless by uid 0", OWN_BURST.to_string()),
             ("OWN_EVERY", "then one more every", seconds(OWN_EVERY)),
             (

@@ -41,6 +41,7 @@ pub(crate) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     let broker = Arc::new(Broker::new(config));
     let at = listener.path().map_or("the supervisor's socket".to_owned(), |path| path.display().to_string());
     log::info(&format!("begins, listening on {at}"));
+    broker.listens_at(listener.address());
     broker.look_up_callers();
     loop {
         match next(&listener, &signals)? {
