@@ -207,7 +207,7 @@ impl Broker {
         }
     }
 
-    /// Has a connection closed by a process that may hang: it has open files in its queue, or may get some as the broker ends.
+    /// Has a connection with open files in its queue closed by a process that may hang.
     pub(crate) fn hand_over(self: &Arc<Self>, connection: &Connection) {
         let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
         self.complain(Party(uid), "files", |more| {
@@ -218,9 +218,8 @@ impl Broker {
             Ok(()) => self.count(uid),
             Err(errno) => {
                 self.complain(Party(0), "closer", |more| {
-                    log::error(&format!(
-                        "a connection cannot be handed over to be closed: {errno} more={more}"
-                    ));
+                    let what = "a connection cannot be handed over to be closed";
+                    log::error(&format!("{what}: {errno} more={more}"));
                 });
                 // It stays open then, and is closed with this process.
                 std::mem::forget(connection.as_fd().try_clone_to_owned());
@@ -228,20 +227,22 @@ impl Broker {
         }
     }
 
-    /// Keeps a uid from connecting that has had too many connections handed over.
+    /// Keeps a uid from connecting that has had too many connections handed over, until all of them are closed.
     fn count(self: &Arc<Self>, uid: u32) {
         let banned = self.bans().count(uid);
         match banned {
-            Ok(false) => return,
-            Ok(true) => {
-                log::warning(&format!("uid={uid} cannot connect until the files it has sent are closed"))
-            }
-            Err(errno) => self.complain(Party(0), "bans", |_| {
+            Ok(false) => {}
+            Ok(true) => self.complain(Party(uid), "ban", |more| {
+                let what = "cannot connect until the files it has sent are closed";
+                log::warning(&format!("uid={uid} {what} more={more}"));
+            }),
+            Err(errno) => self.complain(Party(0), "ban", |_| {
                 log::error(&format!("uid={uid} cannot be kept from connecting: {errno}"));
             }),
         }
         let broker = Arc::clone(self);
         let lift = move || {
+            std::thread::sleep(LIFT);
             while !broker.closer.is_done() {
                 std::thread::sleep(LIFT);
             }
@@ -253,8 +254,8 @@ impl Broker {
         };
         let mut bans = self.bans();
         if !bans.is_waited_for {
-            bans.is_waited_for =
-                std::thread::Builder::new().stack_size(crate::limits::STACK).spawn(lift).is_ok();
+            let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
+            bans.is_waited_for = thread.spawn(lift).is_ok();
         }
     }
 
@@ -303,8 +304,11 @@ impl Broker {
         if !self.wait_until_all_are_gone(DRAIN) {
             let left = self.left();
             log::warning(&format!("ends with requests={} unanswered", left.len()));
-            // With the end of this process they are closed, whatever is in their queues.
-            left.iter().for_each(|connection| connection.hand_over());
+            // With the end of this process they are closed, whatever is in their queues: that must not be the last close.
+            for connection in &left {
+                let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
+                let _closed_here = self.closer.take(connection.as_fd(), uid);
+            }
             std::mem::forget(left);
         }
     }

@@ -113,11 +113,6 @@ impl Connection {
         }
         false
     }
-
-    /// Has another process close it too: the close here is not the last then.
-    pub(crate) fn hand_over(&self) {
-        self.broker.hand_over(self);
-    }
 }
 
 impl AsFd for Connection {
@@ -131,7 +126,8 @@ impl Drop for Connection {
         // Nothing can be added to the queue any more. What was said to the peer can still be read.
         let _gone = shutdown(self.as_fd().as_raw_fd(), Shutdown::Both);
         if !self.is_emptied() {
-            self.hand_over();
+            // Then the close here is not the last.
+            self.broker.hand_over(self);
         }
     }
 }
