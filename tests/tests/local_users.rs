@@ -166,7 +166,16 @@ fn files_that_are_never_closed_hold_nobody_up() {
         again.kill();
         eventually("mallory to be let in", || (connects() == "true").then_some(()));
         eventually("the threads to end", || (broker.threads() == 1).then_some(()));
-        assert_eq!(broker.stop(), Some(0));
+
+        // Those who wait to be accepted as it ends are no other.
+        broker.signal(libc::SIGSTOP);
+        fs::remove_file(sent).or_die("remove a file");
+        let last = flood(mallory, 100, sent);
+        eventually("mallory to send all", || fs::metadata(sent).ok().map(drop));
+        broker.signal(libc::SIGTERM);
+        broker.signal(libc::SIGCONT);
+        assert_eq!(soon("the end", || broker.stop()), Some(0));
+        last.kill();
         sender.kill();
     });
 }
