@@ -2,25 +2,24 @@
 
 use crate::bans::Bans;
 use crate::budget::{Budget, Kind, Spent};
+use crate::callers::Callers;
 use crate::closer::Closer;
 use crate::complaints::{Complaints, Due};
 use crate::connection::Connection;
 use crate::declined::Declined;
-use crate::limits::{CALLERS, DRAIN, LIFT};
+use crate::limits::{DRAIN, LIFT};
 use crate::party::{Caller, Party, UNKNOWN};
 use crate::{log, request};
 use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use twostep_core::name::UserName;
-use twostep_core::ports::Directory;
 use twostep_core::protocol::{FromBroker, Refusal};
 use twostep_host::link::{Link, LinkError, Peer};
-use twostep_host::{Nss, configuration, monotonic};
+use twostep_host::monotonic;
 
 /// The broker.
 #[derive(Debug, Default)]
@@ -32,18 +31,9 @@ pub(crate) struct Broker {
     present: Mutex<Present>,
     /// Told whenever somebody has gone.
     gone: Condvar,
-    callers: Mutex<Callers>,
+    callers: Arc<Callers>,
     closer: Closer,
     bans: Mutex<Bans>,
-}
-
-/// The users to whom the configuration grants a service, as they were looked up.
-#[derive(Debug, Default)]
-struct Callers {
-    uids: HashSet<Party>,
-    is_being_read: bool,
-    /// When they may be looked up again.
-    due_at: Duration,
 }
 
 #[derive(Debug, Default)]
@@ -169,9 +159,8 @@ impl Broker {
 
     /// What kind of process it is, as far as that was looked up.
     fn kind(&self, caller: Caller) -> Kind {
-        let is_caller = |party| self.callers().uids.contains(&party);
         match caller.kind() {
-            Kind::Plain if is_caller(caller.account()) => Kind::Granted,
+            Kind::Plain if self.callers.contain(caller.account()) => Kind::Granted,
             kind => kind,
         }
     }
@@ -182,29 +171,9 @@ impl Broker {
         Ok(Seat { broker: self, party: UNKNOWN })
     }
 
-    /// Looks up in a thread who the users are to whom the configuration grants a service, unless that was done a moment ago. They have more
-    /// places than others.
-    pub(crate) fn look_up_callers(self: &Arc<Self>) {
-        let now = monotonic();
-        {
-            let mut callers = self.callers();
-            if callers.is_being_read || now < callers.due_at {
-                return;
-            }
-            callers.is_being_read = true;
-        }
-        let broker = Arc::clone(self);
-        let look_up = move || {
-            let policy = configuration::read(broker.config.as_deref());
-            let names = policy.map(|policy| policy.broker.callers).unwrap_or_default();
-            let uid = |name: &UserName| Nss.find(name.as_str()).ok().flatten().map(|found| Party(found.uid));
-            let uids = names.iter().filter_map(|caller| uid(&caller.user)).collect();
-            *broker.callers() = Callers { uids, is_being_read: false, due_at: monotonic() + CALLERS };
-        };
-        let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
-        if thread.spawn(look_up).is_err() {
-            self.callers().is_being_read = false;
-        }
+    /// See [`Callers::look_up`].
+    pub(crate) fn look_up_callers(&self) {
+        self.callers.look_up(self.config.clone());
     }
 
     /// Has a connection with open files in its queue closed by a process that may hang.
@@ -330,10 +299,6 @@ impl Broker {
 
     fn bans(&self) -> MutexGuard<'_, Bans> {
         self.bans.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn callers(&self) -> MutexGuard<'_, Callers> {
-        self.callers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {

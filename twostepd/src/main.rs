@@ -11,6 +11,7 @@
 mod bans;
 mod broker;
 mod budget;
+mod callers;
 mod change;
 mod closer;
 mod complaints;

@@ -93,7 +93,7 @@ fn listener(config: Option<&Path>) -> Result<Listener, Failure> {
 }
 
 /// Every request reads the configuration anew, as every login does. What remains to be said is whether it can be read.
-fn reload(broker: &Arc<Broker>, listener: &Listener) {
+fn reload(broker: &Broker, listener: &Listener) {
     match configuration::read(broker.config.as_deref()) {
         Ok(policy) => {
             log::info("the configuration is good");
