@@ -264,10 +264,13 @@ unsafe extern "C" fn ask_nobody(
     _: *mut c_void,
 ) -> c_int {
     let Some(number) = usize::try_from(count).ok().filter(|number| *number > 0) else { return PAM_CONV_ERR };
+    if messages.is_null() {
+        return PAM_CONV_ERR;
+    }
     for at in 0..number {
         // SAFETY: libpam hands over `count` pointers to messages (pam_conv(3)).
-        let style = unsafe { (**messages.add(at)).style };
-        if style != PAM_TEXT_INFO && style != PAM_ERROR_MSG {
+        let message = unsafe { (*messages.add(at)).as_ref() };
+        if !message.is_some_and(|message| matches!(message.style, PAM_TEXT_INFO | PAM_ERROR_MSG)) {
             return PAM_CONV_ERR;
         }
     }
@@ -372,8 +375,13 @@ mod tests {
         for asked in [1, 2, 5, 7] {
             assert_eq!(says(asked), (PAM_CONV_ERR, None));
         }
-        // SAFETY: no messages, and nothing is looked at.
-        let none = unsafe { ask_nobody(0, std::ptr::null(), std::ptr::null_mut(), std::ptr::null_mut()) };
-        assert_eq!(none, PAM_CONV_ERR);
+        // No messages, none where there should be some, and one that is null.
+        for (count, messages) in
+            [(0, std::ptr::null()), (1, std::ptr::null()), (1, [std::ptr::null()].as_ptr())]
+        {
+            // SAFETY: null, or as many messages as said; and no place for an answer.
+            let none = unsafe { ask_nobody(count, messages, std::ptr::null_mut(), std::ptr::null_mut()) };
+            assert_eq!(none, PAM_CONV_ERR);
+        }
     }
 }

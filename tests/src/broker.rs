@@ -91,6 +91,12 @@ impl Drop for Broker {
     }
 }
 
+/// Makes a command find a kernel that cannot refuse messages with open files, as Linux before 6.16.
+pub fn on_an_old_kernel(command: &mut Command) -> &mut Command {
+    kernel::without_passrights(command);
+    command
+}
+
 /// A connection that takes an hour to close, since what was written to it is never read; and its other end.
 pub fn a_file_that_is_slow_to_close() -> (TcpStream, TcpStream) {
     let listener = TcpListener::bind(("127.0.0.1", 0)).or_die("listen");

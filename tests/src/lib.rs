@@ -32,6 +32,7 @@
 //! | [`granted`], [`postgres`], [`exim`] | real servers that ask twostepd, being users of their own |
 //! | [`pam`], [`child`] | a caller of libpam for return values, forked children for other uids and for races |
 //! | [`broker`], [`callers`], [`own`] | twostepd, and those who ask it: su, sudo, the users' own command |
+//! | [`fuse`] | files that are never closed |
 //! | [`groups`] | groups as glibc finds them |
 //! | [`process`] | what a guest leaves behind in its host process |
 //! | [`screen`] | real xterms, and what a camera reads on them |
@@ -51,6 +52,7 @@ pub mod command;
 pub mod console;
 pub mod exim;
 mod ffi;
+pub mod fuse;
 pub mod granted;
 pub mod groups;
 pub mod host;

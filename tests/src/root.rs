@@ -139,6 +139,7 @@ impl Root {
             ("random", 1, 8),
             ("urandom", 1, 9),
             ("tty", 5, 0),
+            ("fuse", 10, 229),
         ] {
             kernel::make_character_device(&dev.join(name), major, minor)
                 .or_die(format_args!("make /dev/{name}"));

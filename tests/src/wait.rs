@@ -9,6 +9,20 @@ use crate::log;
 /// How long a test waits for what is sure to come. Far more than any machine needs, however busy, so that only a real failure meets it.
 pub const PATIENCE: Duration = Duration::from_secs(300);
 
+/// How long may take what somebody could otherwise make last for minutes. It takes a second; the rest is for a busy machine.
+const SOON: Duration = Duration::from_secs(15);
+
+/// Runs `body`, which is not to take long; panics with `what` where it did.
+#[track_caller]
+pub fn soon<T>(what: impl Display, body: impl FnOnce() -> T) -> T {
+    let begun = Instant::now();
+    let done = body();
+    let took = begun.elapsed();
+    println!("{what} took {} ms", took.as_millis());
+    assert!(took < SOON, "{what} took {} s", took.as_secs());
+    done
+}
+
 /// Calls `look` until it finds something; panics with `what` and the end of every log when [`PATIENCE`] is over.
 #[track_caller]
 pub fn eventually<T>(what: impl Display, look: impl FnMut() -> Option<T>) -> T {

@@ -1,8 +1,11 @@
 //! On a clean Debian 12, booted with its own systemd: the package's whole life, and the quick starts word for word.
 
+use std::fs;
 use std::path::Path;
 use std::process::Command;
 
+use twostep_tests::fuse::flood;
+use twostep_tests::wait::soon;
 use twostep_tests::{Console, Done, Host, OrDie, Phone, eventually, on_clean_host, product};
 
 const PASSWORD: &str = "correct horse";
@@ -352,5 +355,62 @@ fn the_quick_start_for_mixed_hosts_works_word_for_word() {
         // The last line has sshd start itself anew, which it does in its own time.
         eventually("sshd to take the password", || by_password().then_some(()));
         assert!(by_imap(host, PASSWORD));
+    });
+}
+
+/// carol says su to alice, who is not enrolled; which twostepd is asked.
+fn su_is_answered() {
+    soon("su", || {
+        let mut command = Command::new("runuser");
+        command.args(["-u", "carol", "--", "su", "alice", "-c", "true"]).current_dir("/").env("TERM", "dumb");
+        let mut console = Console::start(command);
+        console.answer("Password: ", PASSWORD);
+        assert_eq!(console.end(), Some(0), "{}", console.shown());
+    });
+}
+
+/// With the units as shipped: where messages with open files came before twostepd has ever told the socket to refuse them, and on a kernel
+/// that cannot.
+#[test]
+fn files_that_are_never_closed_hold_up_neither_su_nor_a_restart() {
+    on_clean_host(|host| {
+        download(host, 1);
+        sh(host, "apt-get update && apt-get install --yes ./twostep_*.deb").expect_success();
+        for user in ["alice", "carol", "mallory"] {
+            sh(host, &format!("useradd {user} && echo {user}:'{PASSWORD}' | chpasswd")).expect_success();
+        }
+        sh(host, "twostep-admin pam enable su --yes").expect_success();
+        let attack = |is_first: bool| {
+            sh(host, "systemctl restart twostepd.socket").expect_success();
+            let sent = "/tmp/sent";
+            let attack = flood(host.uid("mallory"), 1_200, sent);
+            let all_sent = || eventually("mallory to send all", || fs::metadata(sent).ok().map(drop));
+            if is_first {
+                // Nobody but mallory is to have twostepd started.
+                all_sent();
+            }
+            for _ in 0..3 {
+                su_is_answered();
+            }
+            all_sent();
+            su_is_answered();
+            let stuck = || sh(host, "ps -eLo stat,args | grep -c '^D.*twostepd'").stdout.trim().to_owned();
+            eventually("one thread to hang", || (stuck() == "1").then_some(()));
+            soon("a restart", || sh(host, "systemctl restart twostepd").expect_success());
+            su_is_answered();
+            attack.kill();
+            eventually("all to be closed", || (stuck() == "0").then_some(()));
+            fs::remove_file(sent).or_die("remove a file");
+        };
+        attack(true);
+        sh(host, "systemctl stop twostepd.socket").expect_success();
+        fs::copy(env!("CARGO_BIN_EXE_on_old_kernel"), "/usr/local/sbin/on_old_kernel")
+            .or_die("copy a program");
+        let folder = Path::new("/etc/systemd/system/twostepd.service.d");
+        fs::create_dir(folder).or_die("make a folder");
+        let start = "[Service]\nExecStart=\nExecStart=/usr/local/sbin/on_old_kernel /usr/sbin/twostepd\n";
+        host.write(folder.join("old.conf"), start);
+        sh(host, "systemctl daemon-reload").expect_success();
+        attack(false);
     });
 }

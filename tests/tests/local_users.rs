@@ -2,11 +2,14 @@
 
 use std::fs;
 use std::path::Path;
+use std::process::Command;
 
 use twostep_core::name::ServiceName;
 use twostep_core::protocol::{Echo, FromBroker, Message, Mode, Phase, Refusal, SignIn, ToBroker};
-use twostep_tests::broker::a_file_that_is_slow_to_close;
+use twostep_tests::broker::{TWOSTEPD, a_file_that_is_slow_to_close, on_an_old_kernel};
 use twostep_tests::callers::{su, sudo};
+use twostep_tests::fuse::flood;
+use twostep_tests::wait::soon;
 use twostep_tests::{Host, OrDie, Phone, RawLink, child, eventually, in_box};
 
 const PASSWORD: &str = "correct horse";
@@ -112,6 +115,67 @@ fn files_that_are_sent_along_hold_nobody_up() {
         }
         eventually("the threads to end", || (broker.threads() == 1).then_some(()));
         assert_eq!(broker.stop(), Some(0));
+        sender.kill();
+    });
+}
+
+/// A file on a FUSE file system of one's own is closed when its server says so, and no signal ends that. Here the kernel cannot refuse
+/// messages with open files.
+#[test]
+fn files_that_are_never_closed_hold_nobody_up() {
+    in_box(|host| {
+        with_people(host);
+        let broker = host.start_broker_with(on_an_old_kernel(&mut Command::new(TWOSTEPD)));
+        let mallory = host.uid("mallory");
+        let sent = "/tmp/sent";
+        let sender = flood(mallory, 2_400, sent);
+        let su_is_answered = || {
+            soon("su", || {
+                let mut console = su(host, "alice", "carol");
+                console.answer("Password: ", PASSWORD);
+                assert_eq!(console.end(), Some(0), "{}", console.shown());
+            });
+        };
+        for _ in 0..3 {
+            su_is_answered();
+        }
+        eventually("mallory to send all", || fs::metadata(sent).ok().map(drop));
+        su_is_answered();
+        host.wait_for_log(&["twostepd[", &format!("uid={mallory}"), "open files"]);
+        let connects = || {
+            child::run(|| {
+                child::become_ids(mallory, mallory, mallory, mallory);
+                RawLink::connect().is_ok().to_string()
+            })
+        };
+        assert_eq!(connects(), "false");
+        // Nothing of it is left in the broker: the connections are closed elsewhere. One thread waits for that.
+        eventually("the threads to end", || (broker.threads() <= 2).then_some(()));
+        let pid = broker.pid();
+        let files = fs::read_dir(format!("/proc/{pid}/fd")).or_die("list descriptors").count();
+        assert!(files < 20, "{files} descriptors");
+        assert_eq!(soon("the end", || broker.stop()), Some(0));
+
+        // The process that hangs hinders no broker, nor can mallory begin anew without being kept out again; until all is closed.
+        let broker = host.start_broker_with(on_an_old_kernel(&mut Command::new(TWOSTEPD)));
+        assert_eq!(connects(), "true");
+        fs::remove_file(sent).or_die("remove a file");
+        let again = flood(mallory, 100, sent);
+        eventually("mallory to be kept out", || (connects() == "false").then_some(()));
+        su_is_answered();
+        again.kill();
+        eventually("mallory to be let in", || (connects() == "true").then_some(()));
+        eventually("the threads to end", || (broker.threads() == 1).then_some(()));
+
+        // Those who wait to be accepted as it ends are no other.
+        broker.signal(libc::SIGSTOP);
+        fs::remove_file(sent).or_die("remove a file");
+        let last = flood(mallory, 100, sent);
+        eventually("mallory to send all", || fs::metadata(sent).ok().map(drop));
+        broker.signal(libc::SIGTERM);
+        broker.signal(libc::SIGCONT);
+        assert_eq!(soon("the end", || broker.stop()), Some(0));
+        last.kill();
         sender.kill();
     });
 }

@@ -213,10 +213,12 @@ extern "C" fn converse(
     for index in 0..count {
         // SAFETY: Linux-PAM hands over an array of `count` pointers to messages; in those that are read here the text ends with a NUL.
         let (style, text) = unsafe {
-            let message = &**messages.add(index);
-            let is_text = (1..=4).contains(&message.style) && !message.text.is_null();
-            let text = if is_text { CStr::from_ptr(message.text) } else { c"" };
-            (message.style, text.to_string_lossy().into_owned())
+            match (*messages.add(index)).as_ref() {
+                Some(message) if (1..=4).contains(&message.style) && !message.text.is_null() => {
+                    (message.style, CStr::from_ptr(message.text).to_string_lossy().into_owned())
+                }
+                _ => (0, String::new()),
+            }
         };
         let answer = match style {
             1 => person.hear(Style::Hidden, &text),
@@ -303,6 +305,14 @@ mod tests {
         // Linux-PAM's radio type and binary prompt, and nothing that there is.
         for style in [0, 5, 7, -1] {
             assert_eq!(told(style, b"\xffno text"), (PAM_CONV_ERR, None));
+        }
+        let mut person: Box<dyn Person> = Box::new(Parrot);
+        let no_text = Message { style: 1, text: ptr::null() };
+        for message in [&raw const no_text, ptr::null()] {
+            let (mut messages, mut responses) = ([message], ptr::null_mut());
+            let data = (&raw mut person).cast();
+            assert_eq!(converse(1, messages.as_mut_ptr(), &mut responses, data), PAM_CONV_ERR);
+            assert!(responses.is_null());
         }
     }
 }

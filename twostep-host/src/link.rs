@@ -1,8 +1,8 @@
 //! A connection between the broker and a peer: whole messages, each within a time limit.
 //!
 //! The socket is a sequenced-packet one: the kernel keeps messages apart, so that there is no half message to wait for. Descriptors that
-//! a peer might send along are closed by the kernel, since no room is given for them; for how long that may take, see twostepd's own
-//! `connection.rs`.
+//! a peer might send along are closed by the kernel, since no room is given for them. That can take for ever: who does not trust the peer
+//! looks first, as twostepd's `connection.rs` does.
 
 use crate::clock::monotonic;
 use crate::files::{self, Fault, Untrusted, Want};

@@ -1,23 +1,25 @@
 //! What all requests share: the limits, and who is connected.
 
+use crate::bans::Bans;
 use crate::budget::{Budget, Kind, Spent};
+use crate::callers::Callers;
+use crate::closer::Closer;
 use crate::complaints::{Complaints, Due};
 use crate::connection::Connection;
 use crate::declined::Declined;
-use crate::limits::{DRAIN, THREADS};
+use crate::limits::{DRAIN, LIFT};
 use crate::party::{Caller, Party, UNKNOWN};
 use crate::{log, request};
+use nix::errno::Errno;
 use nix::sys::socket::{Shutdown, shutdown};
 use std::collections::HashMap;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
-use twostep_core::name::UserName;
-use twostep_core::ports::Directory;
 use twostep_core::protocol::{FromBroker, Refusal};
-use twostep_host::link::{LinkError, Peer};
-use twostep_host::{Nss, configuration, monotonic};
+use twostep_host::link::{Link, LinkError, Peer};
+use twostep_host::monotonic;
 
 /// The broker.
 #[derive(Debug, Default)]
@@ -29,6 +31,9 @@ pub(crate) struct Broker {
     present: Mutex<Present>,
     /// Told whenever somebody has gone.
     gone: Condvar,
+    callers: Arc<Callers>,
+    closer: Closer,
+    bans: Mutex<Bans>,
 }
 
 #[derive(Debug, Default)]
@@ -97,15 +102,32 @@ impl Broker {
         Self { config, ..Self::default() }
     }
 
-    /// Whether there are as many threads as there may be. Then nobody is accepted: whoever waits is told so by the kernel.
-    pub(crate) fn is_crowded(&self) -> bool {
-        self.present().connections.len() >= THREADS
+    /// Serves a connection in a thread of its own, or turns it away. The limits of a uid hold before there is a thread. Nothing is done here
+    /// that takes its time, or is made to by a peer: NSS is asked and the configuration is read in threads.
+    pub(crate) fn admit(self: &Arc<Self>, link: Link) {
+        let connection = match Connection::over(link, Arc::clone(self)) {
+            Ok(connection) => connection,
+            Err(errno) => {
+                return self.complain(UNKNOWN, "socket", |_| log::error(&format!("a socket: {errno}")));
+            }
+        };
+        // Without credentials there is nobody to serve.
+        let Ok(peer) = connection.peer() else { return };
+        let caller = Caller::of(peer);
+        match self.place(caller) {
+            Ok(place) => self.serve(connection, Asking { peer, caller, place }),
+            Err(spent) => {
+                let asker = Asker { link: &connection, peer, party: caller.account() };
+                asker.decline(asker.too_much(self, spent));
+                if spent == Spent::Connections && caller.kind() == Kind::Plain {
+                    self.look_up_callers();
+                }
+            }
+        }
     }
 
-    /// Takes a connection, and serves it in a thread of its own. Even whom to turn away is found out there: whatever takes its time, or
-    /// is made to by a peer, holds nobody else up.
-    pub(crate) fn admit(self: &Arc<Self>, connection: Connection) {
-        let guest = self.register(connection);
+    fn serve(self: &Arc<Self>, connection: Connection, asking: Asking) {
+        let guest = self.register(connection, asking);
         let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
         let served = thread.spawn(move || {
             guest.serve();
@@ -118,38 +140,103 @@ impl Broker {
     }
 
     /// Writes a connection down.
-    fn register(self: &Arc<Self>, connection: Connection) -> Guest {
+    fn register(self: &Arc<Self>, connection: Connection, asking: Asking) -> Guest {
         let connection = Arc::new(connection);
         let mut present = self.present();
         present.next += 1;
         let number = present.next;
         present.connections.insert(number, Arc::downgrade(&connection));
         drop(present);
-        Guest { connection, listed: Listed { broker: Arc::clone(self), number } }
+        Guest { connection, asking, listed: Listed { broker: Arc::clone(self), number } }
     }
 
-    fn arrive(&self, kind: Kind) -> Result<Arrival<'_>, Spent> {
-        self.budget().arrive(kind)?;
-        Ok(Arrival { broker: self, kind })
+    /// A place for one more connection of this caller's.
+    fn place(self: &Arc<Self>, caller: Caller) -> Result<Place, Spent> {
+        let (kind, party) = (self.kind(caller), caller.account());
+        self.budget().connect(party, kind)?;
+        Ok(Place { broker: Arc::clone(self), kind, party })
     }
 
-    fn seat(&self, party: Party, kind: Kind) -> Result<Seat<'_>, Spent> {
-        let seated = self.budget().sit(party, kind);
-        match seated {
-            // Only now is it looked up whether that user is a server's, who has more places.
-            Err(Spent::Connections) if kind == Kind::Plain && self.is_granted(party) => {
-                self.budget().sit(party, Kind::Granted)?;
-            }
-            seated => seated?,
+    /// What kind of process it is, as far as that was looked up.
+    fn kind(&self, caller: Caller) -> Kind {
+        match caller.kind() {
+            Kind::Plain if self.callers.contain(caller.account()) => Kind::Granted,
+            kind => kind,
         }
-        Ok(Seat { broker: self, party })
     }
 
-    /// Whether the configuration grants a service to this user.
-    fn is_granted(&self, party: Party) -> bool {
-        let Ok(policy) = configuration::read(self.config.as_deref()) else { return false };
-        let is = |user: &UserName| Nss.find(user.as_str()).ok().flatten().is_some_and(|it| it.uid == party.0);
-        policy.broker.callers.iter().any(|caller| is(&caller.user))
+    /// The seat in the common account of all that cannot be told apart, which counts besides the place.
+    fn common_seat(&self, kind: Kind) -> Result<Seat<'_>, Spent> {
+        self.budget().sit(UNKNOWN, kind)?;
+        Ok(Seat { broker: self, party: UNKNOWN })
+    }
+
+    /// See [`Callers::look_up`].
+    pub(crate) fn look_up_callers(&self) {
+        self.callers.look_up(self.config.clone());
+    }
+
+    /// Has a connection with open files in its queue closed by a process that may hang.
+    pub(crate) fn hand_over(self: &Arc<Self>, connection: &Connection) {
+        let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
+        self.complain(Party(uid), "files", |more| {
+            let cause = "open files sent along, or more messages than the protocol has";
+            log::warning(&format!("refused uid={uid} cause=\"{cause}\" more={more}"));
+        });
+        match self.closer.take(connection.as_fd(), uid) {
+            Ok(()) => self.count(uid),
+            Err(errno) => {
+                self.complain(Party(0), "closer", |more| {
+                    let what = "a connection cannot be handed over to be closed";
+                    log::error(&format!("{what}: {errno} more={more}"));
+                });
+                // It stays open then, and is closed with this process.
+                std::mem::forget(connection.as_fd().try_clone_to_owned());
+            }
+        }
+    }
+
+    /// Keeps a uid from connecting that has had too many connections handed over, until all of them are closed.
+    fn count(self: &Arc<Self>, uid: u32) {
+        let banned = self.bans().count(uid);
+        match banned {
+            Ok(false) => {}
+            Ok(true) => self.complain(Party(uid), "ban", |more| {
+                let what = "cannot connect until the files it has sent are closed";
+                log::warning(&format!("uid={uid} {what} more={more}"));
+            }),
+            Err(errno) => self.complain(Party(0), "ban", |_| {
+                log::error(&format!("uid={uid} cannot be kept from connecting: {errno}"));
+            }),
+        }
+        let broker = Arc::clone(self);
+        let lift = move || {
+            std::thread::sleep(LIFT);
+            while !broker.closer.is_done() {
+                std::thread::sleep(LIFT);
+            }
+            let mut bans = broker.bans();
+            bans.is_waited_for = false;
+            if let Err(errno) = bans.lift() {
+                log::error(&format!("the socket's access control list cannot be reset: {errno}"));
+            }
+        };
+        let mut bans = self.bans();
+        if !bans.is_waited_for {
+            let thread = std::thread::Builder::new().stack_size(crate::limits::STACK);
+            bans.is_waited_for = thread.spawn(lift).is_ok();
+        }
+    }
+
+    /// Says where the socket is, so that uids can be kept from connecting.
+    pub(crate) fn listens_at(&self, path: Option<PathBuf>) {
+        let bans = path.ok_or(Errno::ENOENT).and_then(|path| Bans::on(&path));
+        match bans {
+            Ok(bans) => *self.bans() = bans,
+            Err(errno) => {
+                log::warning(&format!("nobody can be kept from connecting: access control list: {errno}"))
+            }
+        }
     }
 
     /// One more request of a user for himself.
@@ -179,17 +266,25 @@ impl Broker {
         if self.wait_until_all_are_gone(DRAIN) {
             return;
         }
-        // Held by none but us by the time they are closed, perhaps: not under the lock.
-        let left: Vec<_> = self.present().connections.values().filter_map(Weak::upgrade).collect();
-        for connection in &left {
+        for connection in &self.left() {
             // Whoever reads from it finds its end, and can still write the verdict.
             let _gone = shutdown(connection.as_fd().as_raw_fd(), Shutdown::Read);
         }
-        drop(left);
         if !self.wait_until_all_are_gone(DRAIN) {
-            let left = self.present().connections.len();
-            log::warning(&format!("ends with requests={left} unanswered"));
+            let left = self.left();
+            log::warning(&format!("ends with requests={} unanswered", left.len()));
+            // With the end of this process they are closed, whatever is in their queues: that must not be the last close.
+            for connection in &left {
+                let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
+                let _closed_here = self.closer.take(connection.as_fd(), uid);
+            }
+            std::mem::forget(left);
         }
+    }
+
+    /// The connections that are there. They are closed by whoever drops them last, which is not to be done under the lock.
+    fn left(&self) -> Vec<Arc<Connection>> {
+        self.present().connections.values().filter_map(Weak::upgrade).collect()
     }
 
     fn wait_until_all_are_gone(&self, patience: Duration) -> bool {
@@ -200,6 +295,10 @@ impl Broker {
 
     fn budget(&self) -> MutexGuard<'_, Budget> {
         self.budget.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn bans(&self) -> MutexGuard<'_, Bans> {
+        self.bans.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn present(&self) -> MutexGuard<'_, Present> {
@@ -219,19 +318,20 @@ impl Drop for Permit<'_> {
     }
 }
 
-/// A connection that counts, until it is dropped.
-struct Arrival<'b> {
-    broker: &'b Broker,
+/// A connection that counts for its uid and for all, until it is dropped.
+struct Place {
+    broker: Arc<Broker>,
     kind: Kind,
+    party: Party,
 }
 
-impl Drop for Arrival<'_> {
+impl Drop for Place {
     fn drop(&mut self) {
-        self.broker.budget().leave(self.kind);
+        self.broker.budget().disconnect(self.party, self.kind, monotonic());
     }
 }
 
-/// A connection that counts for its party, until it is dropped.
+/// A connection that counts for another party besides, until it is dropped.
 struct Seat<'b> {
     broker: &'b Broker,
     party: Party,
@@ -243,9 +343,17 @@ impl Drop for Seat<'_> {
     }
 }
 
-/// A connection and its thread, however that ends. First it is closed, which can take its time; it is listed as long as that takes.
+/// Who has a connection, and the place that it takes.
+struct Asking {
+    peer: Peer,
+    caller: Caller,
+    place: Place,
+}
+
+/// A connection and its thread, however that ends. First it is closed; it counts and is listed as long as that takes.
 struct Guest {
     connection: Arc<Connection>,
+    asking: Asking,
     listed: Listed,
 }
 
@@ -257,19 +365,14 @@ struct Listed {
 
 impl Guest {
     fn serve(self) {
-        let Self { connection: arrived, listed } = self;
+        let Self { connection: admitted, asking, listed } = self;
+        let Asking { peer, caller, place } = asking;
         let broker = Arc::clone(&listed.broker);
-        // Without credentials there is nobody to serve.
-        let Ok(peer) = arrived.peer() else { return drop(arrived) };
-        let caller = Caller::of(peer);
-        let arrival = broker.arrive(caller.kind());
-        let party = if arrival.is_ok() { caller.party() } else { UNKNOWN };
-        let seat = match &arrival {
-            Ok(_) => broker.seat(party, caller.kind()),
-            Err(spent) => Err(*spent),
-        };
-        // Declared last, and so closed first: it counts as long as that takes.
-        let connection = arrived;
+        // Only here is NSS asked.
+        let party = caller.party();
+        let seat = (party != place.party).then(|| broker.common_seat(place.kind)).transpose();
+        // Declared last, and so closed first.
+        let connection = admitted;
         let asker = Asker { link: &connection, peer, party };
         match &seat {
             Ok(_) => request::serve(&broker, &asker),

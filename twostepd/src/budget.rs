@@ -81,25 +81,26 @@ impl Spent {
 }
 
 impl Budget {
-    /// One more connection, of whose party nothing is known yet: to find it out can take its time. Whoever has many uids and connects with
-    /// all of them takes no place from su and sudo.
-    pub(crate) fn arrive(&mut self, kind: Kind) -> Result<(), Spent> {
+    /// One more connection. Whoever has many uids and connects with all of them takes no place from su and sudo.
+    pub(crate) fn connect(&mut self, party: Party, kind: Kind) -> Result<(), Spent> {
         let all = if kind == Kind::Root { CONNECTIONS } else { CONNECTIONS - CONNECTIONS_KEPT };
         if self.connections >= all || (kind.is_plain() && self.plain >= CONNECTIONS_PLAIN) {
             return Err(Spent::Full);
         }
+        self.sit(party, kind)?;
         self.connections += 1;
         self.plain += usize::from(kind.is_plain());
         Ok(())
     }
 
     /// One fewer.
-    pub(crate) fn leave(&mut self, kind: Kind) {
+    pub(crate) fn disconnect(&mut self, party: Party, kind: Kind, now: Duration) {
+        self.rise(party, now);
         self.connections = self.connections.saturating_sub(1);
         self.plain = self.plain.saturating_sub(usize::from(kind.is_plain()));
     }
 
-    /// The party of one that has arrived.
+    /// One more of that party's.
     pub(crate) fn sit(&mut self, party: Party, kind: Kind) -> Result<(), Spent> {
         let limit = match kind {
             Kind::Root => CONNECTIONS_ROOT,
@@ -176,17 +177,7 @@ mod tests {
 
     /// A whole connection, of somebody's su.
     fn su(budget: &mut Budget, party: Party) -> Result<(), Spent> {
-        connect(budget, party, if party == ROOT { Kind::Root } else { Kind::SetUid })
-    }
-
-    fn connect(budget: &mut Budget, party: Party, kind: Kind) -> Result<(), Spent> {
-        budget.arrive(kind)?;
-        budget.sit(party, kind).inspect_err(|_| budget.leave(kind))
-    }
-
-    fn disconnect(budget: &mut Budget, party: Party, kind: Kind, now: Duration) {
-        budget.rise(party, now);
-        budget.leave(kind);
+        budget.connect(party, if party == ROOT { Kind::Root } else { Kind::SetUid })
     }
 
     #[test]
@@ -197,7 +188,7 @@ mod tests {
         }
         assert_eq!(su(&mut budget, ALICE), Err(Spent::Connections));
         assert_eq!(su(&mut budget, BOB), Ok(()));
-        disconnect(&mut budget, ALICE, Kind::SetUid, at(0));
+        budget.disconnect(ALICE, Kind::SetUid, at(0));
         assert_eq!(su(&mut budget, ALICE), Ok(()));
     }
 
@@ -222,21 +213,21 @@ mod tests {
         let mut budget = Budget::default();
         let mut connected = 0;
         for uid in 100_000..100_100 {
-            while connect(&mut budget, Party(uid), Kind::Plain).is_ok() {
+            while budget.connect(Party(uid), Kind::Plain).is_ok() {
                 connected += 1;
             }
         }
         assert_eq!(connected, CONNECTIONS_PLAIN);
         assert_eq!(su(&mut budget, ALICE), Ok(()));
-        disconnect(&mut budget, Party(100_000), Kind::Plain, at(0));
-        assert_eq!(connect(&mut budget, BOB, Kind::Plain), Ok(()));
+        budget.disconnect(Party(100_000), Kind::Plain, at(0));
+        assert_eq!(budget.connect(BOB, Kind::Plain), Ok(()));
     }
 
     #[test]
     fn a_user_of_a_server_has_more_places_than_any_other() {
         let mut budget = Budget::default();
         let places = |budget: &mut Budget, party, kind| {
-            (0..CONNECTIONS).take_while(|_| connect(budget, party, kind).is_ok()).count()
+            (0..CONNECTIONS).take_while(|_| budget.connect(party, kind).is_ok()).count()
         };
         assert_eq!(places(&mut budget, ALICE, Kind::Plain), CONNECTIONS_PLAIN_PARTY);
         assert_eq!(places(&mut budget, BOB, Kind::Granted), CONNECTIONS_PARTY);
@@ -280,10 +271,10 @@ mod tests {
         let mut budget = Budget::default();
         su(&mut budget, ALICE).unwrap();
         budget.own_request(ALICE, at(0)).unwrap();
-        disconnect(&mut budget, ALICE, Kind::SetUid, at(1));
+        budget.disconnect(ALICE, Kind::SetUid, at(1));
         assert_eq!(budget.parties.len(), 1);
         su(&mut budget, BOB).unwrap();
-        disconnect(&mut budget, BOB, Kind::SetUid, at(10));
+        budget.disconnect(BOB, Kind::SetUid, at(10));
         assert!(budget.parties.is_empty());
     }
 }

@@ -1,15 +1,15 @@
 //! All that is unsafe in the broker: descriptors that others have opened for us, and libpam as a program calls it.
 #![allow(unsafe_code)]
 
-use crate::limits::INTERRUPT;
 use libc::{c_char, c_int, c_void};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, FdFlag, fcntl};
-use nix::sys::signal::{SaFlags, SigAction, SigHandler, SigSet, Signal, sigaction};
-use std::ffi::CStr;
-use std::mem;
+use std::borrow::Cow;
+use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::ptr;
 use twostep_core::secret::Secret;
 
@@ -58,56 +58,15 @@ pub(crate) fn refuse_files(socket: &OwnedFd) {
     };
 }
 
-/// Makes the signal by which [`Alarm`] interrupts threads one that does nothing.
-pub(crate) fn prepare_alarms() -> Result<(), Errno> {
-    extern "C" fn nothing(_: c_int) {}
-    let handler = SigHandler::Handler(nothing);
-    let action = SigAction::new(handler, SaFlags::SA_RESTART, SigSet::empty());
-    // SAFETY: the handler does nothing at all; and nobody else in this program uses the signal.
-    unsafe { sigaction(Signal::SIGALRM, &action) }.map(drop)
-}
-
-/// While it is there, this thread is sent a signal again and again: whatever it waits for in the kernel comes to an end.
-#[derive(Debug)]
-pub(crate) struct Alarm(Option<libc::timer_t>);
-
-// SAFETY: the number of a timer of this process's, which any thread may delete.
-unsafe impl Send for Alarm {}
-// SAFETY: as above; through a shared reference nothing can be done with it.
-unsafe impl Sync for Alarm {}
-
-impl Alarm {
-    /// Sets it. Where the kernel has no timer to spare there is none: then calls take as long as they take.
-    pub(crate) fn set() -> Self {
-        // SAFETY: plain numbers and pointers, for which all zeros are good values.
-        let mut event: libc::sigevent = unsafe { mem::zeroed() };
-        event.sigev_notify = libc::SIGEV_THREAD_ID;
-        event.sigev_signo = libc::SIGALRM;
-        // SAFETY: takes nothing, and cannot fail.
-        event.sigev_notify_thread_id = unsafe { libc::gettid() };
-        let mut timer: libc::timer_t = ptr::null_mut();
-        // SAFETY: pointers to live values of the right types.
-        if unsafe { libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer) } != 0 {
-            return Self(None);
-        }
-        let every = libc::timespec {
-            tv_sec: libc::time_t::try_from(INTERRUPT.as_secs()).unwrap_or(1),
-            tv_nsec: INTERRUPT.subsec_nanos().into(),
-        };
-        let times = libc::itimerspec { it_interval: every, it_value: every };
-        // SAFETY: the timer made above, and a pointer to a live value.
-        let _set = unsafe { libc::timer_settime(timer, 0, &raw const times, ptr::null_mut()) };
-        Self(Some(timer))
-    }
-}
-
-impl Drop for Alarm {
-    fn drop(&mut self) {
-        if let Some(timer) = self.0 {
-            // SAFETY: made in `set`, and deleted once.
-            unsafe { libc::timer_delete(timer) };
-        }
-    }
+/// Sets the access control list of a file, which is no symbolic link.
+pub(crate) fn set_access_list(path: &Path, list: &[u8]) -> Result<(), Errno> {
+    let path = CString::new(path.as_os_str().as_bytes()).map_err(|_| Errno::EINVAL)?;
+    // SAFETY: two NUL-terminated strings, and a live buffer of the length given.
+    Errno::result(unsafe {
+        let name = c"system.posix_acl_access".as_ptr();
+        libc::lsetxattr(path.as_ptr(), name, list.as_ptr().cast(), list.len(), 0)
+    })
+    .map(drop)
 }
 
 /// Takes over what is on standard input, where the child of a proof finds its end of the conversation: programs that PAM's modules start
@@ -229,6 +188,7 @@ const PAM_BUF_ERR: c_int = 5;
 const PAM_CONV_ERR: c_int = 19;
 const PAM_PROMPT_ECHO_OFF: c_int = 1;
 const PAM_PROMPT_ECHO_ON: c_int = 2;
+const PAM_TEXT_INFO: c_int = 4;
 /// PAM_MAX_NUM_MSG
 const MESSAGES_MAX: usize = 32;
 
@@ -279,13 +239,13 @@ extern "C" fn converse<P: Person>(
         Ok(count) if (1..=MESSAGES_MAX).contains(&count) => count,
         _ => return PAM_CONV_ERR,
     };
+    if messages.is_null() || responses.is_null() || data.is_null() {
+        return PAM_CONV_ERR;
+    }
     let mut answers = Vec::with_capacity(count);
     for index in 0..count {
-        // SAFETY: Linux-PAM passes an array of `count` pointers to messages with NUL-terminated texts, all alive during the call.
-        let (style, text) = unsafe {
-            let message = &**messages.add(index);
-            (message.style, CStr::from_ptr(message.text).to_string_lossy())
-        };
+        // SAFETY: Linux-PAM passes an array of `count` pointers to messages, all alive during the call.
+        let Some((style, text)) = (unsafe { text_of(*messages.add(index)) }) else { return PAM_CONV_ERR };
         // SAFETY: `data` is the box made in `start`; libpam calls us from one thread and never within the conversation.
         let person = unsafe { &mut *data.cast::<P>() };
         let answer = catch_unwind(AssertUnwindSafe(|| match style {
@@ -302,8 +262,12 @@ extern "C" fn converse<P: Person>(
             }
         }
     }
+    // A NUL within would end it: what is not whole is no answer.
+    if answers.iter().flatten().any(|answer| answer.expose().contains(&0)) {
+        return PAM_CONV_ERR;
+    }
     // SAFETY: whoever called the conversation frees array and texts with free(3), so they come from calloc; the array has `count`
-    // zeroed entries, of which `zip` never goes beyond the last. What is not handed over is freed.
+    // zeroed entries, of which `zip` never goes beyond the last.
     unsafe {
         let array = libc::calloc(count, size_of::<RawResponse>()).cast::<RawResponse>();
         if array.is_null() {
@@ -311,16 +275,11 @@ extern "C" fn converse<P: Person>(
         }
         for (index, answer) in (0..count).zip(&answers) {
             let Some(answer) = answer else { continue };
-            // A NUL within would end it: what is not whole is no answer.
             let bytes = answer.expose();
             let text = libc::calloc(bytes.len() + 1, 1).cast::<u8>();
-            if text.is_null() || bytes.contains(&0) {
-                libc::free(text.cast());
-                for earlier in 0..index {
-                    libc::free((*array.add(earlier)).text.cast());
-                }
-                libc::free(array.cast());
-                return PAM_CONV_ERR;
+            if text.is_null() {
+                discard(array, index);
+                return PAM_BUF_ERR;
             }
             ptr::copy_nonoverlapping(bytes.as_ptr(), text, bytes.len());
             (*array.add(index)).text = text.cast();
@@ -328,6 +287,38 @@ extern "C" fn converse<P: Person>(
         *responses = array;
     }
     PAM_SUCCESS
+}
+
+/// Style and text of a message. None for what is no text: a binary prompt or a choice (PAM_BINARY_PROMPT, PAM_RADIO_TYPE), whose bytes end
+/// with no NUL, and what libpam does not know itself.
+///
+/// # Safety
+/// Null, or a message of libpam's whose text, where it is one, ends with a NUL.
+unsafe fn text_of<'m>(message: *const RawMessage) -> Option<(c_int, Cow<'m, str>)> {
+    // SAFETY: as the caller promises.
+    unsafe {
+        let RawMessage { style, text } = *message.as_ref()?;
+        let is_text = (PAM_PROMPT_ECHO_OFF..=PAM_TEXT_INFO).contains(&style) && !text.is_null();
+        is_text.then(|| (style, CStr::from_ptr(text).to_string_lossy()))
+    }
+}
+
+/// Wipes the first `filled` texts and frees all.
+///
+/// # Safety
+/// The array and its texts are calloc's; a text is null or ends with a NUL.
+unsafe fn discard(array: *mut RawResponse, filled: usize) {
+    // SAFETY: as the caller promises.
+    unsafe {
+        for index in 0..filled {
+            let text = (*array.add(index)).text;
+            if !text.is_null() {
+                libc::explicit_bzero(text.cast(), libc::strlen(text));
+                libc::free(text.cast());
+            }
+        }
+        libc::free(array.cast());
+    }
 }
 
 #[cfg(test)]

@@ -49,13 +49,11 @@ fn call(script: &mut Script, messages: &[(c_int, &CStr)]) -> Result<Vec<Option<V
     Ok(answers)
 }
 
-const INFO: c_int = 4;
-
 #[test]
 fn prompts_are_answered_and_texts_are_said() {
     let mut script = Script { answers: [b"secret".to_vec(), b"".to_vec()].into(), ..Script::default() };
     let messages =
-        [(INFO, c"Welcome"), (PAM_PROMPT_ECHO_OFF, c"Password: "), (PAM_PROMPT_ECHO_ON, c"Name: ")];
+        [(PAM_TEXT_INFO, c"Welcome"), (PAM_PROMPT_ECHO_OFF, c"Password: "), (PAM_PROMPT_ECHO_ON, c"Name: ")];
     assert_eq!(call(&mut script, &messages), Ok(vec![None, Some(b"secret".to_vec()), Some(Vec::new())]));
     assert_eq!(script.seen, ["Welcome", "Hidden Password: ", "Shown Name: "]);
 }
@@ -81,26 +79,33 @@ fn a_panic_does_not_reach_libpam() {
     assert_eq!(call(&mut script, &[(PAM_PROMPT_ECHO_OFF, c"panic")]), Err(PAM_CONV_ERR));
 }
 
-/// A TCP socket with SO_LINGER whose peer never reads: closing it would take an hour.
 #[test]
-fn what_a_peer_has_made_long_is_interrupted() {
-    use nix::sys::socket::{setsockopt, sockopt};
-    use std::io::Write;
-    use std::net::{TcpListener, TcpStream};
+fn what_is_no_text_is_refused_unread() {
+    // A radio type, a binary prompt, and nothing that there is. It does not end with a NUL: to read it as a text would run on.
+    for style in [0, 5, 7, -1] {
+        let mut script = Script { answers: [b"secret".to_vec()].into(), ..Script::default() };
+        let unreadable = RawMessage { style, text: ptr::dangling() };
+        assert_eq!(call_raw(&mut script, &[&raw const unreadable]), PAM_CONV_ERR);
+        assert!(script.seen.is_empty(), "{:?}", script.seen);
+    }
+}
 
-    prepare_alarms().unwrap();
-    let listener = TcpListener::bind(("127.0.0.1", 0)).unwrap();
-    let slow = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-    let (_never_read, _) = listener.accept().unwrap();
-    slow.set_nonblocking(true).unwrap();
-    while (&slow).write(&[0; 65_536]).is_ok() {}
-    setsockopt(&slow, sockopt::Linger, &libc::linger { l_onoff: 1, l_linger: 3_600 }).unwrap();
-    let (told, closed) = std::sync::mpsc::channel();
-    std::thread::spawn(move || {
-        let alarm = Alarm::set();
-        drop(slow);
-        drop(alarm);
-        told.send(()).unwrap();
-    });
-    closed.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+#[test]
+fn nulls_are_refused() {
+    let mut script = Script { answers: [b"secret".to_vec()].into(), ..Script::default() };
+    let no_text = RawMessage { style: PAM_PROMPT_ECHO_OFF, text: ptr::null() };
+    assert_eq!(call_raw(&mut script, &[&raw const no_text]), PAM_CONV_ERR);
+    assert_eq!(call_raw(&mut script, &[ptr::null()]), PAM_CONV_ERR);
+    let data = ptr::from_mut(&mut script).cast::<c_void>();
+    assert_eq!(converse::<Script>(1, ptr::null_mut(), &mut ptr::null_mut(), data), PAM_CONV_ERR);
+    assert!(script.seen.is_empty(), "{:?}", script.seen);
+}
+
+fn call_raw(script: &mut Script, messages: &[*const RawMessage]) -> c_int {
+    let mut pointers = messages.to_vec();
+    let (mut responses, data) = (ptr::null_mut(), ptr::from_mut(script).cast::<c_void>());
+    let count = c_int::try_from(pointers.len()).unwrap();
+    let code = converse::<Script>(count, pointers.as_mut_ptr(), &raw mut responses, data);
+    assert!(responses.is_null());
+    code
 }

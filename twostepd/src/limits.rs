@@ -16,8 +16,12 @@ pub(crate) const CONNECTIONS_PARTY: usize = 128;
 pub(crate) const CONNECTIONS_PLAIN_PARTY: usize = 32;
 /// Connections at once of all these together.
 pub(crate) const CONNECTIONS_PLAIN: usize = 1024;
-/// Threads at once: those of connections, and of those who are being turned away.
-pub(crate) const THREADS: usize = 2304;
+/// Threads that close what may take for ever to close, in a process of their own.
+pub(crate) const CLOSERS: usize = 16;
+/// Connections of one uid that are held there, as far as they are still not closed: then it can connect no more for the time being.
+pub(crate) const HELD: usize = 32;
+/// Uids that can be kept from connecting.
+pub(crate) const BANNED: usize = 4096;
 /// Requests that a user can make for himself at a stretch.
 pub(crate) const OWN_BURST: u32 = 20;
 /// After which he gets one more each time this has gone by.
@@ -47,8 +51,11 @@ pub(crate) const DRAIN: Duration = Duration::from_secs(10);
 pub(crate) const COMPLAINT: Duration = Duration::from_secs(60);
 /// How many complaints there are in that time, about all peers together.
 pub(crate) const COMPLAINTS: u32 = 200;
-/// How often a thread is interrupted that does not come back from the kernel, where a peer has made it do something that takes its time.
-pub(crate) const INTERRUPT: Duration = Duration::from_millis(100);
+/// How often it is looked up at most who the users of `[broker] callers` are.
+pub(crate) const CALLERS: Duration = Duration::from_secs(1);
+
+/// How often it is looked whether all of them are closed.
+pub(crate) const LIFT: Duration = Duration::from_secs(1);
 
 /// How many codes of a new authenticator can be tried.
 pub(crate) const CONFIRM_TRIES: u8 = 3;
@@ -90,7 +97,18 @@ mod tests {
                 "of these, those of one user, unless `[broker] callers` names that user",
                 CONNECTIONS_PLAIN_PARTY.to_string(),
             ),
-            ("THREADS", "threads at once, with those for peers that are turned away", THREADS.to_string()),
+            (
+                "CLOSERS",
+                "threads of the process that closes connections with open files in them",
+                CLOSERS.to_string(),
+            ),
+            (
+                "HELD",
+                "connections with open files of one uid, until it can connect no more",
+                HELD.to_string(),
+            ),
+            ("BANNED", "uids that cannot connect for that", BANNED.to_string()),
+            ("LIFT", "until they can again, once all such connections are closed", seconds(LIFT)),
             ("OWN_BURST", "requests for oneself at a stretch, unless by uid 0", OWN_BURST.to_string()),
             ("OWN_EVERY", "then one more every", seconds(OWN_EVERY)),
             (
@@ -119,9 +137,9 @@ mod tests {
             ("COMPLAINT", "between two lines in the log about what one user may not ask", seconds(COMPLAINT)),
             ("COMPLAINTS", "of such lines in that time, about all users together", COMPLAINTS.to_string()),
             (
-                "INTERRUPT",
-                "until a call to the kernel is interrupted that a peer has made long",
-                seconds(INTERRUPT),
+                "CALLERS",
+                "the uids of users in `[broker] callers` are looked up for these limits, at most every",
+                seconds(CALLERS),
             ),
             ("CONFIRM_TRIES", "codes of a new authenticator that can be tried", CONFIRM_TRIES.to_string()),
             (

@@ -4,7 +4,8 @@ use crate::ffi;
 use nix::errno::Errno;
 use nix::fcntl::{Flock, FlockArg};
 use nix::sys::socket::{
-    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockopt, listen, socket, sockopt,
+    AddressFamily, Backlog, SockFlag, SockType, UnixAddr, bind, connect, getsockname, getsockopt, listen,
+    socket, sockopt,
 };
 use nix::sys::stat::{FchmodatFlags, Mode, fchmodat};
 use std::fmt;
@@ -90,6 +91,11 @@ impl Listener {
         listen(&socket, backlog).map_err(failed("listen"))?;
         let file = identity(&path).map_err(|_| ListenError::Failed("the socket's file", Errno::ENOENT))?;
         Ok(Self { socket, own: Some(Own { path, file, _lock: lock }) })
+    }
+
+    /// Where it is, whoever made it.
+    pub(crate) fn address(&self) -> Option<PathBuf> {
+        getsockname::<UnixAddr>(self.socket.as_raw_fd()).ok()?.path().map(Path::to_owned)
     }
 
     /// Where it is, if it is our own.

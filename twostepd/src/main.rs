@@ -8,9 +8,12 @@
     deny(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)
 )]
 
+mod bans;
 mod broker;
 mod budget;
+mod callers;
 mod change;
+mod closer;
 mod complaints;
 mod connection;
 mod declined;
@@ -53,12 +56,17 @@ enum Part {
         /// Canonical login name
         user: String,
     },
+    /// What the broker starts to close connections that may take for ever to close; it takes them from standard input
+    #[command(hide = true)]
+    Close,
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    if let Some(Part::Prove { user }) = &arguments.part {
-        return prove::child(user);
+    match &arguments.part {
+        Some(Part::Prove { user }) => return prove::child(user),
+        Some(Part::Close) => return closer::child(),
+        None => {}
     }
     match server::run(arguments.config) {
         Ok(()) => ExitCode::SUCCESS,

@@ -37,11 +37,16 @@ impl Caller {
         }
     }
 
+    /// On whose account it goes, by the uid alone.
+    pub(crate) fn account(self) -> Party {
+        self.real.map_or(UNKNOWN, Party)
+    }
+
     /// The party. NSS is asked, which can take its time.
     pub(crate) fn party(self) -> Party {
-        match self.real {
-            Some(0) => Party(0),
-            Some(uid) if Nss.by_uid(uid).is_ok_and(|found| found.is_some()) => Party(uid),
+        match self.account() {
+            Party(0) => Party(0),
+            Party(uid) if Nss.by_uid(uid).is_ok_and(|found| found.is_some()) => Party(uid),
             _ => UNKNOWN,
         }
     }

@@ -10,7 +10,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
-use nix::sys::socket::{SockFlag, accept4};
+use nix::sys::socket::{Shutdown, SockFlag, accept4, shutdown};
 use std::fmt;
 use std::os::fd::{AsFd, AsRawFd};
 use std::path::{Path, PathBuf};
@@ -41,6 +41,8 @@ pub(crate) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
     let broker = Arc::new(Broker::new(config));
     let at = listener.path().map_or("the supervisor's socket".to_owned(), |path| path.display().to_string());
     log::info(&format!("begins, listening on {at}"));
+    broker.listens_at(listener.address());
+    broker.look_up_callers();
     loop {
         match next(&listener, &signals)? {
             Next::Connections => accept(&listener, &broker),
@@ -48,11 +50,8 @@ pub(crate) fn run(config: Option<PathBuf>) -> Result<(), Failure> {
             Next::Signal(_) => break,
         }
     }
-    // From here on peers find nobody, or wait for the supervisor to start the next broker. Those who wait to be accepted may have sent
-    // something already, which is thrown away.
-    let alarm = ffi::Alarm::set();
-    drop(listener);
-    drop(alarm);
+    // From here on peers find nobody, or wait for the supervisor to start the next broker.
+    close(listener, &broker);
     broker.drain();
     log::info("ends as told");
     Ok(())
@@ -70,7 +69,6 @@ fn prepare() -> Result<(), Failure> {
     nix::sys::prctl::set_dumpable(false).map_err(failed("PR_SET_DUMPABLE"))?;
     setrlimit(Resource::RLIMIT_CORE, 0, 0).map_err(failed("RLIMIT_CORE"))?;
     ffi::few_arenas();
-    ffi::prepare_alarms().map_err(failed("SIGALRM"))?;
     let wanted = CONNECTIONS as u64 + DESCRIPTORS_SPARE;
     let (soft, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(failed("RLIMIT_NOFILE"))?;
     if soft < wanted {
@@ -99,6 +97,7 @@ fn reload(broker: &Broker, listener: &Listener) {
     match configuration::read(broker.config.as_deref()) {
         Ok(policy) => {
             log::info("the configuration is good");
+            broker.look_up_callers();
             let folder = listener.path().and_then(Path::parent);
             let wanted = std::fs::canonicalize(&policy.paths.runtime).unwrap_or(policy.paths.runtime);
             if folder.is_some_and(|folder| folder != wanted) {
@@ -138,20 +137,29 @@ const SHORT_OF: Duration = Duration::from_millis(50);
 
 fn accept(listener: &Listener, broker: &Arc<Broker>) {
     for _ in 0..AT_A_STRETCH {
-        if broker.is_crowded() {
-            let line =
-                |more| log::warning(&format!("nobody is accepted for now: too many threads more={more}"));
-            broker.complain(crate::party::Party(0), "threads", line);
-            return std::thread::sleep(SHORT_OF);
-        }
         match accept4(listener.as_fd().as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
-            Ok(raw) => broker.admit(Connection::over(Link::over(ffi::own(raw)))),
+            Ok(raw) => broker.admit(Link::over(ffi::own(raw))),
             Err(Errno::EAGAIN) => return,
             Err(Errno::EINTR | Errno::ECONNABORTED) => {}
             Err(errno) => {
                 broker
                     .complain(crate::party::Party(0), "accept", |_| log::error(&format!("accept: {errno}")));
                 return std::thread::sleep(SHORT_OF);
+            }
+        }
+    }
+}
+
+/// Closes the socket. Those who wait to be accepted may have sent something already: where it is the supervisor's they go on waiting; with
+/// one of our own they are closed one by one, since the kernel would close what they have sent as well.
+fn close(listener: Listener, broker: &Arc<Broker>) {
+    if listener.path().is_some() {
+        let _nobody_connects = shutdown(listener.as_fd().as_raw_fd(), Shutdown::Both);
+        loop {
+            match accept4(listener.as_fd().as_raw_fd(), SockFlag::SOCK_CLOEXEC) {
+                Ok(raw) => drop(Connection::over(Link::over(ffi::own(raw)), Arc::clone(broker))),
+                Err(Errno::EINTR | Errno::ECONNABORTED) => {}
+                Err(_none_left) => break,
             }
         }
     }

@@ -405,6 +405,81 @@ pub(crate) fn send_with_file(socket: &OwnedFd, bytes: &[u8], file: BorrowedFd<'_
     if sent < 0 { Err(io::Error::last_os_error()) } else { Ok(()) }
 }
 
+/// Makes two sequenced-packet sockets that are connected to each other.
+pub(crate) fn seqpacket_pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    let mut ends = [0; 2];
+    let kind = libc::SOCK_SEQPACKET | libc::SOCK_CLOEXEC;
+    // SAFETY: room for two descriptors.
+    check(unsafe { libc::socketpair(libc::AF_UNIX, kind, 0, ends.as_mut_ptr()) })?;
+    // SAFETY: two descriptors we just made and that nobody else has.
+    Ok(unsafe { (OwnedFd::from_raw_fd(ends[0]), OwnedFd::from_raw_fd(ends[1])) })
+}
+
+/// Gives this process user and mount namespaces of its own, in which it is root, as anybody may.
+pub(crate) fn become_root_of_own_namespaces() -> io::Result<()> {
+    // SAFETY: neither takes a pointer, and neither fails.
+    let (uid, gid) = unsafe { (libc::geteuid(), libc::getegid()) };
+    // SAFETY: none takes a pointer. After a change of uid the files in /proc/self are root's until the process is dumpable again.
+    unsafe {
+        check(libc::prctl(libc::PR_SET_DUMPABLE, 1))?;
+        check(libc::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS))?;
+    }
+    std::fs::write("/proc/self/setgroups", "deny")?;
+    std::fs::write("/proc/self/uid_map", format!("0 {uid} 1"))?;
+    std::fs::write("/proc/self/gid_map", format!("0 {gid} 1"))
+}
+
+/// Has this process killed when its parent ends.
+pub(crate) fn die_with_parent() -> io::Result<()> {
+    // SAFETY: takes no pointer.
+    check(unsafe { libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) })
+}
+
+/// Lets this process open as many files as it may.
+pub(crate) fn raise_open_files() -> io::Result<()> {
+    let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
+    // SAFETY: a live rlimit, which is written and then read.
+    unsafe {
+        check(libc::getrlimit(libc::RLIMIT_NOFILE, &raw mut limit))?;
+        limit.rlim_cur = limit.rlim_max;
+        check(libc::setrlimit(libc::RLIMIT_NOFILE, &raw const limit))
+    }
+}
+
+/// The instructions of a filter that knows no SO_PASSRIGHTS, as Linux before 6.16: `setsockopt` fails with ENOPROTOOPT.
+fn unknown_passrights() -> [libc::sock_filter; 8] {
+    const SO_PASSRIGHTS: u32 = 83;
+    let [load, equal, result] =
+        [libc::BPF_LD | libc::BPF_W | libc::BPF_ABS, libc::BPF_JMP | libc::BPF_JEQ, libc::BPF_RET]
+            .map(|code| code as u16);
+    let of = |code, k, jf| libc::sock_filter { code, jt: 0, jf, k };
+    // Where in `struct seccomp_data` the number of the call is, and the lower halves of its arguments.
+    let argument = |number: u32| 16 + 8 * number + if cfg!(target_endian = "big") { 4 } else { 0 };
+    [
+        of(load, 0, 0),
+        of(equal, libc::SYS_setsockopt as u32, 5),
+        of(load, argument(1), 0),
+        of(equal, libc::SOL_SOCKET as u32, 3),
+        of(load, argument(2), 0),
+        of(equal, SO_PASSRIGHTS, 1),
+        of(result, libc::SECCOMP_RET_ERRNO | libc::ENOPROTOOPT as u32, 0),
+        of(result, libc::SECCOMP_RET_ALLOW, 0),
+    ]
+}
+
+/// Makes `command`, and all that it starts, find a kernel without SO_PASSRIGHTS.
+pub(crate) fn without_passrights(command: &mut Command) {
+    let filter = unknown_passrights();
+    // SAFETY: both calls are async-signal-safe; the instructions live as long as the closure, and the kernel copies them.
+    unsafe {
+        command.pre_exec(move || {
+            let program = libc::sock_fprog { len: filter.len() as u16, filter: filter.as_ptr().cast_mut() };
+            check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))?;
+            check(libc::prctl(libc::PR_SET_SECCOMP, libc::SECCOMP_MODE_FILTER, &raw const program))
+        });
+    }
+}
+
 /// Has whoever closes a connection last wait until the other side has read all, for so many seconds.
 pub(crate) fn linger(socket: BorrowedFd<'_>, seconds: i32) -> io::Result<()> {
     let linger = libc::linger { l_onoff: 1, l_linger: seconds };
