@@ -29,13 +29,13 @@ dpkg --no-triggers --force-unsafe-io -i "$package"/twostep_*.deb
 useradd --create-home --shell /bin/sh alice
 usermod --append --groups adm alice
 twostep-admin enroll alice --activate --no-qr
-mkdir -p /etc/ssh/sshd_config.d /etc/systemd/system/sockets.target.wants
+mkdir -p /etc/ssh/sshd_config.d
 echo "Include /etc/ssh/sshd_config.d/*.conf" >/etc/ssh/sshd_config
 twostep-admin pam enable sshd --yes
 twostep-admin pam enable imap --app --yes
 pam-auth-update --enable twostep-app-passwords
 echo "auth required pam_twostep.so" >>/etc/pam.d/su
-ln -s /usr/lib/systemd/system/twostepd.socket /etc/systemd/system/sockets.target.wants/
+test -h /etc/systemd/system/sockets.target.wants/twostepd.socket
 sed -i "s/^group:.*/& twostep/" /etc/nsswitch.conf
 install -D /usr/sbin/twostep-admin /usr/local/sbin/twostep-admin
 "#;
