@@ -30,6 +30,8 @@ impl Editor {
     ///
     /// # Errors
     /// When a variable names one that cannot be used, or there is none.
+    // The one thing taken from the environment. What it can name is root's own, and run with words, not by a shell.
+    #[allow(clippy::disallowed_methods)]
     pub(super) fn choose() -> Result<Self, ConfigFailure> {
         Self::by(|name| env::var(name).ok())
     }
