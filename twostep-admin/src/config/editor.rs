@@ -30,8 +30,7 @@ impl Editor {
     ///
     /// # Errors
     /// When a variable names one that cannot be used, or there is none.
-    // The one thing taken from the environment. What it can name is root's own, and run with words, not by a shell.
-    #[allow(clippy::disallowed_methods)]
+    #[allow(clippy::disallowed_methods)] // What it can name is root's own, and is run without a shell.
     pub(super) fn choose() -> Result<Self, ConfigFailure> {
         Self::by(|name| env::var(name).ok())
     }
