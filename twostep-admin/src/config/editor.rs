@@ -30,6 +30,7 @@ impl Editor {
     ///
     /// # Errors
     /// When a variable names one that cannot be used, or there is none.
+    #[allow(clippy::disallowed_methods)] // What it can name is root's own, and is run without a shell.
     pub(super) fn choose() -> Result<Self, ConfigFailure> {
         Self::by(|name| env::var(name).ok())
     }
