@@ -20,12 +20,17 @@ pub(crate) fn check(arguments: &Arguments) -> Result<(), Failure> {
         return Err(Failure::NotRoot);
     }
     // In a user namespace uid 0 is somebody else, and what is really root's is nobody's.
-    let is_root = ids.effective.is_root() && owner(Path::new("/")) == Some(0);
+    let is_root = is_wholly_root() && owner(Path::new("/")) == Some(0);
     if is_root || matches!(arguments.command, Command::Report(_)) {
         return Ok(());
     }
     let own = |path: &Path| owner(path).is_none_or(|uid| uid == geteuid().as_raw());
     if named(arguments).is_some_and(|path| own(&path)) { Ok(()) } else { Err(Failure::NotRoot) }
+}
+
+/// Only such a process is to libpam what a service of this host is.
+pub(crate) fn is_wholly_root() -> bool {
+    getresuid().is_ok_and(|uids| [uids.real, uids.effective, uids.saved].iter().all(|uid| uid.is_root()))
 }
 
 fn owner(path: &Path) -> Option<u32> {

@@ -10,7 +10,8 @@ use crate::cli::Arguments;
 use crate::failure::Failure;
 use crate::output::{Output, Report};
 use crate::pam::failure::PamFailure;
-use crate::pam::{Attempt, Stacks, is_wholly_root, judge};
+use crate::pam::{Attempt, Stacks, judge};
+use crate::privileges::is_wholly_root;
 use serde::Serialize;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,7 @@ use twostep_terminal::put_line;
 /// Carries it out. Exit status 1 where the exemption does not let in.
 pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     if !is_wholly_root() {
-        return Err(PamFailure::NotRoot.into());
+        return Err(Failure::NotRoot);
     }
     let file = file_in(&wanted.places.etc);
     let exemption = chosen(&file, wanted)?;

@@ -7,7 +7,8 @@ use crate::output::{Output, Report};
 use crate::pam::arguments::Try;
 use crate::pam::failure::PamFailure;
 use crate::pam::host::{PAM_D, Stacks};
-use nix::unistd::{getresuid, ttyname};
+use crate::privileges::is_wholly_root;
+use nix::unistd::ttyname;
 use serde::Serialize;
 use std::io::{self, BufRead};
 use std::net::IpAddr;
@@ -19,7 +20,7 @@ use zeroize::Zeroizing;
 /// Carries it out. Exit status 1 where the user would not be let in.
 pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     if !is_wholly_root() {
-        return Err(PamFailure::NotRoot.into());
+        return Err(Failure::NotRoot);
     }
     let service = wanted.service.as_str();
     eprintln!(
@@ -34,11 +35,6 @@ pub(crate) fn run(arguments: &Arguments, wanted: &Try) -> Result<(), Failure> {
     Output::of(arguments).report(&tried)?;
     let refused = format!("{} is not let in by {service}", tried.user);
     if tried.let_in { Ok(()) } else { Err(PamFailure::Refused(refused).into()) }
-}
-
-/// Only such a process is to libpam what a service of this host is.
-pub(crate) fn is_wholly_root() -> bool {
-    getresuid().is_ok_and(|uids| [uids.real, uids.effective, uids.saved].iter().all(|uid| uid.is_root()))
 }
 
 /// A login as a service would ask for it.

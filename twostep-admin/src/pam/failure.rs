@@ -39,8 +39,6 @@ pub(crate) enum PamFailure {
     Changed(PathBuf),
     /// The folder of backups is not root's own: what lies in it would become a stack.
     Untrusted(Untrusted),
-    /// Not wholly root.
-    NotRoot,
 }
 
 impl PamFailure {
@@ -62,7 +60,6 @@ impl PamFailure {
             Self::NoFile(_) => "name a service that has a file; twostep-admin pam status lists them".to_owned(),
             Self::NoPassword(_) => "put the lines in by hand: /usr/share/doc/twostep/docs/wiring.md says where".to_owned(),
             Self::NoPlace { .. } => "mend that line first, or put ours in by hand: /usr/share/doc/twostep/docs/wiring.md says where".to_owned(),
-            Self::NotRoot => "run it as root".to_owned(),
             Self::Changed(_) => "run it again".to_owned(),
             Self::Untrusted(untrusted) => untrusted.remedy(),
             Self::NotSearched(_) => {
@@ -114,7 +111,6 @@ impl fmt::Display for PamFailure {
             Self::Refused(what) => f.write_str(what),
             Self::Changed(path) => write!(f, "{} has changed meanwhile: nothing was written", path.display()),
             Self::Untrusted(untrusted) => untrusted.fmt(f),
-            Self::NotRoot => f.write_str("only root can ask libpam for somebody else"),
         }
     }
 }

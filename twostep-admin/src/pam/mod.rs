@@ -14,7 +14,7 @@ mod sshd;
 mod status;
 
 pub(crate) use arguments::PamCommand;
-pub(crate) use attempt::{Attempt, Terminal, is_wholly_root};
+pub(crate) use attempt::{Attempt, Terminal};
 pub(crate) use host::Stacks;
 
 use crate::cli::Arguments;
