@@ -74,7 +74,7 @@ fn invocations(usage: &str) -> Vec<Vec<Word>> {
 
 /// `ID|NAME|--all` is one argument or an option.
 fn alternatives(token: &str) -> Vec<Vec<Word>> {
-    let (options, names): (Vec<&str>, Vec<&str>) = token.split('|').partition(|word| word.starts_with('-'));
+    let (options, names): (Vec<&str>, Vec<&str>) = token.split('|').partition(|word| word.starts_with('-') && *word != "-");
     let name = names.join("|");
     let of_option = |option: &&str| match option.split_once(' ') {
         Some((option, value)) => vec![(option.to_owned(), None), (sample(value), None)],
@@ -134,7 +134,7 @@ pub fn check_manual(mut command: Command, manual: &str) {
 /// The names in a line of mdoc: `Ar user id | name | Fl Fl all` has two.
 fn arguments_in(line: &str) -> Vec<String> {
     let line = line.split(" Fl").next().unwrap_or_default();
-    let words = line.split(' ').filter(|word| !["", "Ar", "Op"].contains(word));
+    let words = line.split(' ').filter(|word| !["", "Ar", "Cm", "Op"].contains(word));
     let text = words.collect::<Vec<_>>().join(" ").replace(" | ", "|");
     text.split(' ')
         .map(|word| word.trim_end_matches([' ', '|']))
