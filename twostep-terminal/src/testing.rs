@@ -74,7 +74,8 @@ fn invocations(usage: &str) -> Vec<Vec<Word>> {
 
 /// `ID|NAME|--all` is one argument or an option.
 fn alternatives(token: &str) -> Vec<Vec<Word>> {
-    let (options, names): (Vec<&str>, Vec<&str>) = token.split('|').partition(|word| word.starts_with('-') && *word != "-");
+    let (options, names): (Vec<&str>, Vec<&str>) =
+        token.split('|').partition(|word| word.starts_with('-') && *word != "-");
     let name = names.join("|");
     let of_option = |option: &&str| match option.split_once(' ') {
         Some((option, value)) => vec![(option.to_owned(), None), (sample(value), None)],
