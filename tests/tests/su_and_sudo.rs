@@ -308,7 +308,7 @@ fn whose_code_sudo_asks_for_is_whose_password_it_asks_for() {
     });
 }
 
-/// For fifteen minutes, as sudo ships, on one terminal; never with `timestamp_timeout=0`.
+/// For a while, on one terminal; never with `timestamp_timeout=0`.
 #[test]
 fn sudos_timestamp_skips_password_and_code() {
     in_box(|host| {
