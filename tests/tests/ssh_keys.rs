@@ -164,6 +164,8 @@ fn any_key_is_both_steps_where_the_configuration_says_so() {
         with(host, SSH_KEYS, KEY_OR_PAM);
         let key = host.give_key("alice");
         opens(host, Ssh::to("alice").key(&key), "ssh-key");
+        // It does not go on to keyboard-interactive, although nothing would be asked (docs/configuration.md).
+        assert!(!Ssh::to("alice").key(&key).option("BatchMode=yes").run("true").success);
     });
 }
 
@@ -179,6 +181,29 @@ fn rules_come_before_keys() {
         host.wait_for_log(&["result=refused", "reason=denied-by-rule", "service=sshd"]);
         host.configure(&from("ssh_keys = \"enough\""));
         opens(host, Ssh::to("alice").key(&key), "ssh-key");
+    });
+}
+
+/// By its host's key root of a trusted host is everybody, without a key of theirs.
+#[test]
+fn a_hosts_key_is_no_ssh_key() {
+    in_box(|host| {
+        host.configure(SSH_KEYS);
+        host.wire_sshd();
+        host.start_sshd("HostbasedAuthentication yes\nHostbasedUsesNameFromPacketOnly yes");
+        host.add_user("alice", PASSWORD);
+        host.add_user("bob", PASSWORD);
+        host.enroll("alice");
+        host.write("/etc/ssh/shosts.equiv", "localhost root\n");
+        let key = host.read("/etc/ssh/ssh_host_ed25519_key.pub");
+        host.write("/etc/ssh/ssh_known_hosts", &format!("localhost {key}"));
+        host.write("/etc/ssh/ssh_config", "EnableSSHKeysign yes\nHostbasedAuthentication yes\n");
+        let by_host = |user: &str| Ssh::to(user).methods("hostbased").run("true");
+        let bobs = by_host("bob");
+        assert!(bobs.success, "{bobs:#?}\n{}", host.sshd_log());
+        let alices = by_host("alice");
+        assert!(!alices.success, "{alices:#?}");
+        host.wait_for_log(&["result=refused", "reason=key-alone", "user=alice"]);
     });
 }
 

@@ -138,6 +138,7 @@ fn logins_go_on_after_a_minor_step() {
     };
     let completion =
         Completion { enrollment: id, activates: true, makes_known: Some(home()), trusts: Some(trusts) };
+    assert!(session.untold(id).unwrap() > 0);
     // Trusted anew, it is the same row.
     assert!(!session.complete(&completion, &now).unwrap().is_empty());
     assert!(session.complete(&completion, &now).unwrap().is_empty());
