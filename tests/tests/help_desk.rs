@@ -293,7 +293,7 @@ fn whom_sudoers_grants_more_than_the_help_desk_has_is_named_by_check() {
         let (_, line) = remedy.and_then(|remedy| remedy.split_once("protected = ")).expect("a line");
         let line = &line[..=line.find(']').expect("the end of a list")];
         host.edit("/etc/twostep/config.toml", |text| {
-            text.replace("#protected =", &format!("protected = {line}\n#"))
+            text.replace("#broker.protected =", &format!("broker.protected = {line}\n#"))
         });
         let told = grants(host);
         assert_eq!(told.len(), 3, "{line}: {told:#?}");

@@ -273,11 +273,13 @@ fn commands_of_the_administrators_are_run_after_changes() {
 }
 
 const UNENROLL: [&str; 1] = ["unenroll"];
-const CONSENT: (&str, &str) = ("Type yes to go on: ", "yes");
+const CONSENT: (&str, &str) = ("Type yes to go on [y/N] ", "y");
 
 /// Has users turn two-step off by themselves, with this besides.
 fn let_unenroll(host: &Host, more: &str) {
-    let text = host.read("/etc/twostep/config.toml").replace("#unenroll = \"deny\"", "unenroll = \"allow\"");
+    let text = host
+        .read("/etc/twostep/config.toml")
+        .replace("#self_service.unenroll = \"deny\"", "self_service.unenroll = \"allow\"");
     host.write("/etc/twostep/config.toml", &format!("{text}\n{more}"));
 }
 
@@ -293,10 +295,10 @@ fn two_step_is_turned_off_with_a_fresh_code_where_that_is_allowed() {
         let (status, shown) = twostep(host, "alice", &UNENROLL, &[]);
         assert!(status == 1 && shown.contains("cannot turn") && !shown.contains("Password"), "{shown}");
 
-        let hooks = "on_revoke = [\"/usr/bin/true\", \"{user}\", \"name={name}\"]\n[argon2id]";
-        host.write("/etc/twostep/config.toml", &before.replace("[argon2id]", hooks));
+        let hooks = "app.on_revoke = [\"/usr/bin/true\", \"{user}\", \"{name}\"]\n";
+        host.write("/etc/twostep/config.toml", &format!("{hooks}{before}"));
         let_unenroll(host, "");
-        let (status, shown) = twostep(host, "alice", &UNENROLL, &[("Type yes to go on: ", "y")]);
+        let (status, shown) = twostep(host, "alice", &UNENROLL, &[(CONSENT.0, "")]);
         assert!(status == 1 && shown.contains("Nothing was changed"), "{shown}");
         assert!(
             shown.contains("1 authenticator, 1 app password") && shown.contains("password alone"),
@@ -344,7 +346,7 @@ fn nobody_turns_two_step_off_whom_the_policy_demands_it_of_or_who_could_become_r
             let_unenroll(host, more);
             // Whoever is not refused at once is asked whether it is meant.
             let mut console = as_user(host, "alice", "/usr/bin/twostep", &UNENROLL, &[]);
-            let asked = console.type_when_asked("Type yes to go on: ", "no");
+            let asked = console.type_when_asked(CONSENT.0, "no");
             assert_eq!(console.end(), Some(1), "{}", console.shown());
             assert!(asked || console.shown().contains("cannot turn"), "{}", console.shown());
             asked

@@ -10,6 +10,7 @@ use twostep_core::login::may_unenroll;
 use twostep_core::ports::{Conversation, Entered};
 use twostep_core::protocol::Echo;
 use twostep_core::protocol::own::Done;
+use twostep_core::text::{YES_OR_NO, is_yes};
 use twostep_core::verify::Operation;
 use twostep_host::{Nss, now};
 use twostep_store::admin::Occasion;
@@ -54,8 +55,8 @@ impl Course<'_> {
             count(authenticators, "authenticator"),
             count(app_passwords, "app password"),
         ));
-        match talk.ask("Type yes to go on: ", Echo::Shown) {
-            Ok(Entered::Text(text)) if text.expose().trim_ascii().eq_ignore_ascii_case(b"yes") => Ok(()),
+        match talk.ask(&format!("Type yes to go on {YES_OR_NO}"), Echo::Shown) {
+            Ok(Entered::Text(text)) if is_yes(text.expose()) => Ok(()),
             Ok(_) => Err(Declined::conflict("Nothing was changed.")),
             Err(_) => Err(Declined::out_of_turn()),
         }
