@@ -116,7 +116,7 @@ impl Users {
     pub(crate) fn backup_code(&self) -> String {
         self.forget();
         let BackupRow { id, tag, cost: [memory, passes, lanes], salt, hash } = &self.backup_row;
-        let sql = "INSERT OR IGNORE INTO backup_code (id, enrollment, tag, memory, passes, lanes, salt, hash) \
+        let sql = "INSERT OR REPLACE INTO backup_code (id, enrollment, tag, memory, passes, lanes, salt, hash) \
                    VALUES (?, ?, ?, ?, ?, ?, ?, ?)";
         self.edit(sql, params![id, self.alice, tag, memory, passes, lanes, salt, hash]);
         self.backup_code.clone()
