@@ -176,6 +176,37 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
     });
 }
 
+/// A version that left the units to the administrator has told Debian's helper nothing: what is off may be off on purpose.
+#[test]
+fn an_upgrade_leaves_the_units_of_an_older_version_as_they_are() {
+    product::built();
+    in_bare_box(|host| {
+        let (first, second) = (package(host, "1.0", "/tmp/deb"), package(host, "1.1", "/tmp/deb"));
+        let units =
+            ["twostepd.socket", "twostep-hooks.path", "twostep-hooks.timer", "twostep-roster.service"];
+        let systemctl =
+            |action: &str, units: &[&str]| host.command("systemctl", &[&[action], units].concat());
+        let state = || systemctl("is-enabled", &units).stdout;
+        dpkg(host, &[], &["-i", &first]).expect_success();
+        assert_eq!(state(), "enabled\n".repeat(4));
+        // As if they had been enabled by hand, and the socket never.
+        host.command("sh", &["-c", "rm -r /var/lib/systemd/deb-systemd-helper-enabled/*twostep*"])
+            .expect_success();
+        host.command("sh", &["-c", "find /var/lib/systemd -name '*twostep*' -delete"]).expect_success();
+        systemctl("disable", &units[..1]).expect_success();
+        systemctl("mask", &units[1..2]).expect_success();
+        for package in [&second, &first, &second] {
+            dpkg(host, &[], &["-i", package]).expect_success();
+            assert_eq!(state(), "disabled\nmasked\nenabled\nenabled\n");
+        }
+        // A removal forgets it.
+        systemctl("unmask", &units[1..2]).expect_success();
+        dpkg(host, &[], &["--remove", "twostep"]).expect_success();
+        dpkg(host, &[], &["-i", &second]).expect_success();
+        assert_eq!(state(), "enabled\n".repeat(4));
+    });
+}
+
 /// docs/packages.md, "The way back". The older package's binaries are today's here, so that what an older one does with the store is played
 /// by the store's version alone.
 #[test]
@@ -363,7 +394,7 @@ fn the_package_holds_what_make_install_puts_in_place_and_is_the_same_each_time()
             host.read("/tmp/control/conffiles"),
             "/etc/apparmor.d/abstractions/twostep\n/etc/fail2ban/filter.d/twostep.conf\n/etc/fail2ban/jail.d/twostep.conf\n/etc/pam.d/twostep\n/etc/twostep/config.toml\n"
         );
-        for script in ["postinst", "prerm", "postrm"] {
+        for script in ["preinst", "postinst", "prerm", "postrm"] {
             host.command("sh", &["-n", &format!("/tmp/control/{script}")]).expect_success();
         }
 
