@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use twostep_store::schema::{SCHEMA, Version};
-use twostep_tests::{Done, Host, OrDie, Phone, Ssh, eventually, in_bare_box, product};
+use twostep_tests::{Done, Host, OrDie, Phone, Ssh, eventually, fuse, in_bare_box, product};
 
 const PASSWORD: &str = "correct horse";
 const SSHD: &str = "/etc/pam.d/sshd";
@@ -195,6 +195,16 @@ fn an_upgrade_leaves_the_units_of_an_older_version_as_they_are() {
         host.command("sh", &["-c", "find /var/lib/systemd -name '*twostep*' -delete"]).expect_success();
         systemctl("disable", &units[..1]).expect_success();
         systemctl("mask", &units[1..2]).expect_success();
+        // Nor does it wait for a process of anybody's.
+        let all = "cat /proc/[0-9]*/maps > /dev/null 2>&1";
+        let attacker = fuse::lock_maps(12_345);
+        eventually("a list that cannot be read", || {
+            (host.command("timeout", &["2", "sh", "-c", all]).status == 124).then_some(())
+        });
+        let done =
+            host.command("timeout", &["60", "dpkg", "--force-unsafe-io", "-i", &second]).expect_success();
+        assert!(done.stdout.contains("not all processes could be looked at"), "{done}");
+        attacker.kill();
         for package in [&second, &first, &second] {
             dpkg(host, &[], &["-i", package]).expect_success();
             assert_eq!(state(), "disabled\nmasked\nenabled\nenabled\n");
