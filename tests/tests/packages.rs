@@ -377,6 +377,18 @@ fn a_removal_that_is_refused_leaves_every_line_of_pam_auth_updates_and_of_pam_en
 
         update(&["--enable", "twostep-app-passwords"]);
         assert_eq!(stacks(), before);
+
+        // One file of several that `pam enable` has wired cannot be put back: the others, and the profiles, are as they were.
+        let login = "/etc/pam.d/login";
+        host.admin(&["pam", "enable", "login", "--yes"]).expect_success();
+        let wired = host.read(login);
+        host.command("mount", &["--bind", SSHD, SSHD]).expect_success();
+        let refused = dpkg(host, &[], &["--remove", "twostep"]);
+        assert!(!refused.success() && refused.stderr.contains(&format!("  {SSHD}\n")), "{refused}");
+        assert_eq!(stacks(), before);
+        assert_eq!(host.read(login), wired);
+        host.command("umount", &[SSHD]).expect_success();
+
         dpkg(host, &[], &["--remove", "twostep"]).expect_success();
         for file in [auth, account, SSHD] {
             assert!(!host.read(file).contains("pam_twostep"), "{file}");
