@@ -36,7 +36,7 @@ make --no-print-directory install DESTDIR="$tree" PREFIX=/usr SYSCONFDIR=/etc ST
 install -d -m 0755 "$tree/usr/share/doc/twostep"
 install -m 0644 LICENSE "$tree/usr/share/doc/twostep/copyright"
 install -m 0644 CHANGELOG.md "$tree/usr/share/doc/twostep/changelog"
-for script in postinst prerm postrm; do
+for script in preinst postinst prerm postrm; do
     install -m 0755 "packaging/deb/$script" "$tree/DEBIAN/$script"
 done
 echo "activate-noawait ldconfig" >"$tree/DEBIAN/triggers"

@@ -41,6 +41,23 @@ pub fn flood(uid: u32, count: usize, sent: &'static str) -> Child {
     })
 }
 
+/// A user with a process whose list of mappings is locked until the child is killed: whoever reads its /proc/PID/maps waits for that.
+pub fn lock_maps(uid: u32) -> Child {
+    child::start(move || {
+        child::become_ids(uid, uid, uid, uid);
+        mount();
+        start(|| {
+            let mut writer = open();
+            writer.write_all(&[1; 4_096]).or_die("write to a file on FUSE");
+            kernel::map_over(writer.as_fd()).or_die("map a file on FUSE");
+            0
+        });
+        loop {
+            std::thread::park();
+        }
+    })
+}
+
 /// Mounts a file system with one file, in namespaces of this process's own, and starts its server.
 fn mount() {
     kernel::become_root_of_own_namespaces().or_die("make a user namespace");

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 
 use twostep_store::schema::{SCHEMA, Version};
-use twostep_tests::{Done, Host, OrDie, Phone, Ssh, eventually, in_bare_box, product};
+use twostep_tests::{Done, Host, OrDie, Phone, Ssh, eventually, fuse, in_bare_box, product};
 
 const PASSWORD: &str = "correct horse";
 const SSHD: &str = "/etc/pam.d/sshd";
@@ -176,6 +176,47 @@ fn a_host_gets_the_package_uses_it_and_loses_it_without_losing_a_login() {
     });
 }
 
+/// A version that left the units to the administrator has told Debian's helper nothing: what is off may be off on purpose.
+#[test]
+fn an_upgrade_leaves_the_units_of_an_older_version_as_they_are() {
+    product::built();
+    in_bare_box(|host| {
+        let (first, second) = (package(host, "1.0", "/tmp/deb"), package(host, "1.1", "/tmp/deb"));
+        let units =
+            ["twostepd.socket", "twostep-hooks.path", "twostep-hooks.timer", "twostep-roster.service"];
+        let systemctl =
+            |action: &str, units: &[&str]| host.command("systemctl", &[&[action], units].concat());
+        let state = || systemctl("is-enabled", &units).stdout;
+        dpkg(host, &[], &["-i", &first]).expect_success();
+        assert_eq!(state(), "enabled\n".repeat(4));
+        // As if they had been enabled by hand, and the socket never.
+        host.command("sh", &["-c", "rm -r /var/lib/systemd/deb-systemd-helper-enabled/*twostep*"])
+            .expect_success();
+        host.command("sh", &["-c", "find /var/lib/systemd -name '*twostep*' -delete"]).expect_success();
+        systemctl("disable", &units[..1]).expect_success();
+        systemctl("mask", &units[1..2]).expect_success();
+        // Nor does it wait for a process of anybody's.
+        let all = "cat /proc/[0-9]*/maps > /dev/null 2>&1";
+        let attacker = fuse::lock_maps(12_345);
+        eventually("a list that cannot be read", || {
+            (host.command("timeout", &["2", "sh", "-c", all]).status == 124).then_some(())
+        });
+        let done =
+            host.command("timeout", &["60", "dpkg", "--force-unsafe-io", "-i", &second]).expect_success();
+        assert!(done.stdout.contains("not all processes could be looked at"), "{done}");
+        attacker.kill();
+        for package in [&second, &first, &second] {
+            dpkg(host, &[], &["-i", package]).expect_success();
+            assert_eq!(state(), "disabled\nmasked\nenabled\nenabled\n");
+        }
+        // A removal forgets it.
+        systemctl("unmask", &units[1..2]).expect_success();
+        dpkg(host, &[], &["--remove", "twostep"]).expect_success();
+        dpkg(host, &[], &["-i", &second]).expect_success();
+        assert_eq!(state(), "enabled\n".repeat(4));
+    });
+}
+
 /// docs/packages.md, "The way back". The older package's binaries are today's here, so that what an older one does with the store is played
 /// by the store's version alone.
 #[test]
@@ -336,6 +377,18 @@ fn a_removal_that_is_refused_leaves_every_line_of_pam_auth_updates_and_of_pam_en
 
         update(&["--enable", "twostep-app-passwords"]);
         assert_eq!(stacks(), before);
+
+        // One file of several that `pam enable` has wired cannot be put back: the others, and the profiles, are as they were.
+        let login = "/etc/pam.d/login";
+        host.admin(&["pam", "enable", "login", "--yes"]).expect_success();
+        let wired = host.read(login);
+        host.command("mount", &["--bind", SSHD, SSHD]).expect_success();
+        let refused = dpkg(host, &[], &["--remove", "twostep"]);
+        assert!(!refused.success() && refused.stderr.contains(&format!("  {SSHD}\n")), "{refused}");
+        assert_eq!(stacks(), before);
+        assert_eq!(host.read(login), wired);
+        host.command("umount", &[SSHD]).expect_success();
+
         dpkg(host, &[], &["--remove", "twostep"]).expect_success();
         for file in [auth, account, SSHD] {
             assert!(!host.read(file).contains("pam_twostep"), "{file}");
@@ -363,7 +416,7 @@ fn the_package_holds_what_make_install_puts_in_place_and_is_the_same_each_time()
             host.read("/tmp/control/conffiles"),
             "/etc/apparmor.d/abstractions/twostep\n/etc/fail2ban/filter.d/twostep.conf\n/etc/fail2ban/jail.d/twostep.conf\n/etc/pam.d/twostep\n/etc/twostep/config.toml\n"
         );
-        for script in ["postinst", "prerm", "postrm"] {
+        for script in ["preinst", "postinst", "prerm", "postrm"] {
             host.command("sh", &["-n", &format!("/tmp/control/{script}")]).expect_success();
         }
 

@@ -10,7 +10,7 @@ use crate::show;
 use serde::Serialize;
 use std::path::Path;
 use twostep_core::change::Action;
-use twostep_terminal::put_line;
+use twostep_terminal::{printable, put_line};
 
 /// Shows a new one, has it confirmed, and stores it.
 pub(crate) fn add(context: &Context, wanted: &AuthenticatorAdd) -> Result<(), Failure> {
@@ -60,7 +60,7 @@ impl Report for Added<'_> {
 
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
-        put_line!(to, "added the authenticator \"{}\" of {}", self.name, self.user);
+        put_line!(to, "added the authenticator \"{}\" of {}", printable(self.name), printable(self.user));
     }
 }
 

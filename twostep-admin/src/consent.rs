@@ -4,6 +4,7 @@ use crate::cli::Consent;
 use crate::failure::{Failure, Misuse};
 use std::io::{self, BufRead, IsTerminal};
 use twostep_core::text::{YES_OR_NO, is_yes};
+use twostep_terminal::printable;
 
 /// Asks on the terminal, unless `--yes` was given. `y` will do.
 ///
@@ -29,7 +30,7 @@ fn ask(consent: Consent, question: &str, agrees: impl Fn(&[u8]) -> bool) -> Resu
     if !io::stdin().is_terminal() {
         return Err(Failure::Usage(Misuse::NeedsYes));
     }
-    eprint!("{question}");
+    eprint!("{}", printable(question));
     let mut answer = String::new();
     match io::stdin().lock().read_line(&mut answer) {
         Ok(_) if agrees(answer.as_bytes()) => Ok(()),

@@ -14,7 +14,7 @@ use twostep_core::change::Action;
 use twostep_core::ports::Person;
 use twostep_store::admin::NewEnrollment;
 use twostep_store::host;
-use twostep_terminal::put_line;
+use twostep_terminal::{printable, put_line};
 
 /// Carries it out.
 pub(crate) fn run(context: &Context, wanted: &Enroll) -> Result<(), Failure> {
@@ -121,24 +121,20 @@ impl Report for Enrolled<'_> {
 
     fn text(&self, to: &mut String) {
         to.push_str(self.seeded.unwrap_or_default());
+        let user = printable(self.user);
         if self.uid.is_none() {
-            put_line!(to, "{} has no account on this host, and is a virtual user.", self.user);
+            put_line!(to, "{user} has no account on this host, and is a virtual user.");
         }
         match (self.state, self.app_only) {
             (_, true) => put_line!(
                 to,
                 "{user} is enrolled (active, without an authenticator): app passwords only, nothing at a prompt.\n\
-                 Next: twostep-admin app-password add {user} NAME",
-                user = self.user
+                 Next: twostep-admin app-password add {user} NAME"
             ),
             ("pending", _) => {
-                put_line!(
-                    to,
-                    "{} is enrolled (pending): the first right code at a login turns it on.",
-                    self.user
-                )
+                put_line!(to, "{user} is enrolled (pending): the first right code at a login turns it on.")
             }
-            _ => put_line!(to, "{} is enrolled (active).", self.user),
+            _ => put_line!(to, "{user} is enrolled (active)."),
         }
         if !self.backup_codes.is_empty() {
             to.push('\n');

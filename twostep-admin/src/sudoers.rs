@@ -102,7 +102,21 @@ impl Sudoers {
             return Err(format!("{CONVERTER}: {}: {line}", output.status));
         }
         // An alias that is not defined makes it write what is no JSON.
-        serde_json::from_slice(&output.stdout).map_err(|error| format!("{CONVERTER} writes no JSON: {error}"))
+        let text = String::from_utf8(output.stdout).map_err(|error| format!("{CONVERTER}: {error}"))?;
+        Self::of(&text).map_err(|error| format!("{CONVERTER} writes no JSON: {error}"))
+    }
+
+    fn of(text: &str) -> serde_json::Result<Self> {
+        // Up to sudo 1.9.13 these two stand in a list without braces, each in a line of its own.
+        let is_bare = |line: &str| ["\"runcwd\":", "\"runchroot\":"].iter().any(|key| line.starts_with(key));
+        let lines = text.lines().map(|line| match line.trim() {
+            bare if is_bare(bare) => match bare.strip_suffix(',') {
+                Some(bare) => format!("{{{bare}}},\n"),
+                None => format!("{{{bare}}}\n"),
+            },
+            _ => format!("{line}\n"),
+        });
+        serde_json::from_str(&lines.collect::<String>())
     }
 
     fn asks_for_another(&self, file: &Path) -> Option<Finding> {

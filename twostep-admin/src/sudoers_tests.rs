@@ -39,6 +39,34 @@ fn whoever_is_granted_a_command_is_a_grantee() {
     assert!(sudoers(users, "").grantees().is_empty());
 }
 
+/// As sudo 1.9.13 writes `CWD=` and `CHROOT=`.
+#[test]
+fn what_cvtsudoers_itself_gets_wrong_is_read() {
+    let text = r#"{
+    "User_Specs": [
+        {
+            "User_List": [
+                { "username": "alice" }
+            ],
+            "Cmnd_Specs": [
+                {
+                    "Options": [
+                        "runchroot": "/a\", {",
+                        { "runcwd": "/b" },
+                        "runcwd": "/b"
+                    ],
+                    "Commands": [
+                        { "command": "ALL" }
+                    ]
+                }
+            ]
+        }
+    ]
+}"#;
+    let grantees = Sudoers::of(text).expect("a document").grantees();
+    assert_eq!(grantees, BTreeSet::from([Grantee::User("alice".to_owned())]));
+}
+
 /// `root` and `daemon` are users and groups of every host.
 #[test]
 fn a_grant_outside_of_the_protected_groups_is_told_with_the_line_to_write() {

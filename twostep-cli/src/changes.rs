@@ -242,7 +242,7 @@ fn show(new: &NewSecret, no_qr: bool) -> Result<(), Failure> {
         .ok_or(Failure::Strange)?;
     let uri = key_uri::uri(&new.issuer, &new.user, &base32, parameters);
     let canvas = Canvas::of(&io::stderr(), !no_qr);
-    let shown = new_secret(&format!("Authenticator of {}", printable(&new.user)), &base32, &uri, canvas);
+    let shown = new_secret(&format!("Authenticator of {}", new.user), &base32, &uri, canvas);
     io::stderr().write_all(shown.as_bytes()).map_err(Failure::Output)
 }
 

@@ -13,17 +13,39 @@ pub struct Command {
 /// What users choose, or whoever made their account.
 const CHOSEN: [&str; 2] = ["{user}", "{name}"];
 
-/// Programs that run what their arguments say: each wants a script or a program of the administrator's before anything else.
-const INTERPRETERS: &str = "ash awk bash busybox csh dash doas env expect fish gawk ionice ksh lua mawk mksh nawk nice node nohup \
-     nsenter perl php pkexec prlimit python rbash ruby run0 sed setpriv setsid sh stdbuf strace sudo systemd-cat systemd-inhibit \
-     systemd-run taskset tclsh tcsh time timeout unshare zsh";
+/// Programs that run what their arguments say: a script, or the code behind an option, and then all else is text to them.
+const INTERPRETERS: &str =
+    "ash awk bash busybox csh dash fish gawk ksh mawk mksh nawk node perl python rbash ruby sed sh tcsh zsh";
+
+/// The same, but what stands first behind their options is a script or a program, whatever code there was.
+const STARTERS: &str = "choom chpst chronic chrt doas eatmydata env expect fakeroot gosu ionice ltrace lua nice nohup nsenter numactl \
+     php pkexec prlimit run0 runcon setarch setpriv setsid setuidgid softlimit stdbuf strace sudo systemd-cat systemd-inhibit \
+     systemd-run taskset tclsh time timeout torsocks unbuffer unshare valgrind";
 
 /// Programs that put their arguments together for a shell, run what comes last, or take code by position.
-const LAUNCHERS: &str = "at batch chroot emacs find flock gdb make parallel rsh runuser screen script sg sqlite ssh su tmux vi vim \
-     watch xargs";
+const LAUNCHERS: &str = "ansible at autossh batch chroot ed emacs ex find flock gdb make mosh parallel pdsh pssh rsh runuser salt screen \
+     script sg sqlite ssh sshpass su tmux vi vim watch xargs";
 
-/// Options of interpreters whose argument is a folder, and no script.
-const FOLDER: [&str; 6] = ["-C", "-D", "-R", "--chdir", "--root", "--wd"];
+/// Options whose argument is a file or a folder, and no script.
+const FILE: [&str; 17] = [
+    "-C",
+    "-D",
+    "-I",
+    "-R",
+    "-c",
+    "-o",
+    "-r",
+    "--chdir",
+    "--import",
+    "--init-file",
+    "--output",
+    "--rcfile",
+    "--require",
+    "--root",
+    "--split-string",
+    "--wd",
+    "--working-directory",
+];
 
 /// Options whose argument is code.
 const CODE: [&str; 6] = ["--command", "--eval", "--exec", "--execute", "--expression", "--run"];
@@ -68,32 +90,50 @@ impl Command {
 
 /// Whether the word after these is code, or a program to run.
 fn is_code(before: &[&str]) -> bool {
-    let takes_code = |word: &str| {
-        CODE.contains(&word)
-            || (word.starts_with('-') && !word.starts_with("--") && word.ends_with(['c', 'e', 'E']))
-    };
-    if before.last().is_some_and(|last| takes_code(last)) {
+    let (Some(first), Some(last)) = (before.first(), before.last()) else { return true };
+    if takes_code(last) || is_of(LAUNCHERS, first) {
         return true;
     }
-    let Some(first) = before.first() else { return true };
-    if is_of(LAUNCHERS, first) {
-        return true;
-    }
-    if !is_of(INTERPRETERS, first) {
-        return false;
+    let runs = |word: &str| is_of(INTERPRETERS, word) || is_of(STARTERS, word);
+    let mut rest = before.iter().skip_while(|word| !is_of(INTERPRETERS, word));
+    let is_perl = rest.next().is_some_and(|program| is_of("perl", program));
+    let given: Vec<&str> = rest.copied().collect();
+    let is_literal = |word: &str| !word.starts_with('-') && !CHOSEN.contains(&word);
+    let mut pairs = given.windows(2);
+    let has_code = pairs.any(|pair| matches!(pair, [option, code] if takes_code(option) && is_literal(code)))
+        && !(is_perl && given.iter().any(|word| opens_arguments(word)));
+    if !runs(first) {
+        // Whatever else starts an interpreter.
+        return runs(last) && !has_code;
     }
     if before.iter().any(|word| is_of(LAUNCHERS, word)) {
         return true;
     }
-    let is_literal = |word: &str| !word.starts_with('-') && !CHOSEN.contains(&word);
-    let has_code = before
-        .windows(2)
-        .any(|pair| matches!(pair, [option, code] if takes_code(option) && is_literal(code)));
+    let is_python = before.iter().any(|word| is_of("python", word));
+    let names_file = |option: &str| {
+        // `env -S` takes its argument apart.
+        (FILE.contains(&option) && !(is_python && option == "-I"))
+            || (is_short(option) && option.ends_with('S'))
+    };
     let has_script = before.windows(2).any(|pair| {
-        matches!(pair, [option, script]
-            if Path::new(script).is_absolute() && !is_of(INTERPRETERS, script) && !FOLDER.contains(option))
+        matches!(pair, [option, script] if Path::new(script).is_absolute() && !runs(script) && !names_file(option))
     });
     !has_code && !has_script
+}
+
+fn is_short(word: &str) -> bool {
+    word.starts_with('-') && !word.starts_with("--")
+}
+
+fn takes_code(word: &str) -> bool {
+    CODE.contains(&word) || (is_short(word) && word.ends_with(['c', 'e', 'E']))
+}
+
+/// Whether perl opens its arguments by itself (`-n`, `-p`), and runs what ends with `|`.
+fn opens_arguments(word: &str) -> bool {
+    let letters = word.strip_prefix('-').unwrap_or_default();
+    letters.contains(['n', 'p'])
+        && letters.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == 'E')
 }
 
 /// Whether a word is the name of one of these programs, or its path. `python3.11` is `python`.
@@ -131,6 +171,15 @@ mod tests {
             "/usr/bin/perl  -w  /opt/tell.pl  {user}",
             "/usr/bin/sudo  -u  vmail  /usr/bin/doveadm  kick  {user}",
             "/usr/bin/docker  exec  mail  doveadm  kick  {user}",
+            "/usr/bin/env  -i  LC_ALL=C  /usr/local/sbin/tell  {name}",
+            "/usr/bin/ionice  -c  3  /usr/local/sbin/tell  {name}",
+            "/usr/bin/sudo  -E  -u  vmail  /bin/sh  -c  tell \"$1\"  sh  {name}",
+            "/usr/bin/bash  --norc  /usr/local/sbin/tell  {name}",
+            "/usr/bin/bash  --rcfile  /etc/x  /usr/local/sbin/tell  {name}",
+            "/usr/bin/perl  -e  tell(@ARGV)  {name}",
+            "/usr/bin/perl  -I  /opt/lib  /opt/tell.pl  {name}",
+            "/usr/bin/lua  -e  x=1  /opt/tell.lua  {name}",
+            "/usr/bin/nohup  /usr/local/sbin/tell  {name}",
         ] {
             assert_eq!(command(good).refusal(), None, "{good}");
         }
@@ -169,6 +218,39 @@ mod tests {
             "/usr/bin/sqlite3  /srv/x.db  {name}",
             "/usr/bin/nice  -n  5  {name}",
             "/usr/bin/run0  {name}",
+            // Options whose argument is no code and no script.
+            "/usr/bin/bash  --rcfile  /etc/x  {name}",
+            "/usr/bin/bash  --init-file  /etc/x  {name}",
+            "/usr/bin/perl  -I  /opt/lib  {name}",
+            "/usr/bin/ruby  -r  /opt/lib.rb  {name}",
+            "/usr/bin/php  -c  /etc/php.ini  {name}",
+            "/usr/bin/node  --require  /opt/x.js  {name}",
+            "/usr/bin/strace  -o  /var/log/x  {name}",
+            "/usr/bin/time  --output  /var/log/x  {name}",
+            "/usr/bin/systemd-run  --working-directory  /srv  {name}",
+            // Programs of whose options none is code.
+            "/usr/bin/ionice  -c  3  {name}",
+            "/usr/bin/taskset  -c  0  {name}",
+            "/usr/bin/stdbuf  -e  L  {name}",
+            "/usr/bin/strace  -e  trace=file  {name}",
+            "/usr/bin/systemd-run  -E  A=b  {name}",
+            "/usr/bin/sudo  -E  A=b  {name}",
+            "/usr/bin/sudo  -E  A=b  sh  {name}",
+            "/usr/bin/chrt  1  {name}",
+            "/usr/bin/chpst  -u  vmail  {name}",
+            // A script is read behind the code.
+            "/usr/bin/lua  -e  x=1  {name}",
+            "/usr/bin/expect  -c  x  {name}",
+            // It opens its arguments by itself, and runs `id|`.
+            "/usr/bin/perl  -ne  print  {name}",
+            "/usr/bin/perl  -p  -e  print  {name}",
+            "/usr/bin/env  perl  -lane  print  {name}",
+            // It takes its word apart.
+            "/usr/bin/env  -S  /bin/sh -c  {name}",
+            "/usr/bin/env  -iS  /bin/sh -c  {name}",
+            // Whatever has started it.
+            "/usr/bin/docker  exec  mail  sh  {name}",
+            "/usr/local/sbin/run  /usr/bin/python3  {name}",
         ] {
             assert!(command(bad).refusal().is_some(), "{bad}");
             assert!(command(bad).filled("alice", "phone", "create").is_err(), "{bad}");

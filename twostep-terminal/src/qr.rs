@@ -2,7 +2,7 @@
 //! else the secret and its URI as text, and why.
 
 use crate::put_line;
-use crate::text::grouped;
+use crate::text::{grouped, printable};
 use std::fmt::Write;
 use std::os::fd::AsFd;
 use terminal_size::{Height, Width, terminal_size_of};
@@ -198,6 +198,7 @@ pub fn new_secret(
 ) -> Zeroizing<String> {
     // Its room is made at once: a string that grows leaves copies of itself behind.
     let mut text = Zeroizing::new(String::with_capacity(128 << 10));
+    let whose = printable(whose);
     let secret = grouped(base32);
     let title = format!("{whose}: scan this, or type the secret below it");
     let why = match canvas.and_then(|canvas| fitted(canvas, &title, &secret, uri)) {

@@ -577,3 +577,21 @@ impl SystemSqlite {
         if found.is_null() { Err(io::Error::other("a function of SQLite is missing")) } else { Ok(found) }
     }
 }
+
+/// Maps a file's first page, writes to it, and maps nothing in its place: the page is written to the file while the list of mappings is
+/// locked.
+pub(crate) fn map_over(file: BorrowedFd<'_>) -> io::Result<()> {
+    const LENGTH: usize = 4_096;
+    let (both, over) =
+        (libc::PROT_READ | libc::PROT_WRITE, libc::MAP_FIXED | libc::MAP_ANONYMOUS | libc::MAP_PRIVATE);
+    // SAFETY: a mapping of our own is written to in its bounds, and replaced by another one; nobody else knows its address.
+    unsafe {
+        let page = libc::mmap(ptr::null_mut(), LENGTH, both, libc::MAP_SHARED, file.as_raw_fd(), 0);
+        if page == libc::MAP_FAILED {
+            return Err(io::Error::last_os_error());
+        }
+        page.cast::<u8>().write_volatile(1);
+        libc::mmap(page, LENGTH, both, over, -1, 0);
+    }
+    Ok(())
+}

@@ -103,6 +103,22 @@ fn anything_but_yes_changes_nothing_and_y_is_yes() {
     }
 }
 
+/// Names come from directories, too: what is drawn and what is asked is as free of such letters as what is printed.
+#[test]
+fn a_name_that_turns_letters_round_is_written_out_in_drawings_and_questions() {
+    let place = Place::new("terminal-names");
+    place.configure("[app]\nvirtual_users = true");
+    let shown = "eve\\u{202e}@example";
+    let enrolled = place.run(&["enroll", "eve\u{202e}@example", "--app-only"]).is(0);
+    assert!(enrolled.stdout.contains(&format!("{shown} is enrolled")), "{enrolled:?}");
+    assert!(!enrolled.stdout.contains('\u{202e}'), "{enrolled:?}");
+    let mut terminal = Terminal::start(&place, "unenroll eve\u{202e}@example");
+    terminal.wait_for("Type yes to go on [y/N] ");
+    assert!(terminal.seen.contains(shown) && !terminal.seen.contains('\u{202e}'), "{}", terminal.seen);
+    terminal.type_line("n");
+    assert_eq!(terminal.status(), 1);
+}
+
 #[test]
 fn what_concerns_all_users_wants_the_whole_word() {
     let place = Place::new("terminal-all-users");
