@@ -115,8 +115,9 @@ fn one_bypass_code_covers_a_login_and_the_next_phone() {
 fn a_bypass_code_that_was_seen_proves_nothing_but_one_replacement() {
     in_box(|host| {
         begin(host);
-        let policy =
-            host.read("/etc/twostep/config.toml").replace("#unenroll = \"deny\"", "unenroll = \"allow\"");
+        let policy = host
+            .read("/etc/twostep/config.toml")
+            .replace("#self_service.unenroll = \"deny\"", "self_service.unenroll = \"allow\"");
         host.write("/etc/twostep/config.toml", &policy);
         host.add_app_password("alice", "mail");
         let _broker = host.start_broker();

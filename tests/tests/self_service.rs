@@ -277,7 +277,9 @@ const CONSENT: (&str, &str) = ("Type yes to go on: ", "yes");
 
 /// Has users turn two-step off by themselves, with this besides.
 fn let_unenroll(host: &Host, more: &str) {
-    let text = host.read("/etc/twostep/config.toml").replace("#unenroll = \"deny\"", "unenroll = \"allow\"");
+    let text = host
+        .read("/etc/twostep/config.toml")
+        .replace("#self_service.unenroll = \"deny\"", "self_service.unenroll = \"allow\"");
     host.write("/etc/twostep/config.toml", &format!("{text}\n{more}"));
 }
 
@@ -293,8 +295,8 @@ fn two_step_is_turned_off_with_a_fresh_code_where_that_is_allowed() {
         let (status, shown) = twostep(host, "alice", &UNENROLL, &[]);
         assert!(status == 1 && shown.contains("cannot turn") && !shown.contains("Password"), "{shown}");
 
-        let hooks = "on_revoke = [\"/usr/bin/true\", \"{user}\", \"name={name}\"]\n[argon2id]";
-        host.write("/etc/twostep/config.toml", &before.replace("[argon2id]", hooks));
+        let hook = "app.on_revoke = [\"/usr/bin/true\", \"{user}\", \"{name}\"]\n";
+        host.write("/etc/twostep/config.toml", &format!("{hook}{before}"));
         let_unenroll(host, "");
         let (status, shown) = twostep(host, "alice", &UNENROLL, &[("Type yes to go on: ", "y")]);
         assert!(status == 1 && shown.contains("Nothing was changed"), "{shown}");
