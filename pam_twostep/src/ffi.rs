@@ -189,10 +189,11 @@ struct Response {
     code: c_int,
 }
 
-/// `struct pam_conv`
+/// `struct pam_conv`. A service's own may have no function, which is null.
 #[repr(C)]
 struct Conversation {
-    converse: unsafe extern "C" fn(c_int, *const *const Message, *mut *mut c_void, *mut c_void) -> c_int,
+    converse:
+        Option<unsafe extern "C" fn(c_int, *const *const Message, *mut *mut c_void, *mut c_void) -> c_int>,
     data: *mut c_void,
 }
 
@@ -231,7 +232,7 @@ pub(crate) fn account_accepts(handle: &PamHandle) -> bool {
     };
     let [service, user, ..] = DESCRIBES_LOGIN.map(item);
     let mut trial: *mut PamHandle = std::ptr::null_mut();
-    let silent = Conversation { converse: ask_nobody, data: std::ptr::null_mut() };
+    let silent = Conversation { converse: Some(ask_nobody), data: std::ptr::null_mut() };
     if service.is_null() || user.is_null() {
         return false;
     }
@@ -382,6 +383,25 @@ mod tests {
             // SAFETY: null, or as many messages as said; and no place for an answer.
             let none = unsafe { ask_nobody(count, messages, std::ptr::null_mut(), std::ptr::null_mut()) };
             assert_eq!(none, PAM_CONV_ERR);
+        }
+    }
+
+    #[test]
+    fn a_conversation_is_looked_at_whatever_is_missing_in_it() {
+        let mut something = 0;
+        let something: *mut c_void = (&raw mut something).cast();
+        for (data, expected) in [(std::ptr::null_mut(), false), (something, true)] {
+            let conversation = Conversation { converse: None, data };
+            let mut handle: *mut PamHandle = std::ptr::null_mut();
+            // SAFETY: the strings end with NUL; libpam copies them and the conversation; `handle` is valid for writing.
+            let begun = unsafe {
+                pam_start(c"sshd".as_ptr(), c"alice".as_ptr(), &raw const conversation, &raw mut handle)
+            };
+            assert_eq!(begun, PAM_SUCCESS);
+            // SAFETY: it was begun just now.
+            assert_eq!(has_authenticated(unsafe { &*handle }), expected);
+            // SAFETY: not used again.
+            unsafe { pam_end(handle, PAM_SUCCESS) };
         }
     }
 }

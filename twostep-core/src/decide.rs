@@ -283,19 +283,20 @@ impl Terms {
 }
 
 impl Enough {
-    /// What a rule says of keys itself comes first. One that demands a code, and says nothing of keys, demands it of all.
+    /// What a rule says of keys itself comes first. One that demands a code, and says nothing of keys, demands it of all; and one that takes
+    /// no security key for enough takes no other either, unless it says so.
     fn of(interactive: &Interactive, rule: Option<&Rule>) -> Option<Self> {
-        let code =
-            rule.and_then(|rule| rule.demand.as_ref()).is_some_and(|demand| demand.value == Demanded::Code);
+        let of_rule = rule.and_then(|rule| rule.security_keys.as_ref());
+        let code = of_rule.is_some_and(|worth| worth.value == KeyWorth::Code)
+            || rule
+                .and_then(|rule| rule.demand.as_ref())
+                .is_some_and(|demand| demand.value == Demanded::Code);
         let said = |by_rule: Option<&Setting<KeyWorth>>, otherwise: &Setting<KeyWorth>, keys| {
             let said = by_rule.or((!code).then_some(otherwise))?;
             (said.value == KeyWorth::Enough).then_some(Self { keys, origin: said.origin })
         };
         let all = said(rule.and_then(|rule| rule.ssh_keys.as_ref()), &interactive.ssh_keys, Keys::All);
-        all.or_else(|| {
-            let of_rule = rule.and_then(|rule| rule.security_keys.as_ref());
-            said(of_rule, &interactive.security_keys, Keys::Security)
-        })
+        all.or_else(|| said(of_rule, &interactive.security_keys, Keys::Security))
     }
 }
 

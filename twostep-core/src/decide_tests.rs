@@ -360,6 +360,9 @@ fn a_rule_that_demands_a_code_demands_it_of_keys_too() {
     assert_eq!(enough(&policy, code, None, Some(BothSteps)), Some((Keys::All, Origin::Line(9))));
     assert_eq!(enough(&policy, None, None, Some(Code)), Some((Keys::Security, Origin::Line(1))));
     assert_eq!(enough(&policy, None, Some(Code), Some(Code)), None);
+    // Not to be passed over by what the configuration says of any key.
+    assert_eq!(enough(&policy, None, Some(Code), None), None);
+    assert_eq!(enough(&policy, None, Some(Code), Some(BothSteps)), Some((Keys::All, Origin::Line(9))));
     assert_eq!(enough(&Policy::defaults(), None, None, None), None);
 }
 

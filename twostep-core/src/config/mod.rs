@@ -217,10 +217,11 @@ impl Reader<'_> {
     fn mistake(&mut self, at: usize, mut message: String, mut hint: Option<String>) {
         let (line, column) = self.place(at);
         if let Some(key) = &self.key {
-            if !message.contains(&format!("`{key}`")) {
-                message.insert_str(0, &format!("`{key}`: "));
+            let key = syntax::quoted(key);
+            if !message.contains(&key) {
+                message.insert_str(0, &format!("{key}: "));
             }
-            hint.get_or_insert_with(|| format!("man 5 twostep.toml says what `{key}` takes"));
+            hint.get_or_insert_with(|| format!("man 5 twostep.toml says what {key} takes"));
         }
         self.mistakes.push(Diagnostic { line, column, message, hint });
     }

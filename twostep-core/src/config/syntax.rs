@@ -120,7 +120,8 @@ fn is_plain(key: &str) -> bool {
     !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b))
 }
 
-fn quoted(key: &str) -> String {
+/// A key as it is told: one that is written in quotes can have any letter.
+pub(super) fn quoted(key: &str) -> String {
     if is_plain(key) { format!("`{key}`") } else { format!("{key:?}") }
 }
 

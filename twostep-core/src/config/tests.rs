@@ -338,3 +338,15 @@ fn every_mistake_says_what_to_do() {
         }
     }
 }
+
+/// A key in quotes can have any letter. What is said of it goes to the log, on one line, and to terminals.
+#[test]
+fn no_key_reaches_log_or_terminal_as_it_is() {
+    for value in ["1", "[1]", "[\"imap\"]"] {
+        let text = format!("[broker.callers]\n\"a\\u001b]0;x\\u0007\\nresult=accepted\" = {value}\n");
+        for mistake in parse(&text).unwrap_err() {
+            let all = mistake.render(Path::new("config.toml")).replace("\n  hint: ", "; ");
+            assert!(!all.chars().any(char::is_control), "{all:?}");
+        }
+    }
+}
