@@ -6,7 +6,7 @@ use std::process::Command;
 
 use twostep_tests::fuse::flood;
 use twostep_tests::wait::soon;
-use twostep_tests::{Console, Done, Host, OrDie, Phone, eventually, on_clean_host, product};
+use twostep_tests::{Console, Done, Host, OrDie, Phone, RawLink, child, eventually, on_clean_host, product};
 
 const PASSWORD: &str = "correct horse";
 /// What the package starts.
@@ -369,16 +369,31 @@ fn su_is_answered() {
     });
 }
 
+/// Puts the package there, two people, and mallory.
+fn with_mallory(host: &Host) {
+    download(host, 1);
+    sh(host, "apt-get update && apt-get install --yes ./twostep_*.deb").expect_success();
+    for user in ["alice", "carol", "mallory"] {
+        sh(host, &format!("useradd {user} && echo {user}:'{PASSWORD}' | chpasswd")).expect_success();
+    }
+}
+
+/// From here on twostepd finds a kernel that cannot refuse messages with open files.
+fn on_an_old_kernel(host: &Host) {
+    fs::copy(env!("CARGO_BIN_EXE_on_old_kernel"), "/usr/local/sbin/on_old_kernel").or_die("copy a program");
+    let folder = Path::new("/etc/systemd/system/twostepd.service.d");
+    fs::create_dir(folder).or_die("make a folder");
+    let start = "[Service]\nExecStart=\nExecStart=/usr/local/sbin/on_old_kernel /usr/sbin/twostepd\n";
+    host.write(folder.join("old.conf"), start);
+    sh(host, "systemctl daemon-reload").expect_success();
+}
+
 /// With the units as shipped: where messages with open files came before twostepd has ever told the socket to refuse them, and on a kernel
 /// that cannot.
 #[test]
 fn files_that_are_never_closed_hold_up_neither_su_nor_a_restart() {
     on_clean_host(|host| {
-        download(host, 1);
-        sh(host, "apt-get update && apt-get install --yes ./twostep_*.deb").expect_success();
-        for user in ["alice", "carol", "mallory"] {
-            sh(host, &format!("useradd {user} && echo {user}:'{PASSWORD}' | chpasswd")).expect_success();
-        }
+        with_mallory(host);
         sh(host, "twostep-admin pam enable su --yes").expect_success();
         let attack = |is_first: bool| {
             sh(host, "systemctl restart twostepd.socket").expect_success();
@@ -404,13 +419,69 @@ fn files_that_are_never_closed_hold_up_neither_su_nor_a_restart() {
         };
         attack(true);
         sh(host, "systemctl stop twostepd.socket").expect_success();
-        fs::copy(env!("CARGO_BIN_EXE_on_old_kernel"), "/usr/local/sbin/on_old_kernel")
-            .or_die("copy a program");
-        let folder = Path::new("/etc/systemd/system/twostepd.service.d");
-        fs::create_dir(folder).or_die("make a folder");
-        let start = "[Service]\nExecStart=\nExecStart=/usr/local/sbin/on_old_kernel /usr/sbin/twostepd\n";
-        host.write(folder.join("old.conf"), start);
-        sh(host, "systemctl daemon-reload").expect_success();
+        on_an_old_kernel(host);
         attack(false);
+    });
+}
+
+/// Where the socket is stopped, systemd closes whoever waits to be accepted; mallory comes while twostepd brings its requests to their end.
+/// Were systemd to close what she sends, it would hang, and the host with it: at the next reboot, for one.
+#[test]
+fn files_that_are_never_closed_do_not_hold_up_systemd() {
+    on_clean_host(|host| {
+        with_mallory(host);
+        on_an_old_kernel(host);
+        let mallory = host.uid("mallory");
+        for stop in ["stop", "restart"] {
+            sh(host, "systemctl restart twostepd.socket && systemctl start twostepd").expect_success();
+            let open = "/run/open";
+            host.write(open, "");
+            let request = child::start(|| {
+                child::become_ids(mallory, mallory, mallory, mallory);
+                let link = RawLink::connect().or_die("connect");
+                eventually("the end", || (!Path::new(open).exists()).then_some(()));
+                drop(link);
+                String::new()
+            });
+            // Before twostepd is told, while it is told, and after that.
+            let (before, after) = ("/tmp/before", "/tmp/after");
+            let first = flood(mallory, 20, before);
+            eventually("mallory to send all", || fs::metadata(before).ok().map(drop));
+            sh(host, &format!("systemctl {stop} --no-block twostepd.socket")).expect_success();
+            let second = flood(mallory, 100, after);
+            eventually("mallory to send all", || fs::metadata(after).ok().map(drop));
+            // It waits in that state for a disk as well, but not whenever it is looked at.
+            let mut stuck = 0;
+            let hangs = eventually("systemd to be done", || {
+                let systemd = fs::read_to_string("/proc/1/stat").or_die("look at systemd");
+                if systemd.contains(") D ") {
+                    stuck += 1;
+                    std::thread::sleep(std::time::Duration::from_millis(50));
+                    return (stuck > 200).then_some(true);
+                }
+                stuck = 0;
+                let jobs = sh(host, "timeout 3 systemctl list-jobs").stdout;
+                jobs.contains("No jobs").then_some(false)
+            });
+            for file in [open, before, after] {
+                fs::remove_file(file).or_die("remove a file");
+            }
+            request.join();
+            // Where it hangs, nothing else ends that, nor this test.
+            first.kill();
+            second.kill();
+            assert!(!hangs, "systemd hangs at systemctl {stop}");
+            let active = sh(host, "systemctl is-active twostepd.socket").stdout;
+            assert_eq!(active, if stop == "stop" { "inactive\n" } else { "active\n" });
+        }
+        // For others the socket is what it was.
+        let told = child::run(|| {
+            child::become_ids(mallory, mallory, mallory, mallory);
+            RawLink::connect().is_ok().to_string()
+        });
+        assert_eq!(told, "true");
+        // A restart of twostepd alone closes it to nobody, not for a moment.
+        sh(host, "systemctl restart twostepd && stat -c %a /run/twostep/twostepd.sock | grep -qx 666")
+            .expect_success();
     });
 }

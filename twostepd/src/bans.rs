@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 /// Counted since nothing was left to be closed.
 #[derive(Debug, Default)]
 pub(crate) struct Bans {
-    socket: Option<Socket>,
+    socket: Option<PathBuf>,
     /// How many connections of each uid were handed over.
     held: HashMap<u32, usize>,
     banned: BTreeSet<u32>,
@@ -23,19 +23,10 @@ pub(crate) struct Bans {
     pub(crate) is_waited_for: bool,
 }
 
-#[derive(Debug)]
-struct Socket {
-    path: PathBuf,
-    /// Of its mode, what it lets owner, group and others do.
-    mode: u32,
-}
-
 impl Bans {
     /// On the socket at `path`. Those of a broker before this one are lifted: nobody knows when they would be.
     pub(crate) fn on(path: &Path) -> Result<Self, Errno> {
-        let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
-        let mode = fs::symlink_metadata(path).map_err(failed)?.permissions().mode();
-        let bans = Self { socket: Some(Socket { path: path.to_owned(), mode }), ..Self::default() };
+        let bans = Self { socket: Some(path.to_owned()), ..Self::default() };
         bans.apply().map(|()| bans)
     }
 
@@ -57,8 +48,11 @@ impl Bans {
     }
 
     fn apply(&self) -> Result<(), Errno> {
-        let Some(Socket { path, mode }) = &self.socket else { return Ok(()) };
-        ffi::set_access_list(path, &access_list(*mode, &self.banned))
+        let Some(path) = &self.socket else { return Ok(()) };
+        let failed = |error: std::io::Error| Errno::from_raw(error.raw_os_error().unwrap_or(0));
+        // As it is now: it may have been closed to all but root meanwhile (ExecStop= of the unit).
+        let mode = fs::symlink_metadata(path).map_err(failed)?.permissions().mode();
+        ffi::set_access_list(path, &access_list(mode, &self.banned))
     }
 }
 
@@ -122,6 +116,17 @@ mod tests {
         bans.lift().unwrap();
         assert!(!has_list(&path));
         assert_eq!(mode(), 0o666);
+        // What is closed to all but root stays so, whoever is banned and whatever is lifted.
+        for _ in 0..HELD {
+            bans.count(1000).unwrap();
+        }
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).unwrap();
+        for _ in 0..HELD {
+            bans.count(1001).unwrap();
+        }
+        assert_eq!(mode(), 0o644);
+        bans.lift().unwrap();
+        assert_eq!(mode(), 0o644);
         for _ in 0..=HELD {
             assert_eq!(bans.count(0), Ok(false), "never root");
         }

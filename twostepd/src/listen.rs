@@ -98,6 +98,12 @@ impl Listener {
         getsockname::<UnixAddr>(self.socket.as_raw_fd()).ok()?.path().map(Path::to_owned)
     }
 
+    /// Whether nobody but root can connect.
+    pub(crate) fn is_roots_alone(&self) -> bool {
+        let mode = self.address().and_then(|path| fs::symlink_metadata(path).ok()).map(|found| found.mode());
+        mode.is_some_and(|mode| mode & 0o022 == 0)
+    }
+
     /// Where it is, if it is our own.
     pub(crate) fn path(&self) -> Option<&Path> {
         self.own.as_ref().map(|own| own.path.as_path())

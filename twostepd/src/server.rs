@@ -132,6 +132,8 @@ fn next(listener: &Listener, signals: &Signals) -> Result<Next, Failure> {
 
 /// How many connections are accepted before signals are looked at again.
 const AT_A_STRETCH: usize = 64;
+/// How often that is done at the end: more can hardly wait than the unit's Backlog=.
+const STRETCHES: usize = 16;
 /// How long to wait where the kernel has no descriptor or memory to spare: somebody will leave.
 const SHORT_OF: Duration = Duration::from_millis(50);
 
@@ -150,8 +152,9 @@ fn accept(listener: &Listener, broker: &Arc<Broker>) {
     }
 }
 
-/// Closes the socket. Those who wait to be accepted may have sent something already: where it is the supervisor's they go on waiting; with
-/// one of our own they are closed one by one, since the kernel would close what they have sent as well.
+/// Closes the socket. Those who wait to be accepted may have sent something already: where it is the supervisor's they go on waiting, unless
+/// the supervisor is about to close it; with one of our own they are closed one by one, since the kernel would close what they have sent as
+/// well.
 fn close(listener: Listener, broker: &Arc<Broker>) {
     if listener.path().is_some() {
         let _nobody_connects = shutdown(listener.as_fd().as_raw_fd(), Shutdown::Both);
@@ -162,6 +165,9 @@ fn close(listener: Listener, broker: &Arc<Broker>) {
                 Err(_none_left) => break,
             }
         }
+    } else if listener.is_roots_alone() {
+        // The unit's ExecStop= has seen to that: the socket goes too. What others have sent is not left to the supervisor, who may hang then.
+        (0..STRETCHES).for_each(|_| accept(&listener, broker));
     }
 }
 
