@@ -17,6 +17,7 @@ use crate::wait::OrDie;
 pub struct Child {
     pid: i32,
     result: File,
+    has_ended: bool,
 }
 
 /// Runs `body` in a forked child and returns what it returned.
@@ -37,7 +38,7 @@ pub fn start(body: impl FnOnce() -> String) -> Child {
         }
     })
     .or_die("fork");
-    Child { pid, result }
+    Child { pid, result, has_ended: false }
 }
 
 impl Child {
@@ -51,15 +52,31 @@ impl Child {
     pub fn join(mut self) -> String {
         let mut text = String::new();
         self.result.read_to_string(&mut text).or_die("read a child's result");
-        let status = kernel::wait_for(self.pid).or_die("wait for a child");
+        let status = self.wait();
         assert!(status == 0, "the child ended with status {status}");
         text
     }
 
     /// SIGKILL, and waits for its end.
-    pub fn kill(self) {
+    pub fn kill(mut self) {
         kernel::kill(self.pid, libc::SIGKILL).or_die("kill a child");
-        kernel::wait_for(self.pid).or_die("wait for a child");
+        self.wait();
+    }
+
+    fn wait(&mut self) -> i32 {
+        let status = kernel::wait_for(self.pid).or_die("wait for a child");
+        self.has_ended = true;
+        status
+    }
+}
+
+impl Drop for Child {
+    /// A test that fails leaves nobody behind who waits for ever, or for whom others do.
+    fn drop(&mut self) {
+        if !self.has_ended {
+            // It may have ended by itself.
+            let _gone = kernel::kill(self.pid, libc::SIGKILL);
+        }
     }
 }
 
