@@ -9,7 +9,8 @@ const FILE: &str = "/etc/twostep/config.toml";
 fn snippet(host: &Host) -> String {
     let readme = host.read(std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../README.md"));
     let lines = readme.lines().skip_while(|line| *line != "    [interactive]");
-    let snippet = lines.take_while(|line| line.is_empty() || line.starts_with("    "));
+    let lines = lines.take_while(|line| !line.starts_with("## "));
+    let snippet = lines.filter(|line| line.is_empty() || line.starts_with("    "));
     let snippet: String = snippet.map(|line| format!("{}\n", line.trim_start())).collect();
     assert!(snippet.contains("unenrolled = [") && snippet.contains("[[rule]]"), "{snippet}");
     snippet

@@ -63,7 +63,8 @@ impl Report for Added<'_> {
     fn text(&self, to: &mut String) {
         put_line!(
             to,
-            "App password \"{}\" of {}, for one program on one device. It is not shown again:\n\n{}\n\n\
+            "App password \"{}\" of {}, for one program on one device.\n\
+             It is not shown again:\n\n{}\n\n\
              Blanks and case do not matter.",
             self.name,
             self.user,

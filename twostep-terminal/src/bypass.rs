@@ -27,7 +27,8 @@ impl Report for BypassCode<'_> {
             to,
             "Bypass code of {user}, good {times} until {} at the prompt for a code.\n\
              If the phone is lost, {user} then types\n    twostep authenticator replace\n\
-             which asks for the account password and for this code once more. It is not shown again:\n\n    {}",
+             which asks for the account password and for this code once more.\n\
+             It is not shown again:\n\n    {}",
             self.until,
             self.code,
             user = self.user,

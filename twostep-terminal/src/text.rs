@@ -89,7 +89,7 @@ pub fn counted(count: u32, thing: &str) -> String {
 /// A set of backup codes for people: two a line.
 pub fn backup_codes(to: &mut String, codes: &[&str]) {
     to.push_str(
-        "Backup codes, each good for one login without the authenticator. They are not shown again:\n\n",
+        "Backup codes, each good for one login without the authenticator.\nThey are not shown again:\n\n",
     );
     for pair in codes.chunks(2) {
         put_line!(to, "    {}", pair.join("    "));
