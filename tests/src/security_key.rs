@@ -48,11 +48,12 @@ impl Host {
         self.write(PUBLIC, &format!("{} {text} a comment\n", String::from_utf8_lossy(KIND)));
         let listener = UnixListener::bind(SOCKET).or_die("listen as an agent");
         let host = self;
-        // It ends with the box.
-        let _agent = child::start(|| {
+        let agent = child::start(|| {
             listener.incoming().for_each(|stream| serve(host, stream.or_die("accept"), &blob, owner));
             String::new()
         });
+        // It ends with the box.
+        std::mem::forget(agent);
         PUBLIC.into()
     }
 
