@@ -3,7 +3,7 @@
 use crate::bans::Bans;
 use crate::budget::{Budget, Kind, Spent};
 use crate::callers::Callers;
-use crate::closer::Closer;
+use crate::closer::{Closer, Held};
 use crate::complaints::{Complaints, Due};
 use crate::connection::Connection;
 use crate::declined::Declined;
@@ -176,15 +176,19 @@ impl Broker {
         self.callers.look_up(self.config.clone());
     }
 
-    /// Has a connection with open files in its queue closed by a process that may hang.
-    pub(crate) fn hand_over(self: &Arc<Self>, connection: &Connection) {
+    /// Has a connection with open files in its queue closed by a process that may hang, once what is returned is dropped: not before it is
+    /// closed here, since the last close is the one that hangs.
+    pub(crate) fn hand_over(self: &Arc<Self>, connection: &Connection) -> Option<HandedOver> {
         let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
         self.complain(Party(uid), "files", |more| {
             let cause = "open files sent along, or more messages than the protocol has";
             log::warning(&format!("refused uid={uid} cause=\"{cause}\" more={more}"));
         });
         match self.closer.take(connection.as_fd(), uid) {
-            Ok(()) => self.count(uid),
+            Ok(held) => {
+                self.count(uid);
+                Some(HandedOver { broker: Arc::clone(self), held })
+            }
             Err(errno) => {
                 self.complain(Party(0), "closer", |more| {
                     let what = "a connection cannot be handed over to be closed";
@@ -192,6 +196,7 @@ impl Broker {
                 });
                 // It stays open then, and is closed with this process.
                 std::mem::forget(connection.as_fd().try_clone_to_owned());
+                None
             }
         }
     }
@@ -276,6 +281,7 @@ impl Broker {
             // With the end of this process they are closed, whatever is in their queues: that must not be the last close.
             for connection in &left {
                 let uid = connection.peer().map_or(u32::MAX, |peer| peer.uid);
+                // Not released: it is held until this process is gone.
                 let _closed_here = self.closer.take(connection.as_fd(), uid);
             }
             std::mem::forget(left);
@@ -315,6 +321,19 @@ pub(crate) struct Permit<'b> {
 impl Drop for Permit<'_> {
     fn drop(&mut self) {
         self.broker.budget().proven(self.party);
+    }
+}
+
+/// A connection that another process is to close, as soon as this is dropped.
+#[derive(Debug)]
+pub(crate) struct HandedOver {
+    broker: Arc<Broker>,
+    held: Held,
+}
+
+impl Drop for HandedOver {
+    fn drop(&mut self) {
+        self.broker.closer.release(self.held);
     }
 }
 

@@ -7,7 +7,7 @@
 //! set, every message is looked at before it is received, and a socket is closed here only if its queue is empty. One with open files in its
 //! queue is closed by another process ([`crate::closer`]).
 
-use crate::broker::Broker;
+use crate::broker::{Broker, HandedOver};
 use nix::cmsg_space;
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, Shutdown, UnixCredentials, recvmsg, setsockopt, shutdown, sockopt};
@@ -28,6 +28,8 @@ const UNREAD: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Connection {
     link: Link,
+    /// Set where it is handed over to be closed. It stands after the link, and so is dropped, which releases it, when that is closed.
+    handed: Option<HandedOver>,
     broker: Arc<Broker>,
 }
 
@@ -48,7 +50,7 @@ impl Connection {
     pub(crate) fn over(link: Link, broker: Arc<Broker>) -> Result<Self, Errno> {
         // From here on every message comes with its sender's credentials, by which an empty message can be told from the end.
         setsockopt(&link, sockopt::PassCred, &true)?;
-        Ok(Self { link, broker })
+        Ok(Self { link, handed: None, broker })
     }
 
     pub(crate) fn peer(&self) -> Result<Peer, LinkError> {
@@ -127,7 +129,7 @@ impl Drop for Connection {
         let _gone = shutdown(self.as_fd().as_raw_fd(), Shutdown::Both);
         if !self.is_emptied() {
             // Then the close here is not the last.
-            self.broker.hand_over(self);
+            self.handed = self.broker.hand_over(self);
         }
     }
 }
