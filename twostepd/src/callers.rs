@@ -6,10 +6,9 @@
 use crate::limits::{CALLERS, STACK};
 use crate::party::Party;
 use std::collections::HashSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use twostep_core::name::UserName;
 use twostep_core::ports::Directory;
 use twostep_host::{Nss, configuration, monotonic};
 
@@ -40,11 +39,11 @@ impl Callers {
         }
         let callers = Arc::clone(self);
         let look_up = move || {
-            let policy = configuration::read(config.as_deref());
-            let names = policy.map(|policy| policy.broker.callers).unwrap_or_default();
-            let uid = |name: &UserName| Nss.find(name.as_str()).ok().flatten().map(|found| Party(found.uid));
-            let uids = names.iter().filter_map(|caller| uid(&caller.user)).collect();
-            *callers.known() = Known { uids, is_being_read: false, due_at: monotonic() + CALLERS };
+            let found = find(config.as_deref());
+            let mut known = callers.known();
+            // While the configuration or a directory is broken, a server keeps its places. Each request has its own line about that.
+            known.uids = found.unwrap_or_else(|| std::mem::take(&mut known.uids));
+            (known.is_being_read, known.due_at) = (false, monotonic() + CALLERS);
         };
         if std::thread::Builder::new().stack_size(STACK).spawn(look_up).is_err() {
             self.known().is_being_read = false;
@@ -54,4 +53,12 @@ impl Callers {
     fn known(&self) -> MutexGuard<'_, Known> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// None where the configuration or NSS fails. A user who does not exist has no uid.
+fn find(config: Option<&Path>) -> Option<HashSet<Party>> {
+    let callers = configuration::read(config).ok()?.broker.callers;
+    let uids = callers.iter().map(|caller| Nss.find(caller.user.as_str()));
+    let uids: Result<Vec<_>, _> = uids.collect();
+    Some(uids.ok()?.into_iter().flatten().map(|found| Party(found.uid)).collect())
 }
