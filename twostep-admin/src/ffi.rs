@@ -45,6 +45,7 @@ pub(crate) enum Phase {
 /// Has no descriptor but the first three outlive an exec, whoever has opened it. A kernel before 5.11 leaves them as they are.
 pub(crate) fn keep_descriptors_to_ourselves() {
     // SAFETY: it marks descriptors, closes none, and reads no memory of ours. glibc before 2.34 has no function for it.
+    // An older kernel has no such call, and there is no other way for all of them at once.
     let _best_effort =
         unsafe { libc::syscall(libc::SYS_close_range, 3, libc::c_uint::MAX, libc::CLOSE_RANGE_CLOEXEC) };
 }
@@ -106,7 +107,7 @@ impl WithoutInterrupts {
 impl Drop for WithoutInterrupts {
     fn drop(&mut self) {
         for (signal, before) in &self.0 {
-            // SAFETY: it is what was there before; this program has no handlers.
+            // SAFETY: it is what was there before; this program has no handlers. It fails for a signal that does not exist only.
             let _ = unsafe { sigaction(*signal, before) };
         }
     }

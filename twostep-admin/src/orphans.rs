@@ -48,6 +48,7 @@ pub(crate) fn with_uid_of<'e>(
 
 /// Who can be given an orphan: the account that has its uid today, where that has no enrollment of its own.
 pub(crate) fn heir(orphan: &Enrollment, enrolled: &[Summary]) -> Option<UserName> {
+    // Where NSS fails the remedy has a placeholder in the place of the name.
     let heir = Nss.by_uid(orphan.uid).ok().flatten()?.name;
     (!enrolled.iter().any(|one| one.enrollment.user == heir)).then_some(heir)
 }

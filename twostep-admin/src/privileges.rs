@@ -34,5 +34,6 @@ pub(crate) fn is_wholly_root() -> bool {
 }
 
 fn owner(path: &Path) -> Option<u32> {
+    // A file that cannot be looked at is not said to be the caller's own.
     metadata(path).ok().map(|metadata| metadata.uid())
 }

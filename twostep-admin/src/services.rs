@@ -15,6 +15,7 @@ use twostep_store::vault::Files;
 /// Those of a folder of stacks.
 pub(crate) fn of(stacks: &Stacks, policy: Option<&Policy>) -> KnownServices {
     let listed = policy.map_or(&[][..], |policy| &policy.app.services.value);
+    // A folder that cannot be read has no names: then the configuration's are known, and the usual ones.
     KnownServices::of(stacks.names().unwrap_or_default(), listed)
 }
 

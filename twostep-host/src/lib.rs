@@ -52,6 +52,7 @@ pub fn issuer(policy: &Policy) -> String {
 /// The PAM services of this host: what has a file, the packages' own too, and what the configuration lists.
 #[must_use]
 pub fn known_services(policy: &Policy) -> KnownServices {
+    // A folder that is missing has no names, and a name that is no UTF-8 is no service's.
     let folders =
         ["/etc/pam.d", "/usr/lib/pam.d"].into_iter().filter_map(|folder| std::fs::read_dir(folder).ok());
     let files = folders.flatten().filter_map(|file| file.ok()?.file_name().into_string().ok());

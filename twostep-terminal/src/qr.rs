@@ -62,6 +62,7 @@ struct Environment {
 impl Environment {
     #[allow(clippy::disallowed_methods, reason = "only how something is drawn depends on it")]
     fn read() -> Self {
+        // A value that is no UTF-8 names no terminal and no locale.
         let set = |name: &&str| std::env::var(name).ok().filter(|value| !value.is_empty());
         let is_set = |name| set(&name).is_some();
         Self {

@@ -56,6 +56,7 @@ impl Closer {
             match there.send(Some(socket), uid, held) {
                 // It was killed, or holds as many as it can: then it closes these, whatever becomes of the next.
                 Err(Errno::EPIPE | Errno::ECONNRESET | Errno::EAGAIN) => {
+                    // One that lives on is a child of process 1 after us.
                     let _reaped = there.child.try_wait();
                 }
                 sent => return sent.map(|()| held),
@@ -225,6 +226,7 @@ impl Threads {
     fn join(self) {
         for (sender, thread) in self.started.into_iter().flatten() {
             drop(sender);
+            // It ends by a panic at worst, which has closed what it held.
             let _ended = thread.join();
         }
     }

@@ -109,6 +109,7 @@ impl Connection {
                 Ok(Queued::Nothing | Queued::End) => return true,
                 Ok(Queued::Files) | Err(_) => return false,
                 Ok(Queued::Bytes) => {
+                    // Whatever it was: nobody reads it any more.
                     let _thrown_away = self.link.receive::<ToBroker>(Duration::ZERO);
                 }
             }
@@ -125,7 +126,7 @@ impl AsFd for Connection {
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        // Nothing can be added to the queue any more. What was said to the peer can still be read.
+        // Nothing can be added to the queue any more; where it fails the peer has gone, and adds nothing either. What was said to the peer can still be read.
         let _gone = shutdown(self.as_fd().as_raw_fd(), Shutdown::Both);
         if !self.is_emptied() {
             // Then the close here is not the last.

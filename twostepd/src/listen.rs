@@ -95,11 +95,13 @@ impl Listener {
 
     /// Where it is, whoever made it.
     pub(crate) fn address(&self) -> Option<PathBuf> {
+        // Without it nobody can be kept from connecting, which is logged.
         getsockname::<UnixAddr>(self.socket.as_raw_fd()).ok()?.path().map(Path::to_owned)
     }
 
     /// Whether nobody but root can connect.
     pub(crate) fn is_roots_alone(&self) -> bool {
+        // Where that cannot be told, it is taken for open: then the supervisor keeps who waits.
         let mode = self.address().and_then(|path| fs::symlink_metadata(path).ok()).map(|found| found.mode());
         mode.is_some_and(|mode| mode & 0o022 == 0)
     }

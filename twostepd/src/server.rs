@@ -157,6 +157,7 @@ fn accept(listener: &Listener, broker: &Arc<Broker>) {
 /// well.
 fn close(listener: Listener, broker: &Arc<Broker>) {
     if listener.path().is_some() {
+        // Where it fails they go on connecting for as long as the loop takes.
         let _nobody_connects = shutdown(listener.as_fd().as_raw_fd(), Shutdown::Both);
         loop {
             match accept4(listener.as_fd().as_raw_fd(), SockFlag::SOCK_CLOEXEC) {

@@ -117,7 +117,7 @@ impl Draft {
 
     /// Throws the copy away.
     pub(super) fn forget(&self) {
-        // It may not be there.
+        // It may not be there. One that stays is offered by the next `config edit`.
         let _ = fs::remove_file(&self.copy);
     }
 }

@@ -110,12 +110,14 @@ impl Edit<'_> {
         };
         let current = policy(self.arguments);
         let editor = match audit::author(None).by {
+            // A name that is none is nobody's, of whom there is nothing to warn.
             By::Administrator(name) => UserName::parse(&name).ok(),
             _ => None,
         };
         let mut told = Compared::of(&Both {
             name: self.file,
             file: self.file,
+            // What is wrong with it is told below.
             before: current.as_ref().ok(),
             after: &after,
             pam_dir: &self.wanted.places.pam_dir,
@@ -152,6 +154,7 @@ impl Edit<'_> {
 
     /// After an editor that failed: what was typed stays.
     fn given_up(&self, failure: ConfigFailure) -> Result<ConfigFailure, Failure> {
+        // Where that cannot be told, it is said to be there: nothing is thrown away.
         if self.draft.is_left().unwrap_or(true) {
             let copy = self.draft.copy().display();
             self.output.say(&format!("the text is in {copy}, and `config edit` goes on with it\n"))?;

@@ -121,6 +121,7 @@ impl Search {
     }
 
     fn can_be_disabled(&self, path: &Path) -> bool {
+        // What cannot be resolved is not ours to take out: `other` stops a removal.
         let folder = self.folders.first().and_then(|folder| fs::canonicalize(folder).ok());
         let name = path.file_name().and_then(|name| name.to_str());
         folder.is_some_and(|folder| path.parent() == Some(&folder))

@@ -130,6 +130,7 @@ impl Meaning {
 
 /// The keys that need no code at a service's `after-key` line, for whomever no rule about users or places matches.
 fn enough(policy: &Policy, name: &str) -> Option<Keys> {
+    // Of a name that is no service's, and of a rule at odds with the line, no key is said to be enough.
     let name = ServiceName::parse(name).ok()?;
     let rule = reached(policy, &name, policy.written).pop().flatten();
     Terms::of(policy, rule, Mode::AfterKey, &name).ok()?.enough.map(|enough| enough.keys)
