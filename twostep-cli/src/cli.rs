@@ -214,7 +214,6 @@ fn uses(text: &str) -> Result<u32, &'static str> {
 mod tests {
     use super::*;
     use clap::CommandFactory;
-    use std::fs;
     use std::path::Path;
     use twostep_terminal::testing;
 
@@ -233,18 +232,7 @@ mod tests {
 
     #[test]
     fn documents_name_commands_that_there_are() {
-        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let mut unknown = Vec::new();
-        for folder in ["", "docs", "docs/man"] {
-            for entry in fs::read_dir(root.join(folder)).unwrap() {
-                let path = entry.unwrap().path();
-                if path.extension().is_some_and(|end| ["md", "1", "5", "8"].iter().any(|one| end == *one)) {
-                    let text = fs::read_to_string(&path).unwrap();
-                    unknown.extend(testing::unknown_in(&Arguments::command(), &text));
-                }
-            }
-        }
-        assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+        testing::check_documents(&Arguments::command(), &Path::new(env!("CARGO_MANIFEST_DIR")).join(".."));
     }
 
     #[test]

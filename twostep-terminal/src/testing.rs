@@ -4,6 +4,8 @@
 use clap::error::ErrorKind;
 use clap::{Arg, Command};
 use std::collections::VecDeque;
+use std::fs;
+use std::path::Path;
 
 /// Checks the usage of every command: it names the arguments in the parser's order, and what it says is taken, each where it belongs.
 pub fn check_usage(mut command: Command) {
@@ -144,9 +146,25 @@ fn arguments_in(line: &str) -> Vec<String> {
         .collect()
 }
 
+/// Checks that README, the documents and the manual pages below `root` name commands and options that there are.
+///
+/// # Panics
+/// When one does not, or cannot be read.
+pub fn check_documents(command: &Command, root: &Path) {
+    let mut unknown = Vec::new();
+    for folder in ["", "docs", "docs/man"] {
+        for entry in fs::read_dir(root.join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|end| ["md", "1", "5", "8"].iter().any(|one| end == *one)) {
+                unknown.extend(unknown_in(command, &fs::read_to_string(&path).unwrap()));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{}", unknown.join("\n"));
+}
+
 /// What a document says can be typed, and is no command or option that there is.
-#[must_use]
-pub fn unknown_in(command: &Command, text: &str) -> Vec<String> {
+fn unknown_in(command: &Command, text: &str) -> Vec<String> {
     let mut command = command.clone();
     command.build();
     let start = format!("{} ", command.get_name());
