@@ -1,7 +1,7 @@
 //! Files whose last close never ends: those of a FUSE file system that an unprivileged user has mounted, and whose server leaves requests
 //! unanswered.
 //!
-//! The server has turned the write-back cache on, and the file has pages that wait to be written: whoever drops the last reference to an
+//! The server has turned the write-back cache on, and the file has pages that wait to be written: the process that drops the last reference to an
 //! open file of it writes them first, and waits for the server in a state that no signal ends. When the server ends, so does the waiting;
 //! and it ends with the process that has mounted the file system, however that ends.
 
@@ -41,7 +41,7 @@ pub fn flood(uid: u32, count: usize, sent: &'static str) -> Child {
     })
 }
 
-/// A user with a process whose list of mappings is locked until the child is killed: whoever reads its /proc/PID/maps waits for that.
+/// A user with a process whose list of mappings is locked until the child is killed: a reader of its /proc/PID/maps waits for that.
 pub fn lock_maps(uid: u32) -> Child {
     child::start(move || {
         child::become_ids(uid, uid, uid, uid);

@@ -424,7 +424,7 @@ fn files_that_are_never_closed_hold_up_neither_su_nor_a_restart() {
     });
 }
 
-/// Where the socket is stopped, systemd closes whoever waits to be accepted; mallory comes while twostepd brings its requests to their end.
+/// Where the socket is stopped, systemd closes the connections that wait to be accepted; mallory comes while twostepd brings its requests to their end.
 /// Were systemd to close what she sends, it would hang, and the host with it: at the next reboot, for one.
 #[test]
 fn files_that_are_never_closed_do_not_hold_up_systemd() {

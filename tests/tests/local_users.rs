@@ -156,7 +156,7 @@ fn files_that_are_never_closed_hold_nobody_up() {
         assert!(files < 20, "{files} descriptors");
         assert_eq!(soon("the end", || broker.stop()), Some(0));
 
-        // The process that hangs hinders no broker, nor can mallory begin anew without being kept out again; until all is closed.
+        // The process that hangs hinders no broker, nor can mallory start again without being kept out again; until all is closed.
         let broker = host.start_broker_with(on_an_old_kernel(&mut Command::new(TWOSTEPD)));
         assert_eq!(connects(), "true");
         fs::remove_file(sent).or_die("remove a file");

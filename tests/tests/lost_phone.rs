@@ -1,4 +1,4 @@
-//! The day on which a phone is lost, and whoever would like to have that day: a bypass code signs in and sets another phone up.
+//! The day on which a phone is lost, and a thief on that day: a bypass code signs in and sets another phone up.
 
 use twostep_tests::callers::as_user;
 use twostep_tests::console::Console;
@@ -146,7 +146,7 @@ fn a_bypass_code_that_was_seen_proves_nothing_but_one_replacement() {
         let mut console = proven(host, &REPLACE, &code);
         shown_phone(&mut console);
         is_refused(host, &REPLACE, &code);
-        // One that was given anew ends it even while a secret is on the screen.
+        // A new one ends it even while a secret is on the screen.
         let other = used_up(host);
         let mut thief = proven(host, &REPLACE, &other);
         let mut thiefs = shown_phone(&mut thief);
@@ -160,7 +160,7 @@ fn a_bypass_code_that_was_seen_proves_nothing_but_one_replacement() {
     });
 }
 
-/// Both have a session: the owner with a bypass code, and whoever has found the phone.
+/// Both have a session: the owner with a bypass code, and the thief who has found the phone.
 #[test]
 fn of_two_who_replace_a_phone_the_second_is_refused() {
     in_box(|host| {
@@ -185,7 +185,7 @@ fn of_two_who_replace_a_phone_the_second_is_refused() {
     });
 }
 
-/// Whoever has the lost phone and a session waits with a secret on the screen until the phone is off.
+/// Anyone who has the lost phone and a session waits with a secret on the screen until the phone is off.
 #[test]
 fn what_a_removed_phone_has_proven_makes_no_new_one() {
     in_box(|host| {

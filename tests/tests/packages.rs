@@ -401,7 +401,7 @@ fn the_package_holds_what_make_install_puts_in_place_and_is_the_same_each_time()
     product::built();
     in_bare_box(|host| {
         let deb = package(host, "1.0", "/tmp/deb");
-        // Whatever the umask of whoever builds it.
+        // Whatever umask it is built with.
         for umask in ["000", "077"] {
             let again = package_under(host, umask, "1.0", "/tmp/again");
             host.command("cmp", &[&deb, &again]).expect_success();

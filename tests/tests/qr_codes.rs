@@ -26,7 +26,7 @@ const COMMANDS: [((u16, u16), &str, Expected); 6] = [
     (NARROW, ASCII, Text),
 ];
 
-/// For logins, which do not: there is a code for whoever asks for one, and needs UTF-8.
+/// For logins, which do not: there is a code for anyone who asks for one, and needs UTF-8.
 const LOGINS: [((u16, u16), &str, Expected); 6] = [
     (USUAL, UTF8, Code),
     (LARGE, UTF8, Code),

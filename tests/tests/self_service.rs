@@ -344,7 +344,7 @@ fn nobody_turns_two_step_off_whom_the_policy_demands_it_of_or_who_could_become_r
         let asked = |host: &Host, more: &str| {
             host.write("/etc/twostep/config.toml", &before);
             let_unenroll(host, more);
-            // Whoever is not refused at once is asked whether it is meant.
+            // Anyone who is not refused at once is asked whether it is meant.
             let mut console = as_user(host, "alice", "/usr/bin/twostep", &UNENROLL, &[]);
             let asked = console.type_when_asked(CONSENT.0, "no");
             assert_eq!(console.end(), Some(1), "{}", console.shown());

@@ -108,7 +108,7 @@ fn a_key_beside_the_same_jump_is_a_key_alone() {
     });
 }
 
-/// Whoever must enroll is told what stands in the way, too.
+/// Anyone who must enroll is told what stands in the way, too.
 #[test]
 fn whoever_must_enroll_is_not_said_to_have_a_key_either() {
     in_box(|host| {

@@ -271,7 +271,7 @@ fn sudo_shows_the_text_of_its_option_at_both_prompts() {
         console.answer("company: ", &phone.fresh_code());
         ends_as(&mut console, "root");
 
-        // Whoever takes the second prompt for the password's again has lost nothing.
+        // Anyone who takes the second prompt for the password's again has lost nothing.
         let mut console =
             as_user(host, "alice", "/usr/bin/sudo", &["-k", "-p", "secret please: ", "id"], &[]);
         console.answer("secret please: ", PASSWORD);
@@ -282,7 +282,7 @@ fn sudo_shows_the_text_of_its_option_at_both_prompts() {
     });
 }
 
-/// With targetpw sudo is like su: the code is that of the user whom the command runs as.
+/// With targetpw sudo is like su: the code is that of the user the command runs as.
 #[test]
 fn whose_code_sudo_asks_for_is_whose_password_it_asks_for() {
     in_box(|host| {

@@ -8,8 +8,8 @@ use std::fs::metadata;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-/// Refuses whoever is not root. A configuration of the caller's own, with a store of their own, is theirs to use; and logs are read
-/// by whoever may read them.
+/// Refuses anyone who is not root. A configuration of the caller's own, with a store of their own, is theirs to use; and logs are read
+/// by anyone who may read them.
 pub(crate) fn check(arguments: &Arguments) -> Result<(), Failure> {
     if matches!(arguments.command, Command::Completions { .. }) {
         return Ok(());

@@ -61,7 +61,7 @@ pub(crate) fn findings(policy: &Policy, stacks: &Stacks, file: &Path) -> Vec<Fin
     findings
 }
 
-/// A service that is to be installed later is no mistake; one that is nearly called as another is most likely one.
+/// A service that will be installed later is no mistake; one that is nearly called as another is most likely one.
 fn misspelt(policy: &Policy, stacks: &Stacks, known: &KnownServices, file: &Path) -> Vec<Finding> {
     let usual = of(stacks, Some(&Policy::defaults()));
     let listed = policy

@@ -137,7 +137,7 @@ impl Sudoers {
         })
     }
 
-    /// Whoever may run a command, whichever, on any host and as anybody.
+    /// Anyone who may run a command, whichever, on any host and as anybody.
     fn grantees(&self) -> BTreeSet<Grantee> {
         let grants = |spec: &&Spec| spec.commands.iter().flat_map(|some| &some.commands).any(is_meant);
         let users = self.specs.iter().filter(grants).flat_map(|spec| &spec.users);
@@ -172,7 +172,7 @@ impl Grantee {
     }
 }
 
-/// Somebody whom the help desk may help, and should not.
+/// Somebody the help desk may help, and should not.
 #[derive(Debug, PartialEq, Eq)]
 enum Unprotected {
     Everybody,

@@ -332,7 +332,7 @@ fn only_the_active_on_interactive_services_can_trust_a_device_or_come_by_a_key_a
     }
 }
 
-/// What a rule says of keys itself holds; where it demands a code and says nothing of keys, a code is demanded of whoever has one, too.
+/// What a rule says of keys itself holds; where it demands a code and says nothing of keys, a code is demanded of anyone who has one, too.
 #[test]
 fn a_rule_that_demands_a_code_demands_it_of_keys_too() {
     use KeyWorth::{Code, Enough as BothSteps};

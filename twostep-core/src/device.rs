@@ -45,7 +45,7 @@ pub struct Fingerprint(String);
 pub struct SeenKey {
     /// Which.
     pub fingerprint: Fingerprint,
-    /// Whether it is in a FIDO authenticator, by the kind of key in the blob. Whoever can choose the key can have made one of that kind in
+    /// Whether it is in a FIDO authenticator, by the kind of key in the blob. Anyone who can choose the key can have made one of that kind in
     /// software.
     pub is_security_key: bool,
 }

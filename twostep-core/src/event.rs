@@ -106,7 +106,7 @@ pub enum Reason {
         /// What was right.
         by: Box<Reason>,
     },
-    /// A security key of somebody who is enrolled, where the configuration says that this is enough.
+    /// A security key of an enrolled user, where the configuration says that this is enough.
     SecurityKey {
         /// Its fingerprint.
         key: Fingerprint,
@@ -166,7 +166,7 @@ pub enum Reason {
     },
     /// A bypass code that is good no more.
     BypassOver,
-    /// A right bypass code, where two-step is to be turned off.
+    /// A right bypass code, where it would turn two-step off.
     BypassNotEnough,
     /// A code of a step that was used.
     CodeReplayed,

@@ -69,7 +69,7 @@ pub struct Interactive {
     pub ask_everyone: bool,
 }
 
-/// What an ssh key that sshd has accepted is worth to somebody who is enrolled.
+/// What an ssh key that sshd has accepted is worth to an enrolled user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyWorth {
     /// It is the first step: a code is asked for besides.

@@ -31,7 +31,7 @@ const CERTIFICATES: [(&str, &str, usize); 8] = [
 /// Keys of FIDO authenticators, which leave the device for nobody, and how many fields such a key has (PROTOCOL.u2f).
 const SECURITY_KEYS: [(&str, usize); 2] =
     [("sk-ssh-ed25519@openssh.com", 2), ("sk-ecdsa-sha2-nistp256@openssh.com", 3)];
-/// An extension of a certificate: its key signs for whoever reaches the device, touched or not.
+/// An extension of a certificate: its key signs for anyone who reaches the device, touched or not.
 const UNTOUCHED: &[u8] = b"no-touch-required";
 /// What all of their names have, those of kinds to come among them.
 const CERTIFICATE_MARK: &str = "-cert-v";

@@ -193,7 +193,7 @@ fn two_successive_codes_find_a_counter_that_is_far_ahead() {
     assert_eq!(judge(&format!("{}{}", *first, *second), &credentials), unchanged(Reason::Capped));
 }
 
-/// How many codes of other times are computed for each answer and authenticator that goes by time, in steps of 30 seconds.
+/// How many codes of other times are computed for each answer and authenticator that is time-based, in steps of 30 seconds.
 const LOOKED_FOR: u32 = 46;
 
 #[test]
@@ -225,7 +225,7 @@ fn a_code_costs_the_same_whether_it_is_right_wrong_or_used_and_whosever_it_is() 
         };
         let (wrong, reason) = spend("000000");
         assert_eq!(reason, Reason::CodeWrong);
-        // One more for each that counts: the code that was used last. The codes of other times, for each that goes by time.
+        // One more for each that counts: the code that was used last. The codes of other times, for each that is time-based.
         let of_other_times = LOOKED_FOR * u32::try_from(by_time).unwrap();
         assert_eq!(wrong, values + u32::try_from(by_count).unwrap() + of_other_times);
         assert!(wrong <= VALUES_MAX + of_other_times, "{wrong} HMACs");

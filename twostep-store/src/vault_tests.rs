@@ -149,7 +149,7 @@ fn failures_are_counted_and_told() {
     let completion =
         Completion { enrollment: id, activates: false, makes_known: Some(elsewhere.clone()), trusts: None };
     let untold = Untold { source: "203.0.113.9".to_owned(), count: 3 };
-    // Whoever comes by a key that is enough is told of them, too.
+    // Anyone who comes by a key that is enough is told of them, too.
     assert_eq!(session.untold(id).unwrap(), 3);
     assert_eq!(session.complete(&completion, &now).unwrap(), [untold]);
     assert_eq!(session.complete(&completion, &now).unwrap(), []);

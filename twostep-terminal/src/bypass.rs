@@ -1,4 +1,4 @@
-//! A bypass code, as whoever gives it is shown it; and what is said when the phone that it stood in for is replaced.
+//! A bypass code, as anyone who gives it is shown it; and what is said when the phone that it stood in for is replaced.
 
 use crate::{Report, put_line};
 use serde::Serialize;

@@ -288,7 +288,7 @@ impl Broker {
         }
     }
 
-    /// The connections that are there. They are closed by whoever drops them last, which is not to be done under the lock.
+    /// The connections that are there. They are closed by the thread that drops them last, which must not happen under the lock.
     fn left(&self) -> Vec<Arc<Connection>> {
         self.present().connections.values().filter_map(Weak::upgrade).collect()
     }

@@ -81,7 +81,7 @@ impl Spent {
 }
 
 impl Budget {
-    /// One more connection. Whoever has many uids and connects with all of them takes no place from su and sudo.
+    /// One more connection. Anyone who has many uids and connects with all of them takes no place from su and sudo.
     pub(crate) fn connect(&mut self, party: Party, kind: Kind) -> Result<(), Spent> {
         let all = if kind == Kind::Root { CONNECTIONS } else { CONNECTIONS - CONNECTIONS_KEPT };
         if self.connections >= all || (kind.is_plain() && self.plain >= CONNECTIONS_PLAIN) {

@@ -1,4 +1,4 @@
-//! The users to whom the configuration grants a service (`[broker] callers`), as they were looked up: they have more places than others.
+//! The users that the configuration grants a service (`[broker] callers`), as they were looked up: they have more places than others.
 //!
 //! That takes NSS, which can take its time, and is needed before there is a thread for a connection. So it is looked up apart from that: at
 //! the start, at SIGHUP, and when a user has no place left.

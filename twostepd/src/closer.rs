@@ -47,7 +47,7 @@ struct Process {
 }
 
 impl Closer {
-    /// Has a socket held there until it is released, which is to be done once the caller has closed its own descriptor; or until the broker is
+    /// Has a socket held there until it is released, which the caller does after closing its own descriptor; or until the broker is
     /// gone.
     pub(crate) fn take(&self, socket: BorrowedFd<'_>, uid: u32) -> Result<Held, Errno> {
         let held = Held(self.next.fetch_add(1, Ordering::Relaxed));
@@ -103,7 +103,7 @@ impl Process {
         Ok(Self { socket: ours, child })
     }
 
-    /// A socket to be held; or none, where the one that is held is to be closed.
+    /// A socket to hold; or none, where the one that is held can be closed.
     fn send(&self, socket: Option<BorrowedFd<'_>>, uid: u32, Held(number): Held) -> Result<(), Errno> {
         let files: Vec<RawFd> = socket.iter().map(AsRawFd::as_raw_fd).collect();
         let rights = [ControlMessage::ScmRights(&files)];

@@ -1,6 +1,6 @@
 //! A connection with a peer that may have sent more than bytes.
 //!
-//! Whoever writes to a Unix socket can send open files along, and whoever drops the last reference to one closes it: the process that
+//! Anyone who writes to a Unix socket can send open files along, and the process that drops the last reference to one closes it: the process that
 //! receives such a message without taking the files, and the one that closes a socket with such a message in its queue. A close can take an
 //! hour (a TCP socket with SO_LINGER) or for ever (a file on a FUSE file system whose server does not answer), and no signal ends the latter.
 //! Linux 6.16 and newer can refuse such messages ([`crate::ffi::refuse_files`]). Elsewhere, and for what was sent before that was
@@ -63,7 +63,7 @@ impl Connection {
     }
 
     /// See [`Link::receive`]. A message with open files is not received: for the one who waits it is the end. What comes after a pause of
-    /// the machine comes too late: whoever has proven something on this connection did so before it, and the clock of `patience` stood still.
+    /// the machine comes too late: anyone who has proven something on this connection did so before it, and the clock of `patience` stood still.
     pub(crate) fn receive(&self, patience: Duration) -> Result<ToBroker, LinkError> {
         let end = monotonic().saturating_add(patience);
         // Wall times are whole seconds.

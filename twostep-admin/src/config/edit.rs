@@ -1,4 +1,4 @@
-//! `config edit`: an editor, a look at what it has left, what would change for whom, a question, and a file that is there as a whole or not
+//! `config edit`: an editor, a look at what it has left, what would change and for which users, a question, and a file that is there as a whole or not
 //! at all.
 
 use super::ConfigFailure;

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 use twostep_store::files::{Want, check};
 
-/// The variables that name it, as for sudoedit(8). Whoever may set them for root may run what they like as root.
+/// The variables that name it, as for sudoedit(8). Anyone who may set them for root may run what they like as root.
 const VARIABLES: [&str; 3] = ["SUDO_EDITOR", "VISUAL", "EDITOR"];
 /// What there is where none is set.
 const USUAL: [&str; 4] = ["editor", "nano", "vim", "vi"];

@@ -1,4 +1,4 @@
-//! `config check`: mistakes, and what would change for whom. Nothing is written.
+//! `config check`: mistakes, and what would change, and for which users. Nothing is written.
 
 use super::ConfigFailure;
 use super::arguments::CheckConfig;

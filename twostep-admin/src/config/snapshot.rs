@@ -20,7 +20,7 @@ use twostep_core::time::{Now, UnixTime};
 use twostep_core::verify::{CodeCredentials, CodeOutcome};
 use twostep_core::verify_app::AppCandidates;
 
-/// The enrollments of a store. Only who is enrolled can be asked.
+/// The enrollments of a store. Only enrolled users can be asked.
 pub(super) struct Snapshot(pub(super) Vec<Enrollment>);
 
 impl Vault for Snapshot {

@@ -1,4 +1,4 @@
-//! config check: mistakes, what would change for whom, and an exit status. It writes nothing.
+//! config check: mistakes, what would change, and for which users, and an exit status. It writes nothing.
 
 use crate::place::Place;
 use serde_json::Value;

@@ -30,7 +30,7 @@ fn the_manual_has_every_key() {
     assert!(seen > 25, "{seen}");
 }
 
-/// Whoever sets a key does so by taking a `#` away, or all of them.
+/// Anyone who sets a key does so by taking a `#` away, or all of them.
 #[test]
 fn every_line_of_the_installed_file_can_be_set_by_itself_and_all_together() {
     let key = |line: &str| {

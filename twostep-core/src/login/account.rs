@@ -155,7 +155,7 @@ impl Login<'_, '_, '_> {
     }
 }
 
-/// Why somebody is refused whom nobody has asked for a code.
+/// Why somebody is refused who was not asked for a code.
 fn not_asked(came: Unrecorded) -> Reason {
     match came {
         Unrecorded::ByKey => Reason::KeyAlone,

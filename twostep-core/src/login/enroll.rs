@@ -213,7 +213,7 @@ fn digits(entered: &Secret) -> Zeroizing<String> {
 
 const QUESTION: &str = "The code that it shows now: ";
 
-/// The key as text, which every client shows and a screen reader reads; a QR code for whoever asks for one. Neither the colours of a
+/// The key as text, which every client shows and a screen reader reads; a QR code for anyone who asks for one. Neither the colours of a
 /// terminal nor its size nor its character set can be asked for here, and ssh takes escape sequences out.
 pub(super) fn what_to_type(base32: &str, qr: Option<&Qr>) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(1024));

@@ -152,7 +152,7 @@ pub enum Proof {
     AppPassword,
     /// An app password of a virtual user, whom no module after us knows.
     VirtualUser,
-    /// A key of somebody who is not enrolled, or for whom it is enough.
+    /// A key of a user who has no enrollment, or for whom it is enough.
     Key,
     /// Nothing; the policy demands nothing.
     None,
@@ -235,7 +235,7 @@ pub fn authenticate(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_
     prove(ports, policy, request, Operation::SignIn)
 }
 
-/// The auth phase of whoever is to prove something else than that they may sign in.
+/// The auth phase of a person who proves something other than that they may sign in.
 pub fn prove(ports: &mut Ports<'_>, policy: &Policy, request: &Request<'_>, operation: Operation) -> Ending {
     let mut login = Login { operation, ..Login::new(ports, policy, request, None) };
     match login.authenticate() {

@@ -155,7 +155,7 @@ impl Login<'_, '_, '_> {
         }
         match &outcome.reason {
             Reason::BackupCode { left } => complete.backup_codes_left = Some(*left),
-            // Whoever proves a change has signed in before, and was told then.
+            // Anyone who proves a change has signed in before, and was told then.
             Reason::BypassCode { left } if self.request.service.as_str() != SELF_SERVICE => {
                 complete.bypass_left = Some(*left);
             }

@@ -121,7 +121,7 @@ pub(super) fn backup_code_used(left: usize) -> String {
     }
 }
 
-/// What a bypass code is still good for, told to whoever has signed in with it.
+/// What a bypass code is still good for, told to anyone who has signed in with it.
 pub(super) fn bypass_code_used(left: u32) -> String {
     let logins = match left {
         0 => "That bypass code is used up for signing in.".to_owned(),

@@ -101,7 +101,7 @@ impl Session {
         })
     }
 
-    /// The authenticator that is to be replaced: the one of this name or id; without one, the only one there is.
+    /// The authenticator to replace: the one of this name or id; without one, the only one there is.
     ///
     /// # Errors
     /// When there is none, or none is named where there are several; or when the store fails.

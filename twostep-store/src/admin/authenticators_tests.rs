@@ -94,7 +94,7 @@ fn an_authenticator_is_replaced_at_once_and_what_stood_in_for_it_ends() {
     assert_eq!(all[0].label, label);
     assert_eq!(session.bypass_until(id, &now).unwrap(), None);
     assert_eq!(session.summaries(None).unwrap()[0].backup_codes, 1, "they stay");
-    // Whoever has proven something before that has proven nothing for now.
+    // Anyone who has proven something before that has proven nothing for now.
     let third = Secret::new(b"a thief's secret, so to say".to_vec());
     assert!(matches!(replace(&third), Err(Refusal::Store(StoreError::Gone))));
     let thiefs = NewAuthenticator { label: &Label::stored("mine".to_owned()), ..new(&third) };

@@ -105,7 +105,7 @@ impl Session {
         if occasion.is_wanted(&self.hooks) { raise_flag(&self.runtime) } else { Ok(()) }
     }
 
-    /// Takes the oldest command that is due after `after`, and counts the try: whoever is killed while it runs has used it up. One that is
+    /// Takes the oldest command that is due after `after`, and counts the try: a runner that is killed meanwhile has used it up. One that is
     /// skipped ([`Command::refusal`]) is not tried, and stays due. A damaged row is nobody's command: it is taken away.
     ///
     /// # Errors

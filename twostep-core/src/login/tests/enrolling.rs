@@ -111,7 +111,7 @@ fn a_wrong_first_code_can_be_tried_again() {
     assert!(matches!(host.account("bob", &record, steps), Ending::Accept(_)));
 }
 
-/// What the terminal is like nobody says: text is read everywhere, and a QR code is drawn for whoever says how.
+/// What the terminal is like nobody says: text is read everywhere, and a QR code is drawn for anyone who says how.
 #[test]
 fn a_qr_code_is_drawn_on_demand_and_costs_no_try() {
     let mut host = host("\"enroll\"");

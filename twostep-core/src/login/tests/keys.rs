@@ -1,4 +1,4 @@
-//! Keys that are both steps, and what is said of whoever came without a code.
+//! Keys that are both steps, and what is said when somebody came without a code.
 
 use super::*;
 use crate::device::SeenKey;
